@@ -1,0 +1,21 @@
+"""Callbacks: who changes what during training."""
+
+from josrc_keras._layout import require_name
+
+require_name(__name__, "josrc_keras.callbacks")
+
+from josrc_keras.callbacks.clean_threshold import CleanThreshold
+from josrc_keras.callbacks.linear_decay import LinearDecay
+from josrc_keras.callbacks.mean_teacher import MeanTeacher
+from josrc_keras.callbacks.run_checkpoint import RunCheckpoint
+from josrc_keras.callbacks.selection_monitor import SelectionMonitor
+from josrc_keras.guards import FiniteLoss
+
+__all__ = [
+    "CleanThreshold",
+    "FiniteLoss",
+    "LinearDecay",
+    "MeanTeacher",
+    "RunCheckpoint",
+    "SelectionMonitor",
+]

@@ -1,0 +1,56 @@
+"""How fast the mean teacher follows, from when on, and who is evaluated (eq. 8)."""
+
+import keras
+
+from josrc_keras.guards import check_choice
+from josrc_keras.model import EVALUATED
+
+
+class MeanTeacher(keras.callbacks.Callback):
+    """Sets `teacher_decay`, which the compiled step applies after every update.
+
+    Args:
+        decay: The paper's omega, in [0, 1).
+        start_epoch: First epoch, counted from 1, with an average; before it the
+            teacher is a copy of the student.
+        ramp_up_epochs: Number of epochs over which the decay grows linearly to
+            `decay`, so that the teacher forgets the untrained student sooner.
+        evaluate: What `evaluate` and `validation_data` report: `"student"`,
+            `"teacher"`, or `"both"`: the student, and beside it `teacher_loss` and
+            `teacher_accuracy`.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    controls = "teacher_decay"
+
+    def __init__(self, decay=0.99, start_epoch=1, ramp_up_epochs=0, evaluate="both"):
+        super().__init__()
+        if not 0 <= decay < 1:
+            raise ValueError(
+                f"`decay` must be in [0, 1). Received: decay={decay}. The paper uses "
+                "0.99; 1 would never move the teacher."
+            )
+        if start_epoch < 1 or ramp_up_epochs < 0:
+            raise ValueError(
+                "Expected start_epoch of at least 1 and ramp_up_epochs of at least 0. "
+                f"Received: start_epoch={start_epoch}, ramp_up_epochs={ramp_up_epochs}."
+            )
+        self.decay = decay
+        self.start_epoch = start_epoch
+        self.ramp_up_epochs = ramp_up_epochs
+        self.evaluate = check_choice("evaluate", evaluate, EVALUATED)
+
+    def on_train_begin(self, logs=None):
+        """Chooses what is evaluated."""
+        self.model.set_evaluated(self.evaluate)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Writes the decay of this epoch."""
+        averaged = epoch + 2 - self.start_epoch  # 1 in the first averaged epoch.
+        if averaged < 1:
+            decay = 0.0
+        else:
+            decay = self.decay * min(1.0, averaged / (self.ramp_up_epochs + 1))
+        self.model.teacher_decay.assign(decay)

@@ -1,0 +1,132 @@
+"""What a run needs to go on as if it had never stopped."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+from absl import logging
+
+from josrc_keras import files
+
+
+class RunCheckpoint(keras.callbacks.Callback):
+    """Saves all state at the end of every epoch, and brings it back.
+
+    Saves student, teacher, thresholds, optimizer, random seeds, the epoch and the
+    history. A checkpoint is written beside its place and renamed, and its checksum is
+    tested on loading, so that a broken one is passed over for the one before.
+
+    ```python
+    checkpoint = RunCheckpoint("run/checkpoint", history_path="run/history.csv")
+    epoch = checkpoint.restore(model)  # 0 if there is nothing to resume
+    model.fit(..., initial_epoch=epoch, callbacks=[..., checkpoint])
+    ```
+
+    Args:
+        directory: Folder of the checkpoints.
+        history_path: CSV file with a row an epoch, or None.
+        keep: Number of checkpoints that are kept, at least 1.
+
+    Attributes:
+        history: A dict an epoch: `epoch` counted from 1, and what `fit` reported.
+
+    Raises:
+        ValueError: If `keep` is below 1.
+    """
+
+    def __init__(self, directory, history_path=None, keep=2):
+        super().__init__()
+        if keep < 1:
+            raise ValueError(f"`keep` must be at least 1. Received: keep={keep}.")
+        self.directory = Path(directory)
+        self.history_path = history_path
+        self.keep = keep
+        self.history = []
+
+    def restore(self, model):
+        """Loads the newest whole checkpoint into a compiled model.
+
+        Args:
+            model: A compiled model, made as the one that was saved.
+
+        Returns:
+            The number of epochs that are done: `initial_epoch` for `fit`.
+
+        Raises:
+            ValueError: If the checkpoint belongs to another model.
+        """
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        for folder in reversed(self._folders()):
+            loaded = self._load(folder)
+            if loaded is None:
+                continue
+            state, arrays = loaded
+            _assign(model, arrays, folder)
+            self.history[:] = state["history"]
+            self._write_history()
+            return state["epoch"]
+        return 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Saves a checkpoint and the history."""
+        row = {name: float(value) for name, value in (logs or {}).items()}
+        self.history.append({"epoch": epoch + 1, **row})
+        arrays = {
+            f"{index:04d}": keras.ops.convert_to_numpy(variable)
+            for index, variable in enumerate(_variables(self.model))
+        }
+        with files.replacing(self.directory / f"epoch-{epoch + 1:05d}") as folder:
+            folder.mkdir()
+            np.savez(folder / "variables.npz", **arrays)
+            state = {"epoch": epoch + 1, "history": self.history}
+            state["sha256"] = _sha256(folder / "variables.npz")
+            (folder / "state.json").write_text(json.dumps(state))
+        for folder in self._folders()[: -self.keep]:
+            shutil.rmtree(folder)
+        self._write_history()
+
+    def _folders(self):
+        return sorted(self.directory.glob("epoch-*"))
+
+    def _load(self, folder):
+        """`(state, arrays)` of a checkpoint, or None if it is broken."""
+        try:
+            state = json.loads((folder / "state.json").read_text())
+            if _sha256(folder / "variables.npz") != state["sha256"]:
+                raise ValueError("its checksum differs")
+            with np.load(folder / "variables.npz") as stored:
+                return state, [stored[name] for name in sorted(stored.files)]
+        except (OSError, ValueError, KeyError) as error:
+            logging.warning("Passing over the checkpoint %s: %s", folder, error)
+            return None
+
+    def _write_history(self):
+        if self.history_path is not None:
+            files.write_csv(self.history_path, self.history)
+
+
+def _variables(model):
+    """All state of a compiled model but that of its metrics."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _assign(model, arrays, folder):
+    variables = _variables(model)
+    stored, expected = [a.shape for a in arrays], [tuple(v.shape) for v in variables]
+    if stored != expected:
+        raise ValueError(
+            f"The checkpoint {folder} belongs to another model. Received: {len(stored)}"
+            f" variables; expected {len(expected)} of other shapes. Resume with the "
+            "configuration that it was saved with, or use another folder."
+        )
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def _sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

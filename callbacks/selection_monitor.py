@@ -1,0 +1,32 @@
+"""The quality of the verdicts where the truth is known (Figure 4, Table 5)."""
+
+import keras
+
+
+class SelectionMonitor(keras.callbacks.Callback):
+    """Adds precision, recall and F1 of the verdicts to what `fit` reports.
+
+    The metrics are those of `metrics.SelectionQuality`: `clean_precision` to
+    `ood_f1`, and `clean_auroc`. They need labels as `{"label", "true_label"}`, and
+    cost no forward pass: they judge the selection that the step makes anyway.
+
+    Attributes:
+        histogram: Counts of the clean likelihood by truth in the last epoch that was
+            trained, as `SelectionQuality.histograms` returns; None before.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.histogram = None
+
+    def on_train_begin(self, logs=None):
+        """Switches the metrics on."""
+        self.model.set_monitored(True)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Keeps the histogram of the clean likelihood."""
+        self.histogram = self.model.selection_quality.histograms()
+
+    def on_train_end(self, logs=None):
+        """Switches the metrics off again."""
+        self.model.set_monitored(False)

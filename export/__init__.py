@@ -1,0 +1,5 @@
+"""Export."""
+
+from josrc_keras._layout import require_name
+
+require_name(__name__, "josrc_keras.export")

@@ -1,0 +1,36 @@
+"""Train Keras classifiers on data whose labels are partly wrong (Jo-SRC)."""
+
+from josrc_keras._layout import ensure_subpackages
+
+ensure_subpackages()
+
+from josrc_keras import _runtime  # noqa: I001  Before TensorFlow is imported.
+from josrc_keras import (
+    data,
+    divergence,
+    labels,
+    losses,
+    metrics,
+    networks,
+    schedules,
+    selection,
+    views,
+)
+from josrc_keras._version import __version__
+from josrc_keras.baselines import Standard
+from josrc_keras.model import JoSRC
+
+__all__ = [
+    "JoSRC",
+    "Standard",
+    "__version__",
+    "data",
+    "divergence",
+    "labels",
+    "losses",
+    "metrics",
+    "networks",
+    "schedules",
+    "selection",
+    "views",
+]

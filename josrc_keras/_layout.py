@@ -1,0 +1,98 @@
+"""Makes ``josrc_keras.callbacks``, ``.export`` and ``.configs`` importable.
+
+The three subpackages live beside this package in the repository, not below it.
+``setup.py`` maps them below it, so an installed copy needs nothing from here.
+Python started in the repository's root imports ``./josrc_keras`` instead of the
+installed copy, and there the subpackages are missing: a finder for exactly
+these three names then points at the folders of the same checkout. It comes
+first in ``sys.meta_path``, so that an editable install of another checkout
+cannot lend its subpackages to this one.
+"""
+
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+PACKAGE = "josrc_keras"
+OUTER_SUBPACKAGES = ("callbacks", "export", "configs")
+
+
+class CheckoutFinder:
+    """Meta-path finder of the subpackages that lie in a repository's root.
+
+    Args:
+        root: Folder that holds ``josrc_keras/``, ``callbacks/``, ``export/`` and
+            ``configs/``.
+    """
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,
+        target: ModuleType | None = None,
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Returns the spec of one of the three subpackages, else None."""
+        parent, _, name = fullname.rpartition(".")
+        if parent != PACKAGE or name not in OUTER_SUBPACKAGES:
+            return None
+        folder = self.root / name
+        return importlib.util.spec_from_file_location(
+            fullname,
+            folder / "__init__.py",
+            submodule_search_locations=[str(folder)],
+        )
+
+
+def ensure_subpackages() -> None:
+    """Installs the finder if this package is the ``josrc_keras/`` of a checkout.
+
+    Raises:
+        ImportError: If a subpackage is neither below the package nor beside it.
+    """
+    package = Path(__file__).resolve().parent
+    below = [(package / name).is_dir() for name in OUTER_SUBPACKAGES]
+    if all(below):
+        return
+    root = package.parent
+    beside = ("setup.py", *OUTER_SUBPACKAGES)
+    absent = [name for name in beside if not (root / name).exists()]
+    if any(below) or absent:
+        raise ImportError(
+            f"{PACKAGE} is incomplete. Received: {package} with {sum(below)} of "
+            f"{', '.join(OUTER_SUBPACKAGES)} below it and lacking "
+            f"{' and '.join(absent) or 'nothing'} beside it. Expected: all three below "
+            "it (an installed package), or all three and setup.py beside it (a "
+            "source checkout). Fix: install it again, with `pip install .` in a "
+            "whole checkout."
+        )
+    if not any(
+        isinstance(finder, CheckoutFinder) and finder.root == root
+        for finder in sys.meta_path
+    ):
+        sys.meta_path.insert(0, CheckoutFinder(root))
+
+
+def require_name(received: str, expected: str) -> None:
+    """Refuses an import of a file under a second name.
+
+    With the repository's root in ``sys.path``, ``import callbacks`` would load
+    ``josrc_keras.callbacks`` once more, with classes unequal to the first ones.
+
+    Args:
+        received: ``__name__`` of the importing module.
+        expected: The one name that the module may have.
+
+    Raises:
+        ImportError: If the two differ.
+    """
+    if received != expected:
+        raise ImportError(
+            f"This package has one name. Received: import {received}. Expected: "
+            f"import {expected}. Fix: replace `{received}` by `{expected}`."
+        )

@@ -1,0 +1,226 @@
+"""What all models for noisy labels share: data checks, metrics by phase, compile."""
+
+import contextlib
+import inspect
+from typing import ClassVar
+
+import keras
+from keras import ops
+
+from josrc_keras import guards, losses, metrics
+from josrc_keras.data import contract, values
+
+
+class NoisyLabelModel(keras.Model):
+    """A `keras.Model` with a loss of its own, trained on labels that may be wrong.
+
+    A subclass has `student`, `num_classes` and `augmentation`, calls `make_metrics`
+    in its constructor, and overrides `train_step`.
+
+    Attributes:
+        required_controls: Dict from a variable that a callback must set to an example
+            of that callback.
+        needs_two_views: Whether training compares two views of an image.
+        training_metrics: Names of the metrics that only training reports.
+        evaluation_metrics: Names of those that only evaluation reports.
+        monitored: Whether the quality of the verdicts is measured; see
+            `callbacks.SelectionMonitor`.
+    """
+
+    required_controls: ClassVar[dict] = {}
+    needs_two_views = True
+    training_metrics: ClassVar[tuple] = ()
+    evaluation_metrics: ClassVar[tuple] = ()
+
+    def make_metrics(self):
+        """Creates the metrics that every method has."""
+        self.monitored = False
+        self._evaluating = False
+        self._training_means = {
+            name: keras.metrics.Mean(name=name) for name in self.training_metrics
+        }
+        self.selection_quality = metrics.SelectionQuality()
+
+    @property
+    def contract(self):
+        """What this model expects of its data."""
+        shape = getattr(self.student, "input_shape", None)
+        return contract.Contract(
+            self.num_classes, shape, self.augmentation, self.needs_two_views
+        )
+
+    # Evaluation and prediction: the student.
+
+    def call(self, images, training=False):
+        """The student's logits `(N, C)`; of the first view if there are two."""
+        if isinstance(images, dict):
+            images = images["view_a"]
+        return self.student(images, training=training)
+
+    def test_step(self, data):
+        """Cross-entropy against the given labels, and the compiled metrics."""
+        batch = contract.unpack(data)
+        self.contract.check(batch, training=False)
+        logits = self.evaluate_batch(batch)
+        with self._reporting_evaluation():
+            return self.compute_metrics(
+                None, batch.labels, logits, sample_weight=batch.sample_weight
+            )
+
+    def evaluate_batch(self, batch, network=None):
+        """Updates the loss with a batch; returns the logits that metrics judge."""
+        network = network or self.student
+        logits = network(batch.image_parts()[0], training=False)
+        per_sample = losses.cross_entropy(batch.integer_labels(), logits)
+        self._loss_tracker.update_state(per_sample, batch.sample_weight)
+        return logits
+
+    # Losses and metrics.
+
+    def penalty(self):
+        """The sum of the student's own losses, such as weight regularisers."""
+        return sum(self.student.losses, ops.zeros((), "float32"))
+
+    def record_loss(self, per_sample, included, sample_weight=None):
+        """Adds a batch to the metric `loss`.
+
+        Args:
+            per_sample: `(N,)` losses.
+            included: `(N,)` boolean: the samples that were trained on.
+            sample_weight: `(N,)` or None.
+        """
+        values = weighted(per_sample, sample_weight) + self.penalty()
+        self._loss_tracker.update_state(values, ops.cast(included, "float32"))
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Updates the compiled metrics with the given labels."""
+        given = y["label"] if isinstance(y, dict) else y
+        return super().compute_metrics(x, given, y_pred, sample_weight)
+
+    def get_metrics_result(self):
+        """The metrics of training, or within `evaluate` those of evaluation."""
+        hidden = set(
+            self.training_metrics if self._evaluating else self.evaluation_metrics
+        )
+        if self._evaluating or not self.monitored:
+            hidden.update(metrics.SelectionQuality.result_names())
+        results = super().get_metrics_result()
+        return {name: value for name, value in results.items() if name not in hidden}
+
+    @contextlib.contextmanager
+    def _reporting_evaluation(self):
+        before, self._evaluating = self._evaluating, True
+        try:
+            yield
+        finally:
+            self._evaluating = before
+
+    def set_monitored(self, monitored):
+        """Turns the metrics of the verdicts on or off; on needs true labels."""
+        if monitored != self.monitored:
+            self.monitored = monitored
+            if self.train_function is not None:
+                self.make_train_function(force=True)
+
+    def compile(self, optimizer, metrics=None, loss=None, loss_weights=None, **kwargs):
+        """Configures training, as `keras.Model.compile` without a loss.
+
+        Args:
+            optimizer: A Keras optimizer or its name.
+            metrics: Keras metrics of the student against the given labels.
+            loss: Must be None; the method brings its own.
+            loss_weights: Must be None.
+            **kwargs: Further arguments of `keras.Model.compile`.
+
+        Raises:
+            ValueError: If a loss is given.
+        """
+        if loss is not None or loss_weights is not None:
+            raise ValueError(
+                f"{type(self).__name__} brings its own loss. Received: loss={loss!r}, "
+                f"loss_weights={loss_weights!r}. Leave both out of `compile`."
+            )
+        half = any(
+            layer.compute_dtype == "float16" for layer in self._flatten_layers()
+        )
+        optimizer = keras.optimizers.get(optimizer)
+        scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        if half and not scaled and kwargs.get("auto_scale_loss", True):
+            # Keras looks at the wrapper's own policy only.
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        super().compile(optimizer=optimizer, metrics=metrics, **kwargs)
+
+    def compile_from_config(self, config):
+        """Compiles a loaded model as it was when saved."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(self, *args, **kwargs):
+        """Trains as `keras.Model.fit` does, after checking data and callbacks.
+
+        Args:
+            *args: As for `keras.Model.fit`.
+            **kwargs: As for `keras.Model.fit`. `callbacks` must hold those that
+                the method requires.
+
+        Returns:
+            A `keras.callbacks.History`.
+
+        Raises:
+            ValueError: If a callback is missing or the data is not what the class
+                docstring says.
+            FloatingPointError: If the loss becomes NaN or infinite.
+        """
+        signature = inspect.signature(super().fit)
+        given = signature.bind(*args, **kwargs).arguments
+        given["callbacks"] = guards.with_required_callbacks(
+            given.get("callbacks"), self.required_controls
+        )
+        data = (given.get(name) for name in ("x", "y", "sample_weight"))
+        given["x"] = values.checked_inputs(*data, self.contract, training=True)
+        if given.get("validation_data") is not None:
+            given["validation_data"] = values.checked_validation(
+                given["validation_data"], self.contract
+            )
+        with values.readable_errors():
+            return super().fit(**given)
+
+    def evaluate(self, *args, **kwargs):
+        """Evaluates as `keras.Model.evaluate` does, after checking the data.
+
+        Args:
+            *args: As for `keras.Model.evaluate`.
+            **kwargs: As for `keras.Model.evaluate`.
+
+        Returns:
+            As `keras.Model.evaluate`.
+
+        Raises:
+            ValueError: If the data is not what the class docstring says.
+        """
+        if not kwargs.get("_use_cached_eval_dataset"):  # Else `fit` has checked it.
+            signature = inspect.signature(super().evaluate)
+            kwargs = signature.bind(*args, **kwargs).arguments
+            kwargs |= kwargs.pop("kwargs", {})
+            args = ()
+            data = (kwargs.get(name) for name in ("x", "y", "sample_weight"))
+            kwargs["x"] = values.checked_inputs(*data, self.contract, training=False)
+        with self._reporting_evaluation(), values.readable_errors():
+            return super().evaluate(*args, **kwargs)
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Makes a model from `get_config()`."""
+        config = dict(config)
+        for part in ("network", "augmentation"):
+            config[part] = keras.saving.deserialize_keras_object(
+                config[part], custom_objects=custom_objects
+            )
+        return cls(**config)
+
+
+def weighted(per_sample, sample_weight):
+    """The `(N,)` values times their weights, if there are any."""
+    if sample_weight is None:
+        return per_sample
+    return per_sample * ops.cast(sample_weight, per_sample.dtype)

@@ -1,0 +1,97 @@
+"""What a benchmark dataset is: images, given labels, true labels, names."""
+
+import dataclasses
+
+import numpy as np
+
+from josrc_keras.data import noise
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Images with labels, in original index order.
+
+    Attributes:
+        images: `(N, H, W, channels)` uint8 in [0, 255].
+        labels: `(N,)` int64 given labels in `[0, C)`, possibly wrong.
+        true_labels: `(N,)` int64; -1 marks an out-of-distribution image.
+        ids: `(N,)` int64 rows in the original dataset.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    true_labels: np.ndarray
+    ids: np.ndarray
+
+    def __len__(self):
+        """Number of samples."""
+        return len(self.labels)
+
+    def head(self, count):
+        """The first `count` samples, or all of them where `count` is None."""
+        fields = dataclasses.fields(self)
+        return Split(**{f.name: getattr(self, f.name)[:count] for f in fields})
+
+
+@dataclasses.dataclass(frozen=True)
+class Benchmark:
+    """A noisy training split, a clean test split, and what is known of both.
+
+    Attributes:
+        train: `Split` whose `labels` are noisy.
+        test: `Split` with true labels, of in-distribution classes only.
+        class_names: Names of the in-distribution classes, in label order.
+        noise_checksum: SHA-256 of the whole noisy training set's labels.
+    """
+
+    train: Split
+    test: Split
+    class_names: tuple
+    noise_checksum: str
+
+    @property
+    def num_classes(self):
+        """Number of in-distribution classes."""
+        return len(self.class_names)
+
+
+def make_benchmark(train, test, *, class_names, kind, rate, seed, train_size=None):
+    """Adds noise to `(images, labels, ids)` triples and drops OOD test images.
+
+    Args:
+        train: `(images, true labels, ids)` in original index order; labels from
+            `len(class_names)` up are out of distribution.
+        test: The same for the test set, whose out-of-distribution images are dropped.
+        class_names: Names of the in-distribution classes.
+        kind: Noise kind, of `noise.KINDS`.
+        rate: Noise rate among the in-distribution images, in [0, 1].
+        seed: Noise seed.
+        train_size: Keep the first so many training images; None keeps all. Noise is
+            drawn for the whole set first, so a kept image has the same label.
+
+    Returns:
+        A `Benchmark`.
+
+    Raises:
+        ValueError: If the noise or `train_size` is out of range.
+    """
+    images, true_labels, ids = train
+    count = len(class_names)
+    if train_size is not None and not 0 < train_size <= len(images):
+        raise ValueError(
+            "`train_size` must be between 1 and the number of training images, "
+            f"{len(images)}. Received: train_size={train_size}."
+        )
+    given = noise.corrupt(
+        true_labels, kind=kind, num_classes=count, rate=rate, seed=seed
+    )
+    truth = np.where(true_labels < count, true_labels, -1).astype(np.int64)
+    inside = test[1] < count
+    test_images, test_labels, test_ids = (part[inside] for part in test)
+    test_labels = test_labels.astype(np.int64)
+    return Benchmark(
+        train=Split(images, given, truth, ids).head(train_size),
+        test=Split(test_images, test_labels, test_labels, test_ids),
+        class_names=tuple(class_names),
+        noise_checksum=noise.checksum(given),
+    )

@@ -1,0 +1,182 @@
+"""What a batch must look like, and the errors for everything else."""
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+VIEWS = {"view_a", "view_b"}
+TRUTH = {"label", "true_label"}
+
+
+class Batch(NamedTuple):
+    """A batch (or a whole dataset in arrays, or their specs), taken apart.
+
+    Attributes:
+        images: `(N, H, W, channels)`, or a dict of `view_a` and `view_b`.
+        labels: `(N,)` integers or `(N, C)` one-hot rows, as given.
+        true_labels: `(N,)` integers with -1 for out of distribution, or None.
+        sample_weight: `(N,)` or None.
+    """
+
+    images: Any
+    labels: Any
+    true_labels: Any
+    sample_weight: Any
+
+    def image_parts(self):
+        """The image tensors: one, or both views."""
+        if isinstance(self.images, dict):
+            return list(self.images.values())
+        return [self.images]
+
+    def integer_labels(self):
+        """The given labels as `(N,)` integers."""
+        if len(self.labels.shape) == 2:
+            return ops.argmax(self.labels, axis=-1)
+        return self.labels
+
+
+def unpack(data):
+    """Takes `(image, label[, sample_weight])` apart.
+
+    Args:
+        data: A batch as `fit` passes it on, or its spec.
+
+    Returns:
+        A `Batch`.
+
+    Raises:
+        ValueError: If there are no labels, or the structure is unknown.
+    """
+    images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    if labels is None:
+        raise ValueError(
+            "Expected (image, label). Received: images without labels. Pass both."
+        )
+    true_labels = None
+    if isinstance(labels, dict):
+        _check_keys(labels, TRUTH, "Labels", "Without true labels, pass labels alone.")
+        labels, true_labels = labels["label"], labels["true_label"]
+    if isinstance(images, dict):
+        _check_keys(images, VIEWS, "Images", "`views.two_views(augment)` makes them.")
+    for part in (images, labels):
+        if isinstance(part, (list, tuple)):
+            raise ValueError(
+                "Expected (image, label) with one array or tensor each. Received: a "
+                f"{type(part).__name__} of {len(part)}. For two views pass a dict of "
+                "'view_a' and 'view_b'; turn a list of labels into an array."
+            )
+    return Batch(images, labels, true_labels, sample_weight)
+
+
+def _check_keys(received, expected, what, fix):
+    if set(received) != expected:
+        raise ValueError(
+            f"{what} given as a dict must have the keys {sorted(expected)}. "
+            f"Received: {sorted(received)}. {fix}"
+        )
+
+
+class Contract(NamedTuple):
+    """What a model expects of its data.
+
+    Attributes:
+        num_classes: C.
+        input_shape: `(None, H, W, channels)` of the network, or None if unknown.
+        augmentation: The layer that makes the views, or None.
+        needs_two_views: Whether training compares two views of an image.
+    """
+
+    num_classes: int
+    input_shape: Any
+    augmentation: Any
+    needs_two_views: bool = True
+
+    def check(self, batch, *, training):
+        """Checks the shapes and dtypes of a `Batch` of tensors, arrays or specs.
+
+        Raises:
+            ValueError: With what was received, what is expected, and the fix.
+        """
+        augmented = training and not isinstance(batch.images, dict)
+        if augmented and self.needs_two_views and self.augmentation is None:
+            raise ValueError(
+                "Jo-SRC compares two views of each image. Received: single images and "
+                "a model without `augmentation`, which would make two equal views and "
+                "never find a sample out of distribution. Pass "
+                "`JoSRC(..., augmentation=views.crop_and_flip())`, or a dataset of "
+                "({'view_a', 'view_b'}, label)."
+            )
+        for image in batch.image_parts():
+            self._check_image(image, augmented=augmented)
+        self._check_labels(batch.labels)
+        if batch.true_labels is not None:
+            self._check_true_labels(batch.true_labels)
+
+    def _check_image(self, image, *, augmented):
+        shape = _shape(image)
+        if not _is(image, "float", "bfloat", "int", "uint"):
+            raise ValueError(
+                f"Expected images of numbers. Received: dtype {image.dtype}. Decode "
+                "them to uint8 or float pixels."
+            )
+        if shape is None or self.input_shape is None:
+            return
+        if len(shape) != len(self.input_shape):
+            raise ValueError(
+                f"Expected batches of images of shape (N, "
+                f"{', '.join(map(str, self.input_shape[1:]))}). Received: {shape}. "
+                "Batch the dataset, or add a channel axis with `images[..., None]`."
+            )
+        if augmented and self.augmentation is not None:
+            shape = self.augmentation.compute_output_shape((None, *shape[1:]))
+        for received, expected in zip(shape[1:], self.input_shape[1:], strict=True):
+            if None not in (received, expected) and received != expected:
+                raise ValueError(
+                    f"Expected images of shape {tuple(self.input_shape[1:])}, the "
+                    f"network's input. Received: {tuple(shape[1:])}. Resize the images "
+                    "or build the network for their size."
+                )
+
+    def _check_labels(self, labels):
+        shape = _shape(labels)
+        if shape is not None and len(shape) == 2 and shape[1] == self.num_classes:
+            if _is(labels, "float", "int", "uint", "bool"):
+                return
+        expected = (
+            f"Expected labels as integers in [0, {self.num_classes - 1}] of shape (N,) "
+            f"or one-hot rows of shape (N, {self.num_classes})."
+        )
+        if shape is not None and len(shape) != 1:
+            raise ValueError(
+                f"{expected} Received: shape {shape}. Squeeze labels of shape (N, 1), "
+                "batch a dataset of single samples, or pass the right `num_classes`."
+            )
+        if not _is(labels, "int", "uint"):
+            raise ValueError(
+                f"{expected} Received: dtype {labels.dtype}. Number the classes, for "
+                "example with `np.unique(labels, return_inverse=True)[1]`."
+            )
+
+    def _check_true_labels(self, true_labels):
+        shape = _shape(true_labels)
+        if (shape is not None and len(shape) != 1) or not _is(true_labels, "int"):
+            raise ValueError(
+                "Expected true labels as signed integers of shape (N,), -1 for out of "
+                f"distribution. Received: shape {shape}, dtype {true_labels.dtype}."
+            )
+
+
+def _shape(part):
+    """The shape as a tuple, or None where a spec does not know its rank."""
+    try:
+        return tuple(part.shape)
+    except ValueError:  # A `tf.TensorShape` of unknown rank.
+        return None
+
+
+def _is(part, *prefixes):
+    """Whether the dtype's name starts with one of the prefixes."""
+    name = getattr(part.dtype, "name", str(part.dtype))
+    return name.startswith(prefixes)

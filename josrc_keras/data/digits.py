@@ -1,0 +1,48 @@
+"""Scikit-learn's digits with label noise: real images that need no download."""
+
+import numpy as np
+
+from josrc_keras.data.benchmark import make_benchmark
+
+
+def digits8n_o(*, noise="symmetric", rate=0.5, seed=0, train_size=None):
+    """Digits 0 to 7 with label noise; 8 and 9 are out of distribution.
+
+    1,797 handwritten digits of 8x8 pixels (UCI, "Optical recognition of handwritten
+    digits", as in `sklearn.datasets.load_digits`), scaled from [0, 16] to [0, 255].
+    Rows whose number is divisible by 4 are the test set.
+
+    Args:
+        noise: Noise kind among the eight classes, of `noise.KINDS`.
+        rate: Noise rate among the eight classes, in [0, 1].
+        seed: Noise seed.
+        train_size: Keep the first so many training images; None keeps all 1,347.
+
+    Returns:
+        A `Benchmark` of `(N, 8, 8, 1)` uint8 images and 8 classes.
+
+    Raises:
+        ImportError: If scikit-learn is not installed.
+        ValueError: If an argument is out of range.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise ImportError(
+            "The digits come with scikit-learn, which is not installed. Run "
+            "`pip install josrc-keras[digits]`."
+        ) from error
+    digits = load_digits()
+    images = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., None]
+    labels = digits.target.astype(np.int64)
+    ids = np.arange(len(labels))
+    is_test = ids % 4 == 0
+    return make_benchmark(
+        (images[~is_test], labels[~is_test], ids[~is_test]),
+        (images[is_test], labels[is_test], ids[is_test]),
+        class_names=[str(digit) for digit in range(8)],
+        kind=noise,
+        rate=rate,
+        seed=seed,
+        train_size=train_size,
+    )

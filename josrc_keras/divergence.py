@@ -1,0 +1,93 @@
+"""Divergences between class distributions (eq. 2 and the terms of eq. 9).
+
+All of it is computed in float32, whatever the policy of the caller, and is exact
+where a probability is 0 or 1: `0 log 0` is 0, with a gradient of 0.
+"""
+
+import math
+
+from keras import ops
+
+
+def _float32(x):
+    return ops.cast(x, "float32")
+
+
+def _log_base(base):
+    if not isinstance(base, (int, float)) or base <= 0 or base == 1:
+        raise ValueError(
+            "The base of a logarithm must be a positive number other than 1. "
+            f"Received: base={base!r}. Use base=2.0 for bits or base=math.e for nats."
+        )
+    return math.log(base)
+
+
+def _safe_log(x):
+    """`log(x)` where `x > 0`, and 0 with a gradient of 0 elsewhere."""
+    return ops.log(ops.where(x > 0, x, ops.ones_like(x)))
+
+
+def kl_divergence(p, q, base=2.0):
+    """Kullback-Leibler divergence `KL(p || q)`, a value per sample.
+
+    Args:
+        p: `(N, C)` probabilities, rows sum to 1.
+        q: `(N, C)` probabilities, rows sum to 1.
+        base: Base of the logarithm; 2 gives bits.
+
+    Returns:
+        `(N,)` float32 in `[0, inf]`; 0 where the rows are equal, `inf` where `q` is
+        0 and `p` is not.
+
+    Raises:
+        ValueError: If `base` is not a positive number other than 1.
+    """
+    p, q = _float32(p), _float32(q)
+    terms = p * (_safe_log(p) - _safe_log(q))
+    terms = ops.where(ops.logical_and(p > 0, q <= 0), math.inf, terms)
+    return ops.maximum(ops.sum(terms, axis=-1), 0.0) / _log_base(base)
+
+
+def js_divergence(p, q, base=2.0):
+    """Jensen-Shannon divergence, a value per sample (eq. 2).
+
+    Args:
+        p: `(N, C)` probabilities, rows sum to 1.
+        q: `(N, C)` probabilities, rows sum to 1.
+        base: Base of the logarithm; 2 gives bits and the range [0, 1].
+
+    Returns:
+        `(N,)` float32 in `[0, log(2, base)]`: 0 where the rows are equal, the upper
+        end where their supports are disjoint. Symmetric in `p` and `q`.
+
+    Raises:
+        ValueError: If `base` is not a positive number other than 1.
+    """
+    p, q = _float32(p), _float32(q)
+    log_m = _safe_log(0.5 * (p + q))
+    terms = p * (_safe_log(p) - log_m) + q * (_safe_log(q) - log_m)
+    nats = ops.clip(0.5 * ops.sum(terms, axis=-1), 0.0, math.log(2.0))
+    return nats / _log_base(base)
+
+
+def symmetric_kl_divergence(logits_a, logits_b, base=2.0):
+    """`KL(p || p') + KL(p' || p)` of two softmax outputs, from their logits (eq. 9).
+
+    Works on log-softmax, so it stays finite, with a finite gradient, where a softmax
+    underflows: the sum of the two directions is `sum((p - p') (log p - log p'))`.
+
+    Args:
+        logits_a: `(N, C)` logits of one view.
+        logits_b: `(N, C)` logits of the other view.
+        base: Base of the logarithm; 2 gives bits.
+
+    Returns:
+        `(N,)` float32 in `[0, inf)`; 0 where the two predictions are equal.
+
+    Raises:
+        ValueError: If `base` is not a positive number other than 1.
+    """
+    log_a = ops.log_softmax(_float32(logits_a), axis=-1)
+    log_b = ops.log_softmax(_float32(logits_b), axis=-1)
+    terms = (ops.exp(log_a) - ops.exp(log_b)) * (log_a - log_b)
+    return ops.sum(terms, axis=-1) / _log_base(base)

@@ -1,0 +1,55 @@
+"""Files that are whole or absent: written beside their place, then renamed."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Yields a path beside `path` to write a file or folder to; then renames it.
+
+    On an error nothing is left beside `path`, and what stood at `path` stays.
+
+    Args:
+        path: Where the file or folder is to be. A folder there is replaced whole.
+
+    Yields:
+        A `pathlib.Path` in a new folder beside `path`.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        yield beside / path.name
+        if path.is_dir():
+            os.replace(path, beside / "replaced")
+        os.replace(beside / path.name, path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def write_text(path, text):
+    """Writes a text file whole or not at all."""
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def write_json(path, value):
+    """Writes a JSON file whole or not at all."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_csv(path, rows):
+    """Writes dicts as CSV, whole or not at all; a missing value is an empty cell."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, buffer.getvalue())

@@ -1,0 +1,125 @@
+"""What training refuses at the start, and what it must not run on through."""
+
+import keras
+import numpy as np
+
+def check_backend():
+    """Raises a `RuntimeError` on a Keras backend that can't train `JoSRC`."""
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise RuntimeError(
+            "JoSRC trains on Keras's TensorFlow backend. Received: the backend "
+            f"{backend!r}. Set the environment variable KERAS_BACKEND=tensorflow "
+            "before Keras is imported."
+        )
+
+
+def check_augmentation(augmentation):
+    """Returns `augmentation`; raises a `TypeError` unless it is None or a layer."""
+    if augmentation is not None and not isinstance(augmentation, keras.Layer):
+        raise TypeError(
+            "Expected `augmentation` as a keras.Layer (or None), so that the model can "
+            f"be saved with it. Received: {augmentation!r}. Use "
+            "`views.crop_and_flip()`, or a keras.Sequential of random layers."
+        )
+    return augmentation
+
+
+def check_choice(name, value, choices):
+    """Returns `value`; raises a `ValueError` unless it is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"Expected {name} as one of {choices}. Received: {value!r}.")
+    return value
+
+
+def with_required_callbacks(callbacks, required):
+    """Checks that somebody sets the model's thresholds and teacher; adds the guard.
+
+    A callback says which of the model's variables it sets in its attribute `controls`.
+
+    Args:
+        callbacks: What `fit` got: None, a callback, a list, or a `CallbackList`.
+        required: Dict from a variable's name to an example of a callback for it.
+
+    Returns:
+        A list, or the same `CallbackList`, with a `FiniteLoss` in it.
+
+    Raises:
+        ValueError: If a required variable has no callback.
+    """
+    if callbacks is None:
+        callbacks = []
+    if isinstance(callbacks, keras.callbacks.Callback) and not isinstance(
+        callbacks, keras.callbacks.CallbackList
+    ):
+        callbacks = [callbacks]
+    is_container = isinstance(callbacks, keras.callbacks.CallbackList)
+    present = callbacks.callbacks if is_container else list(callbacks)
+    controlled = {getattr(callback, "controls", None) for callback in present}
+    missing = [call for name, call in required.items() if name not in controlled]
+    if missing:
+        names = [type(callback).__name__ for callback in present]
+        raise ValueError(
+            f"`fit` needs the callbacks that set {' and '.join(required)}. Received: "
+            f"callbacks={names}. Add {' and '.join(missing)} from "
+            "josrc_keras.callbacks."
+        )
+    if is_container:
+        callbacks.append(FiniteLoss())
+        return callbacks
+    return [FiniteLoss(), *present]
+
+
+def check_true_labels(true_labels):
+    """Returns `true_labels`; raises a `ValueError` if there are none."""
+    if true_labels is None:
+        raise ValueError(
+            "SelectionMonitor compares verdicts with the truth. Received: data "
+            "without true labels. Yield labels as {'label', 'true_label'}, or leave "
+            "the callback out."
+        )
+    return true_labels
+
+
+class FiniteLoss(keras.callbacks.Callback):
+    """Stops with an error as soon as the loss is NaN or infinite.
+
+    A sample whose likelihood is NaN is never selected, so without this a broken
+    network would train on in silence.
+
+    Args:
+        interval: Batches between two looks; each waits for the device. The metrics
+            are means over the epoch so far, so that nothing is missed in between.
+
+    Raises:
+        FloatingPointError: With the epoch, the batch and what to do.
+    """
+
+    WATCHED = ("loss", "clean_likelihood")
+
+    def __init__(self, interval=20):
+        super().__init__()
+        self.interval = interval
+        self.epoch = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Remembers the epoch for the message."""
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Looks at every `interval`-th batch."""
+        if batch % self.interval == 0:
+            self._check(f"epoch {self.epoch + 1}, by batch {batch + 1}", logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Looks at the whole epoch."""
+        self._check(f"epoch {epoch + 1}", logs)
+
+    def _check(self, when, logs):
+        values = {name: float(logs[name]) for name in self.WATCHED if name in logs}
+        if not all(np.isfinite(value) for value in values.values()):
+            raise FloatingPointError(
+                f"Training broke down in {when}. Received: {values}. Expected finite "
+                "numbers. Lower the learning rate or clip gradients (`clipnorm`), and "
+                "look for NaN pixels and labels out of range in the data."
+            )

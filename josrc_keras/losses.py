@@ -1,0 +1,100 @@
+"""The joint loss and its two terms, a value per sample (eq. 9 to 11)."""
+
+from keras import ops
+
+from josrc_keras.divergence import symmetric_kl_divergence
+
+
+def classification_loss(logits_a, logits_b, targets):
+    """Cross-entropy of both views against one target (eq. 11).
+
+    Args:
+        logits_a: `(N, C)` logits of the first view.
+        logits_b: `(N, C)` logits of the second view.
+        targets: `(N, C)` label distributions, rows sum to 1.
+
+    Returns:
+        `(N,)` float32 in nats, in `[0, inf)`: the sum over both views.
+    """
+    targets = ops.cast(targets, "float32")
+    log_a = ops.log_softmax(ops.cast(logits_a, "float32"), axis=-1)
+    log_b = ops.log_softmax(ops.cast(logits_b, "float32"), axis=-1)
+    return -ops.sum(targets * (log_a + log_b), axis=-1)
+
+
+def consistency_loss(logits_a, logits_b, out_of_distribution, base=2.0):
+    """Signed disagreement of the two views (eq. 9).
+
+    Pulls the two predictions of a sample together, and pushes those of an
+    out-of-distribution sample apart.
+
+    Args:
+        logits_a: `(N, C)` logits of the first view.
+        logits_b: `(N, C)` logits of the second view.
+        out_of_distribution: `(N,)` boolean; these samples count with rho = -1.
+        base: Base of the logarithm. The paper does not say; its published code, to
+            whose alpha this belongs, uses 2.
+
+    Returns:
+        `(N,)` float32, in bits for `base=2`: positive, or negative where
+        `out_of_distribution`, and there unbounded below.
+
+    Raises:
+        ValueError: If `base` is not a positive number other than 1.
+    """
+    divergence = symmetric_kl_divergence(logits_a, logits_b, base)
+    return ops.where(out_of_distribution, -divergence, divergence)
+
+
+def check_alpha(alpha):
+    """Returns `alpha`; raises a `ValueError` if it is a number outside [0, 1]."""
+    if isinstance(alpha, (int, float)) and not 0 <= alpha <= 1:
+        raise ValueError(
+            "`alpha` weighs the consistency term against the classification term and "
+            f"must be in [0, 1]. Received: alpha={alpha}. The paper uses 0.5 on CIFAR."
+        )
+    return alpha
+
+
+def joint_loss(classification, consistency, alpha):
+    """The weighted sum of both terms (eq. 10).
+
+    Args:
+        classification: `(N,)` of eq. 11, in nats.
+        consistency: `(N,)` of eq. 9, signed.
+        alpha: Weight of the consistency term, in [0, 1]; a number or a scalar tensor.
+
+    Returns:
+        `(N,)` float32: `(1 - alpha) classification + alpha consistency`.
+
+    Raises:
+        ValueError: If `alpha` is a number outside [0, 1].
+    """
+    check_alpha(alpha)
+    return (1.0 - alpha) * classification + alpha * consistency
+
+
+def cross_entropy(labels, logits):
+    """Cross-entropy of logits against integer labels, a value per sample.
+
+    Args:
+        labels: `(N,)` integers in `[0, C)`.
+        logits: `(N, C)`.
+
+    Returns:
+        `(N,)` float32 in nats.
+    """
+    log_probs = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
+    one_hot = ops.one_hot(labels, log_probs.shape[-1], dtype="float32")
+    return -ops.sum(one_hot * log_probs, axis=-1)
+
+
+def masked_sum(values, mask, sample_weight=None):
+    """Sums the `(N,)` `values` where `mask`; exactly 0 for an empty mask.
+
+    A value outside the mask adds exactly 0 to the sum and to the gradient.
+    """
+    values = ops.where(mask, values, ops.zeros_like(values))
+    if sample_weight is not None:
+        values = values * ops.cast(sample_weight, values.dtype)
+    return ops.sum(values)

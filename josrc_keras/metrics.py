@@ -1,0 +1,100 @@
+"""How good the verdicts are where the true labels are known (Figure 4, Table 5)."""
+
+import keras
+import numpy as np
+from keras import ops
+
+KINDS = ("clean", "id", "ood")
+BINS = 200
+
+
+def kind_of_noise(labels, true_labels):
+    """What each sample is: 0 clean, 1 in-distribution noise, 2 out of distribution.
+
+    Args:
+        labels: `(N,)` integer given labels.
+        true_labels: `(N,)` integer true labels; -1 = out of distribution.
+
+    Returns:
+        `(N,)` int32.
+    """
+    true_labels = ops.cast(true_labels, "int32")
+    wrong = ops.cast(ops.cast(labels, "int32") != true_labels, "int32")
+    return ops.where(true_labels < 0, 2, wrong)
+
+
+@keras.saving.register_keras_serializable(package="josrc_keras")
+class SelectionQuality(keras.metrics.Metric):
+    """Precision, recall and F1 of each verdict, and AUROC of the clean likelihood.
+
+    `result()` is a dict: `clean_precision`, `clean_recall`, `clean_f1`, the same for
+    `id` and `ood`, and `clean_auroc`, the chance that a clean sample has a higher
+    likelihood than an unclean one. All in [0, 1], 1 best; a precision with nothing
+    selected, or a recall with nothing to find, is 0.
+
+    Args:
+        name: Name of the metric.
+        **kwargs: Arguments of `keras.metrics.Metric`.
+    """
+
+    def __init__(self, name="selection_quality", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.confusion = self.add_variable((3, 3), "zeros", name="confusion")
+        self.histogram = self.add_variable((3, BINS), "zeros", name="histogram")
+
+    def update_state(self, labels, true_labels, selection, clean_likelihood):
+        """Adds a batch.
+
+        Args:
+            labels: `(N,)` integer given labels.
+            true_labels: `(N,)` integer true labels; -1 = out of distribution.
+            selection: A `selection.Selection` of boolean `(N,)`.
+            clean_likelihood: `(N,)` of eq. 3, in [0, 1].
+        """
+        truth = ops.one_hot(kind_of_noise(labels, true_labels), 3, dtype="float32")
+        verdict = ops.cast(ops.stack(selection, axis=1), "float32")
+        bins = ops.cast(clean_likelihood * BINS, "int32")
+        binned = ops.one_hot(ops.clip(bins, 0, BINS - 1), BINS, dtype="float32")
+        columns = ops.transpose(truth)
+        self.confusion.assign_add(ops.matmul(columns, verdict))
+        self.histogram.assign_add(ops.matmul(columns, binned))
+
+    def result(self):
+        """The dict of the class docstring."""
+        results = {}
+        hits = ops.diagonal(self.confusion)
+        precision = _ratio(hits, ops.sum(self.confusion, axis=0))
+        recall = _ratio(hits, ops.sum(self.confusion, axis=1))
+        f1 = _ratio(2 * precision * recall, precision + recall)
+        for index, kind in enumerate(KINDS):
+            results[f"{kind}_precision"] = precision[index]
+            results[f"{kind}_recall"] = recall[index]
+            results[f"{kind}_f1"] = f1[index]
+        clean, unclean = self.histogram[0], ops.sum(self.histogram[1:], axis=0)
+        below = ops.cumsum(unclean) - 0.5 * unclean  # A tie counts half.
+        pairs = ops.sum(clean) * ops.sum(unclean)
+        results["clean_auroc"] = _ratio(ops.sum(clean * below), pairs)
+        return results
+
+    @classmethod
+    def result_names(cls):
+        """The keys of `result()`."""
+        scores = [f"{k}_{s}" for k in KINDS for s in ("precision", "recall", "f1")]
+        return [*scores, "clean_auroc"]
+
+    def histograms(self):
+        """Counts of the clean likelihood by truth.
+
+        Returns:
+            A dict of `edges` `(BINS + 1,)` and, for `clean`, `id` and `ood`, counts
+            `(BINS,)`.
+        """
+        counts = ops.convert_to_numpy(self.histogram)
+        return {"edges": np.linspace(0, 1, BINS + 1)} | dict(
+            zip(KINDS, counts, strict=True)
+        )
+
+
+def _ratio(numerator, denominator):
+    """Division with 0 for a denominator of 0."""
+    return ops.divide_no_nan(numerator, denominator)

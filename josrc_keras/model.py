@@ -1,0 +1,311 @@
+"""Jo-SRC as a `keras.Model`: Algorithm 1 of the paper in `train_step`."""
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from josrc_keras import labels as label_distributions
+from josrc_keras import guards, losses, replicas, selection, teacher
+from josrc_keras.base import NoisyLabelModel
+from josrc_keras.data import contract
+from josrc_keras.networks import check_network
+
+TEACHER_VIEWS = ("both", "first")
+TEACHER_STATISTICS = ("batch", "moving")
+EVALUATED = ("both", "student", "teacher")
+
+
+class Outcome(NamedTuple):
+    """What a step found out about its batch, a value per sample `(N,)`."""
+
+    likelihood: Any
+    selected: selection.Selection
+    included: Any
+    classification: Any
+    consistency: Any
+    joint: Any
+
+
+@keras.saving.register_keras_serializable(package="josrc_keras")
+class JoSRC(NoisyLabelModel):
+    """Trains a classifier on labels that are partly wrong (Yao et al., CVPR 2021).
+
+    Each step predicts two views of every image with the student, sorts the batch into
+    clean, in-distribution noisy and out-of-distribution samples, gives the unclean
+    ones new labels from a mean teacher, and minimises the joint loss. `fit` needs the
+    callbacks `CleanThreshold` and `MeanTeacher`, which set `tau_clean`, `joint` and
+    `teacher_decay`.
+
+    Training data yields `(image, label)`, of which the model makes two views with
+    `augmentation`, or `({"view_a", "view_b"}, label)`. Labels are integers `(N,)`,
+    one-hot rows `(N, C)`, or in benchmarks `{"label", "true_label"}`, where the true
+    label (-1 = out of distribution) feeds metrics only. Sample weights and class
+    weights (by given label) multiply a sample's loss.
+
+    ```python
+    model = JoSRC(networks.cnn7(80), 80, augmentation=views.crop_and_flip())
+    model.compile(optimizer=keras.optimizers.Adam(1e-3), metrics=["accuracy"])
+    model.fit(train, epochs=200, callbacks=[CleanThreshold(), MeanTeacher()])
+    ```
+
+    Args:
+        network: A built `keras.Model` from images to logits `(N, C)`: the student. The
+            teacher is a copy of it.
+        num_classes: C, at least 2.
+        smoothing: The paper's epsilon (eq. 5), in `[0, (C - 1) / C)`.
+        alpha: Weight of the consistency term (eq. 10), in [0, 1].
+        tau_ood: Threshold on the out-of-distribution likelihood, in (0, 1).
+        scale: The paper's s (eq. 7), positive.
+        augmentation: A `keras.Layer` that draws a new view each time it is called with
+            `training=True`; None if the data brings both views.
+        consistency_base: Base of the logarithm of eq. 9. The paper does not say; its
+            published code uses 2, to which its alpha belongs.
+        inclusive: Whether a likelihood equal to its threshold passes. The paper writes
+            `>` (False), its published code `>=`.
+        teacher_views: `"both"`: the teacher's label is the mean of its predictions on
+            both views, as in the published code; `"first"`: on the first, which is
+            the paper's p(x; teacher) read literally.
+        teacher_statistics: What the teacher's batch normalisation uses in training:
+            `"batch"` (as in the published code) or `"moving"` statistics. Either way
+            its moving statistics fit its weights, so it can be evaluated.
+        **kwargs: Arguments of `keras.Model`.
+
+    Attributes:
+        student: The trained network.
+        teacher: The mean teacher, a plain `keras.Model` as well.
+        tau_clean: Variable, the threshold on the clean likelihood, in [0, 1].
+        joint: Variable, 1 once the warm-up is over: all samples and eq. 10; 0 before:
+            clean samples and eq. 11 alone.
+        teacher_decay: Variable, omega of eq. 8, in [0, 1].
+
+    Raises:
+        TypeError: If `network` or `augmentation` is of the wrong type.
+        ValueError: If an argument is out of range, the network does not end in C
+            logits, or the backend can't train it.
+    """
+
+    required_controls = {
+        "tau_clean": "CleanThreshold(tau_c=0.75, tau_m=0.95, warmup_epochs=10)",
+        "teacher_decay": "MeanTeacher(decay=0.99)",
+    }
+    training_metrics = (
+        "classification_loss",
+        "consistency_loss",
+        "clean_likelihood",
+        "clean_fraction",
+        "id_fraction",
+        "ood_fraction",
+        "tau_clean",
+    )
+    evaluation_metrics = ("teacher_loss", "teacher_accuracy")
+
+    def __init__(
+        self,
+        network,
+        num_classes,
+        smoothing=0.6,
+        alpha=0.5,
+        tau_ood=0.5,
+        scale=10.0,
+        augmentation=None,
+        *,
+        consistency_base=2.0,
+        inclusive=False,
+        teacher_views="both",
+        teacher_statistics="batch",
+        **kwargs,
+    ):
+        guards.check_backend()
+        super().__init__(**kwargs)
+        self.student = check_network(network, num_classes)
+        self.teacher = teacher.clone(network)
+        self.num_classes = num_classes
+        self.smoothing = label_distributions.check_smoothing(smoothing, num_classes)
+        self.alpha = losses.check_alpha(alpha)
+        self.tau_ood = selection.check_tau_ood(tau_ood)
+        self.scale = label_distributions.check_scale(scale)
+        self.augmentation = guards.check_augmentation(augmentation)
+        self.consistency_base = consistency_base
+        self.inclusive = inclusive
+        self.teacher_views = guards.check_choice(
+            "teacher_views", teacher_views, TEACHER_VIEWS
+        )
+        self.teacher_statistics = guards.check_choice(
+            "teacher_statistics", teacher_statistics, TEACHER_STATISTICS
+        )
+        self.evaluated = "both"
+        self._make_variables()
+        self.make_metrics()
+        self._teacher_loss = keras.metrics.Mean(name="teacher_loss")
+        self._teacher_accuracy = keras.metrics.SparseCategoricalAccuracy(
+            name="teacher_accuracy"
+        )
+        self.built = True
+
+    def _make_variables(self):
+        """What callbacks write and the compiled step reads."""
+        for name in ("tau_clean", "joint", "teacher_decay"):
+            variable = self.add_weight(
+                name=name,
+                shape=(),
+                initializer="zeros",
+                dtype="float32",
+                trainable=False,
+                aggregation="only_first_replica",
+            )
+            setattr(self, name, variable)
+
+    # Training: Algorithm 1.
+
+    def train_step(self, data):
+        """One step of Algorithm 1 on one batch."""
+        import tensorflow as tf
+
+        batch = contract.unpack(data)
+        self.contract.check(batch, training=True)
+        view_a, view_b = self._make_views(batch.images)
+        teacher_probs = self._teacher_probs(view_a, view_b)
+
+        with tf.GradientTape() as tape:
+            logits_a = self.student(view_a, training=True)
+            logits_b = self.student(view_b, training=True)
+            outcome = self._joint_objective(logits_a, logits_b, teacher_probs, batch)
+            loss = self._mean_over_included(outcome, batch.sample_weight)
+            scaled_loss = self.optimizer.scale_loss(loss)
+        weights = self.student.trainable_variables
+        gradients = tape.gradient(scaled_loss, weights)
+        self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
+
+        teacher.update(  # eq. 8
+            self.teacher,
+            self.student,
+            self.teacher_decay,
+            statistics=self.teacher_statistics,
+        )
+        return self._training_metrics(batch, logits_a, outcome)
+
+    def _joint_objective(self, logits_a, logits_b, teacher_probs, batch):
+        """Selection, re-labelling and joint loss, sample by sample."""
+        # Which samples are clean, in-distribution noise, out of distribution?
+        probs_a = ops.softmax(ops.cast(logits_a, "float32"))
+        label_probs = label_distributions.smooth_labels(  # eq. 5
+            batch.labels, self.num_classes, self.smoothing
+        )
+        likelihood = selection.clean_likelihood(probs_a, label_probs)  # eq. 3
+        selected = selection.select(
+            likelihood,
+            selection.ood_likelihood(logits_a, logits_b),  # eq. 4
+            tau_clean=self.tau_clean,
+            tau_ood=self.tau_ood,
+            inclusive=self.inclusive,
+        )
+        # What is each of them to be learnt as?
+        targets = label_distributions.reassign(  # eq. 5 to 7
+            selected, label_probs, teacher_probs, self.scale
+        )
+        # Before the end of the warm-up: the clean samples, and eq. 11 alone.
+        included = ops.logical_or(selected.clean, self.joint > 0)
+        classification = losses.classification_loss(logits_a, logits_b, targets)
+        consistency = losses.consistency_loss(  # eq. 9
+            logits_a, logits_b, selected.out_of_distribution, self.consistency_base
+        )
+        joint = losses.joint_loss(classification, consistency, self.alpha * self.joint)
+        return Outcome(
+            likelihood, selected, included, classification, consistency, joint
+        )
+
+    def _make_views(self, images):
+        if isinstance(images, dict):
+            return images["view_a"], images["view_b"]
+        return (
+            self.augmentation(images, training=True),
+            self.augmentation(images, training=True),
+        )
+
+    def _teacher_probs(self, view_a, view_b):
+        """The teacher's prediction q: `(N, C)` probabilities in float32."""
+        seen = (view_a, view_b) if self.teacher_views == "both" else (view_a,)
+        batch_statistics = self.teacher_statistics == "batch"
+        logits = [self.teacher(view, training=batch_statistics) for view in seen]
+        probs = [ops.softmax(ops.cast(each, "float32")) for each in logits]
+        return sum(probs) / len(probs)
+
+    def _mean_over_included(self, outcome, sample_weight):
+        """The scalar to minimise: a mean over all replicas, and the weight decay."""
+        count = ops.sum(ops.cast(outcome.included, "float32"))
+        total = losses.masked_sum(outcome.joint, outcome.included, sample_weight)
+        mean = total / ops.maximum(replicas.global_sum(count), 1.0)
+        return mean + self.penalty() / replicas.replica_count()
+
+    def _training_metrics(self, batch, logits, outcome):
+        """Updates every metric with a batch; returns their values."""
+        self.record_loss(outcome.joint, outcome.included, batch.sample_weight)
+        trained = ops.cast(outcome.included, "float32")
+        clean, in_distribution, out_of_distribution = outcome.selected
+        updates = {
+            "classification_loss": (outcome.classification, trained),
+            "consistency_loss": (outcome.consistency, trained),
+            "clean_likelihood": (outcome.likelihood,),
+            "clean_fraction": (clean,),
+            "id_fraction": (in_distribution,),
+            "ood_fraction": (out_of_distribution,),
+            "tau_clean": (self.tau_clean,),
+        }
+        for name, update in updates.items():
+            self._training_means[name].update_state(*update)
+        if self.monitored:
+            self.selection_quality.update_state(
+                batch.integer_labels(),
+                guards.check_true_labels(batch.true_labels),
+                outcome.selected,
+                outcome.likelihood,
+            )
+        return self.compute_metrics(
+            None, batch.labels, logits, sample_weight=batch.sample_weight
+        )
+
+    # Evaluation: the student, and beside it the teacher.
+
+    def evaluate_batch(self, batch):
+        """Updates both networks' losses; returns the logits that metrics judge."""
+        if self.evaluated != "both":
+            chosen = self.student if self.evaluated == "student" else self.teacher
+            return super().evaluate_batch(batch, chosen)
+        logits = self.teacher(batch.image_parts()[0], training=False)
+        label = batch.integer_labels()
+        self._teacher_loss.update_state(
+            losses.cross_entropy(label, logits), batch.sample_weight
+        )
+        self._teacher_accuracy.update_state(label, logits)
+        return super().evaluate_batch(batch, self.student)
+
+    def set_evaluated(self, evaluated):
+        """Chooses what `evaluate` reports: `"student"`, `"teacher"` or `"both"`.
+
+        With `"both"`, the loss and the compiled metrics are the student's, and
+        `teacher_loss` and `teacher_accuracy` stand beside them.
+
+        Raises:
+            ValueError: For any other value.
+        """
+        guards.check_choice("evaluated", evaluated, EVALUATED)
+        if evaluated != self.evaluated:
+            self.evaluated = evaluated
+            self.test_function = None  # It is compiled for what it evaluates.
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return super().get_config() | {
+            "network": keras.saving.serialize_keras_object(self.student),
+            "num_classes": self.num_classes,
+            "smoothing": self.smoothing,
+            "alpha": self.alpha,
+            "tau_ood": self.tau_ood,
+            "scale": self.scale,
+            "augmentation": keras.saving.serialize_keras_object(self.augmentation),
+            "consistency_base": self.consistency_base,
+            "inclusive": self.inclusive,
+            "teacher_views": self.teacher_views,
+            "teacher_statistics": self.teacher_statistics,
+        }

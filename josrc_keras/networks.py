@@ -1,0 +1,178 @@
+"""Classifiers that take raw pixels in [0, 255] and return logits.
+
+The normalisation is the network's first layer, so what is exported needs none. Any
+other built `keras.Model` that ends in logits can be used in their place.
+"""
+
+import keras
+from keras import layers
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+HEADS = ("linear", "mlp")
+
+
+def _normalise(pixels, mean, deviation):
+    """Per-channel `(pixel / 255 - mean) / deviation` as one `Rescaling`."""
+    scale = [1.0 / (255.0 * d) for d in deviation]
+    offset = [-m / d for m, d in zip(mean, deviation, strict=True)]
+    return layers.Rescaling(scale, offset, name="normalise")(pixels)
+
+
+def _conv_block(x, filters, name):
+    """3x3 convolution, batch normalisation, ReLU, with PyTorch's default settings."""
+    # Uniform in +-1/sqrt(fan_in). Under batch normalisation the scale of a kernel sets
+    # only its effective learning rate, for which the paper's settings were chosen.
+    uniform = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+    convolution = layers.Conv2D(
+        filters,
+        3,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=uniform,
+        name=name,
+    )
+    x = convolution(x)
+    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_norm")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _head(features, num_classes, head):
+    """The classifier on top of flat features; logits in float32 under any policy."""
+    if head not in HEADS:
+        raise ValueError(f"Unknown head. Received: head={head!r}. Use one of {HEADS}.")
+    if head == "mlp":
+        width = 2 * features.shape[-1]
+        dense = layers.Dense(
+            width, use_bias=False, kernel_initializer="he_normal", name="hidden"
+        )
+        features = dense(features)
+        norm = layers.BatchNormalization(
+            momentum=0.9, epsilon=1e-5, name="hidden_norm"
+        )
+        features = layers.ReLU(name="hidden_relu")(norm(features))
+    logits = layers.Dense(num_classes, kernel_initializer="he_normal", name="logits")
+    return layers.Activation("linear", dtype="float32", name="logits_float32")(
+        logits(features)
+    )
+
+
+def cnn7(num_classes, head="mlp", input_shape=(32, 32, 3)):
+    """The 7-layer network of the paper's CIFAR experiments (from JoCoR).
+
+    Six 3x3 convolutions (64, 64, pool, 128, 128, pool, 196, 16, pool), each with batch
+    normalisation and ReLU, flattened to 256 features for 32x32 images.
+
+    Args:
+        num_classes: Number of outputs.
+        head: `"linear"` (the paper's text) or `"mlp"`, twice the feature width with
+            batch normalisation and ReLU before the output (its published code).
+        input_shape: `(H, W, 3)`, each side at least 8.
+
+    Returns:
+        A `keras.Model` from `(N, H, W, 3)` pixels in [0, 255] to `(N, C)` logits.
+
+    Raises:
+        ValueError: If `head` is unknown or the images are smaller than 8x8.
+    """
+    if min(input_shape[:2]) < 8:
+        raise ValueError(
+            "`cnn7` halves the image three times and needs at least 8x8 pixels. "
+            f"Received: input_shape={tuple(input_shape)}. Use `digits_cnn`, or resize."
+        )
+    pixels = keras.Input(input_shape, name="image")
+    x = _normalise(pixels, IMAGENET_MEAN, IMAGENET_DEVIATION)
+    number = 0
+    for stage in ((64, 64), (128, 128), (196, 16)):
+        for filters in stage:
+            number += 1
+            x = _conv_block(x, filters, f"conv{number}")
+        x = layers.MaxPooling2D(2)(x)
+    logits = _head(layers.Flatten(name="features")(x), num_classes, head)
+    return keras.Model(pixels, logits, name="cnn7")
+
+
+def digits_cnn(num_classes, head="linear", input_shape=(8, 8, 1)):
+    """A small network for 8x8 digits: four 3x3 convolutions (32, 32, pool, 64, 64).
+
+    Args:
+        num_classes: Number of outputs.
+        head: `"linear"` or `"mlp"`, as in `cnn7`.
+        input_shape: `(H, W, channels)`.
+
+    Returns:
+        A `keras.Model` from `(N, H, W, channels)` pixels in [0, 255] to `(N, C)`
+        logits.
+
+    Raises:
+        ValueError: If `head` is unknown.
+    """
+    pixels = keras.Input(input_shape, name="image")
+    x = layers.Rescaling(1 / 255, name="normalise")(pixels)
+    for number, filters in enumerate((32, 32, 64, 64), start=1):
+        x = _conv_block(x, filters, f"conv{number}")
+        if number == 2:
+            x = layers.MaxPooling2D(2)(x)
+    x = layers.MaxPooling2D(2)(x)
+    logits = _head(layers.Flatten(name="features")(x), num_classes, head)
+    return keras.Model(pixels, logits, name="digits_cnn")
+
+
+NETWORKS = {"cnn7": cnn7, "digits_cnn": digits_cnn}
+
+
+def check_network(network, num_classes):
+    """Returns `network` if it is a built classifier that ends in logits.
+
+    Args:
+        network: A `keras.Model`.
+        num_classes: Number of outputs it must have.
+
+    Raises:
+        TypeError: If it is not a `keras.Model`.
+        ValueError: If it is not built, has another number of outputs, or ends in a
+            softmax.
+    """
+    if not isinstance(network, keras.Model):
+        raise TypeError(
+            f"Expected a keras.Model that returns logits. Received: {network!r}. "
+            "Pass for example `josrc_keras.networks.cnn7(num_classes)`."
+        )
+    if not network.built or not network.weights:
+        raise ValueError(
+            f"The network {network.name!r} has no weights yet. Start it with "
+            "`keras.Input(shape)`, or call it once on a batch, before passing it on."
+        )
+    outputs = _probe(network)
+    if outputs is None:
+        return network
+    if outputs.ndim != 2 or outputs.shape[1] != num_classes:
+        raise ValueError(
+            f"Expected a network with logits of shape (N, {num_classes}). Received: "
+            f"{network.name!r}, whose output has shape (N, "
+            f"{', '.join(map(str, outputs.shape[1:]))}). Give its last layer "
+            f"{num_classes} units, or pass the right `num_classes`."
+        )
+    if outputs.min() >= 0 and abs(outputs.sum(axis=1) - 1).max() < 1e-3:
+        raise ValueError(
+            f"The network {network.name!r} returns probabilities (rows sum to 1); "
+            "expected logits. Remove the softmax: the last layer should be "
+            f"`keras.layers.Dense({num_classes})` without an activation."
+        )
+    return network
+
+
+def _probe(network):
+    """The network's output on two noise images; None where the shape is unknown."""
+    try:
+        shape = network.input_shape
+    except AttributeError:
+        return None
+    if not isinstance(shape, tuple) or any(isinstance(s, (tuple, list)) for s in shape):
+        raise ValueError(
+            f"Expected a network with one image input. Received: {network.name!r} "
+            f"with input shape {shape}."
+        )
+    size = tuple(64 if side is None else side for side in shape[1:])
+    noise = keras.random.uniform((2, *size), 0.0, 255.0, seed=0)
+    return keras.ops.convert_to_numpy(network(noise, training=False)).astype("float32")

@@ -1,0 +1,122 @@
+"""Threshold and learning-rate plans: pure functions of the epoch, counted from 1."""
+
+import math
+
+
+def _check_epochs(warmup_epochs, epochs):
+    if epochs < 1 or warmup_epochs < 0:
+        raise ValueError(
+            "`epochs` must be at least 1 and `warmup_epochs` at least 0. Received: "
+            f"epochs={epochs}, warmup_epochs={warmup_epochs}."
+        )
+
+
+def check_thresholds(tau_c, tau_m):
+    """Raises a `ValueError` unless `0 <= tau_c <= tau_m <= 1`."""
+    if not 0 <= tau_c <= tau_m <= 1:
+        raise ValueError(
+            "The clean threshold climbs from tau_c to tau_m and is compared with a "
+            "likelihood, so 0 <= tau_c <= tau_m <= 1 must hold. Received: "
+            f"tau_c={tau_c}, tau_m={tau_m}. The paper uses 0.75 and 0.95."
+        )
+
+
+def clean_threshold(epoch, *, tau_c, tau_m, warmup_epochs, epochs):
+    """The threshold on the clean likelihood (eq. 12).
+
+    Climbs from 0 to `tau_c` over the warm-up and on to `tau_m` at the last epoch.
+
+    Args:
+        epoch: The paper's t, counted from 1. (Its published code counts from 0.)
+        tau_c: Threshold at the end of the warm-up, in [0, 1].
+        tau_m: Threshold at the last epoch, in [tau_c, 1].
+        warmup_epochs: The paper's t_w, at least 0.
+        epochs: The paper's t_max; later epochs keep `tau_m`.
+
+    Returns:
+        A float in [0, 1].
+
+    Raises:
+        ValueError: If a threshold or a number of epochs is out of range.
+    """
+    check_thresholds(tau_c, tau_m)
+    _check_epochs(warmup_epochs, epochs)
+    if epoch <= warmup_epochs:
+        return epoch / warmup_epochs * tau_c
+    progress = (min(epoch, epochs) - warmup_epochs) / max(epochs - warmup_epochs, 1)
+    return tau_c + max(progress, 0.0) * (tau_m - tau_c)
+
+
+def linear_decay(epoch, *, decay_start, epochs):
+    """Factor on the learning rate: 1, then linear to zero.
+
+    The plan of the paper's published code (and of JoCoR's): full until epoch
+    `decay_start`, then down in equal steps that would reach 0 one epoch after the last.
+
+    Args:
+        epoch: Counted from 1.
+        decay_start: Number of epochs at the full rate, in `[0, epochs]`.
+        epochs: Number of epochs in all.
+
+    Returns:
+        A float in [0, 1].
+
+    Raises:
+        ValueError: If `decay_start` is outside `[0, epochs]`.
+    """
+    if not 0 <= decay_start <= epochs:
+        raise ValueError(
+            "`decay_start` must be in [0, epochs]. Received: "
+            f"decay_start={decay_start}, epochs={epochs}."
+        )
+    if epoch <= decay_start:
+        return 1.0
+    return max(epochs - epoch + 1, 0) / (epochs - decay_start)
+
+
+def contradiction_likelihood(num_classes, smoothing, confidence=0.4):
+    """The clean likelihood (eq. 3) of a prediction that contradicts the label.
+
+    The prediction is `confidence` on one wrong class and uniform on the others. A
+    threshold below this value lets such a sample pass as clean: with few classes and
+    strong smoothing that is the case until late in the climb of eq. 12.
+
+    Args:
+        num_classes: `C`, at least 2.
+        smoothing: The paper's epsilon.
+        confidence: Probability on the wrong class, in (0, 1).
+
+    Returns:
+        A float in [0, 1].
+    """
+    rest = (1.0 - confidence) / (num_classes - 1)
+    other = smoothing / (num_classes - 1)
+
+    def half(p, y):
+        """This pair's share of the Jensen-Shannon divergence, in nats."""
+        mean = (p + y) / 2
+        return sum(0.5 * v * math.log(v / mean) for v in (p, y) if v > 0)
+
+    divergence = (
+        half(rest, 1.0 - smoothing)
+        + half(confidence, other)
+        + (num_classes - 2) * half(rest, other)
+    )
+    return 1.0 - divergence / math.log(2.0)
+
+
+def largest_useful_smoothing(num_classes, tau_c):
+    """The largest smoothing, in steps of 0.05, whose contradictions stay below tau_c.
+
+    Args:
+        num_classes: `C`, at least 2.
+        tau_c: Threshold at the end of the warm-up, in (0, 1].
+
+    Returns:
+        A float; 0.0 if there is none.
+    """
+    largest = math.ceil(20 * (num_classes - 1) / num_classes) - 1
+    for step in range(largest, 0, -1):
+        if contradiction_likelihood(num_classes, step / 20) < tau_c:
+            return step / 20
+    return 0.0

@@ -1,0 +1,88 @@
+"""Which samples are clean, in-distribution noise or out of distribution (eq. 3, 4)."""
+
+from typing import Any, NamedTuple
+
+from keras import ops
+
+from josrc_keras.divergence import js_divergence
+
+
+class Selection(NamedTuple):
+    """The three-way partition of a batch: boolean `(N,)`, disjoint and covering."""
+
+    clean: Any
+    in_distribution: Any
+    out_of_distribution: Any
+
+
+def clean_likelihood(probs, label_probs):
+    """Likelihood that the given label is right (eq. 3).
+
+    The smoothed label makes this a window, not a ramp: it peaks where `probs` equals
+    `label_probs` and falls again for a more confident prediction. See
+    `schedules.contradiction_likelihood` for what that means for a threshold.
+
+    Args:
+        probs: `(N, C)` the student's probabilities on the first view.
+        label_probs: `(N, C)` the smoothed given labels (eq. 5).
+
+    Returns:
+        `(N,)` float32 in [0, 1]; 1 = clean.
+    """
+    return 1.0 - js_divergence(probs, label_probs, base=2.0)
+
+
+def ood_likelihood(probs_a, probs_b):
+    """Likelihood that an image belongs to no class (eq. 4).
+
+    Args:
+        probs_a: `(N, C)` probabilities (or logits) on the first view.
+        probs_b: `(N, C)` probabilities (or logits) on the second view.
+
+    Returns:
+        `(N,)` float32: 1.0 where the two views are predicted as different classes, 0.0
+        where they agree.
+    """
+    disagree = ops.argmax(probs_a, axis=-1) != ops.argmax(probs_b, axis=-1)
+    return ops.cast(disagree, "float32")
+
+
+def check_tau_ood(tau_ood):
+    """Returns `tau_ood`; raises a `ValueError` unless it is in (0, 1) (C3.2)."""
+    if isinstance(tau_ood, (int, float)) and not 0 < tau_ood < 1:
+        raise ValueError(
+            "`tau_ood` must lie strictly between 0 and 1, since the out-of-"
+            f"distribution likelihood is 0 or 1. Received: tau_ood={tau_ood}. "
+            "Use 0.5, the paper's value."
+        )
+    return tau_ood
+
+
+def select(
+    clean_likelihood, ood_likelihood, *, tau_clean, tau_ood=0.5, inclusive=False
+):
+    """Partitions a batch by conditions C3.1 and C3.2.
+
+    Args:
+        clean_likelihood: `(N,)` of eq. 3, in [0, 1].
+        ood_likelihood: `(N,)` of eq. 4, 0.0 or 1.0.
+        tau_clean: Scalar threshold in [0, 1].
+        tau_ood: Scalar threshold in (0, 1).
+        inclusive: Whether a likelihood equal to its threshold passes. The paper
+            writes `>` (`False`); its published code compares with `>=`.
+
+    Returns:
+        A `Selection`.
+
+    Raises:
+        ValueError: If `tau_ood` is a number outside (0, 1).
+    """
+    passes = ops.greater_equal if inclusive else ops.greater
+    clean = passes(clean_likelihood, tau_clean)
+    outside = passes(ood_likelihood, check_tau_ood(tau_ood))
+    unclean = ops.logical_not(clean)
+    return Selection(
+        clean=clean,
+        in_distribution=ops.logical_and(unclean, ops.logical_not(outside)),
+        out_of_distribution=ops.logical_and(unclean, outside),
+    )

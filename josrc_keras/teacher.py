@@ -1,0 +1,57 @@
+"""The mean teacher: an exponential moving average of the student (eq. 8)."""
+
+import keras
+from keras import ops
+
+
+def clone(network):
+    """A copy of `network` that no gradient changes.
+
+    Its variables are frozen one by one while its layers stay trainable, since Keras's
+    batch normalisation uses batch statistics only in a trainable layer.
+
+    Args:
+        network: A built `keras.Model` that can be cloned.
+
+    Returns:
+        A `keras.Model` of its own with equal weights.
+
+    Raises:
+        ValueError: If the clone does not have the network's weights.
+    """
+    copy = keras.models.clone_model(network)
+    if [w.shape for w in copy.weights] != [w.shape for w in network.weights]:
+        raise ValueError(
+            f"The network {network.name!r} can't be cloned for the mean teacher: the "
+            f"clone has {len(copy.weights)} weights, the network {len(network.weights)}. "
+            "Its `get_config` must list every constructor argument, and its layers must "
+            "be created in `__init__` or `build`."
+        )
+    copy.set_weights(network.get_weights())
+    for variable in copy.weights:
+        variable.trainable = False
+    return copy
+
+
+def update(teacher, student, decay, *, statistics):
+    """Moves the teacher a step towards the student (eq. 8).
+
+    `teacher <- decay * teacher + (1 - decay) * student`; weights that are not floats
+    are copied.
+
+    Args:
+        teacher: What `clone` made of `student`.
+        student: The trained network.
+        decay: The paper's omega, in [0, 1]; 0 copies the student.
+        statistics: `"moving"` averages every weight. `"batch"` leaves out what no
+            gradient trains (batch normalisation's moving statistics), because the
+            teacher's own forward passes keep it.
+    """
+    for ours, theirs in zip(teacher.weights, student.weights, strict=True):
+        if statistics == "batch" and not theirs.trainable:
+            continue
+        if "float" in ours.dtype:
+            rate = ops.cast(1.0 - decay, ours.dtype)
+            ours.assign_add(rate * (ops.cast(theirs, ours.dtype) - ours))
+        else:
+            ours.assign(theirs)

@@ -1,0 +1,107 @@
+"""The two views of an image: on the device, or in tf.data."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="josrc_keras")
+class CropAndFlip(keras.layers.Layer):
+    """Pads, crops back to the size at a random offset, and mirrors half the images.
+
+    Draws an offset and a flip for every image (`keras.layers.RandomCrop` draws one
+    offset a batch), and applies both in one gather. Active only with `training=True`.
+
+    Args:
+        padding: Zero pixels added on every side before the crop.
+        flip: Whether to mirror an image left to right with probability 1/2.
+        seed: Seed of the draws; None takes one from Keras's global generator.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        images: `(N, H, W, channels)` of any numeric dtype, which is kept.
+        training: Whether to augment; otherwise the images pass unchanged.
+
+    Raises:
+        ValueError: If `padding` is negative.
+    """
+
+    def __init__(self, padding=4, flip=True, seed=None, **kwargs):
+        kwargs.setdefault("autocast", False)
+        super().__init__(**kwargs)
+        if padding < 0:
+            raise ValueError(
+                f"`padding` must be at least 0 pixels. Received: padding={padding}."
+            )
+        self.padding = padding
+        self.flip = flip
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, images, training=False):
+        """Returns the images, augmented if `training`."""
+        if not training:
+            return images
+        _, height, width, channels = images.shape
+        count = ops.shape(images)[0]
+        pad = self.padding
+        padded = ops.pad(images, [[0, 0], [pad, pad], [pad, pad], [0, 0]])
+        padded_width = width + 2 * pad
+
+        # Three small integers an image: down, right, and whether to mirror.
+        top = self._draw(count, 2 * pad + 1)
+        left = self._draw(count, 2 * pad + 1)
+        columns = ops.broadcast_to(ops.arange(width, dtype="int32"), (count, width))
+        if self.flip:
+            mirror = self._draw(count, 2) == 1
+            columns = ops.where(mirror, width - 1 - columns, columns)
+
+        rows = top + ops.expand_dims(ops.arange(height, dtype="int32"), 0)
+        start = ops.expand_dims(ops.arange(count, dtype="int32"), -1)
+        rows = (start * (height + 2 * pad) + rows) * padded_width  # (N, H)
+        source = ops.expand_dims(rows, 2) + ops.expand_dims(left + columns, 1)
+        return ops.take(ops.reshape(padded, (-1, channels)), source, axis=0)
+
+    def _draw(self, count, stop):
+        """`(N, 1)` integers in `[0, stop)`."""
+        return keras.random.randint(
+            (count, 1), 0, stop, dtype="int32", seed=self.seed_generator
+        )
+
+    def compute_output_shape(self, input_shape):
+        """The shape of the images."""
+        return input_shape
+
+    def get_config(self):
+        """The constructor's arguments."""
+        config = super().get_config()
+        return config | {
+            "padding": self.padding,
+            "flip": self.flip,
+            "seed": self.seed,
+        }
+
+
+def crop_and_flip(padding=4, flip=True, seed=None):
+    """The augmentation of the paper's CIFAR experiments: a `CropAndFlip` layer.
+
+    Pads with zeros in pixel space, as the published code does, which pads before it
+    normalises.
+    """
+    return CropAndFlip(padding=padding, flip=flip, seed=seed)
+
+
+def two_views(augment):
+    """Makes both views in tf.data: `dataset.map(two_views(augment))`.
+
+    Args:
+        augment: Function of a batch (or one) of images to as many augmented ones,
+            with a new random draw at each call.
+
+    Returns:
+        A function `(image, label, ...) -> ({"view_a", "view_b"}, label, ...)`.
+    """
+
+    def make_views(image, *rest):
+        return ({"view_a": augment(image), "view_b": augment(image)}, *rest)
+
+    return make_views

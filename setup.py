@@ -1,0 +1,86 @@
+"""Packaging of josrc-keras; tools are configured in pyproject.toml."""
+
+import ast
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+PACKAGE = "josrc_keras"
+OUTER_SUBPACKAGES = ("callbacks", "export", "configs")  # as in josrc_keras/_layout.py
+
+
+def read_version() -> str:
+    """Returns ``__version__`` without importing the package."""
+    tree = ast.parse((ROOT / PACKAGE / "_version.py").read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "__version__":
+            return ast.literal_eval(node.value)
+    raise ValueError(f"{PACKAGE}/_version.py does not assign __version__")
+
+
+def list_packages() -> list[str]:
+    """Returns every package, at any depth, by the name it is imported under."""
+    packages = find_packages(str(ROOT), include=[PACKAGE, f"{PACKAGE}.*"])
+    for name in OUTER_SUBPACKAGES:
+        packages.append(f"{PACKAGE}.{name}")
+        inner = find_packages(str(ROOT / name))
+        packages.extend(f"{PACKAGE}.{name}.{package}" for package in inner)
+    return packages
+
+
+EXTRAS = {
+    "onnx": ["onnx", "tf2onnx>=1.17", "onnxruntime"],
+    "jax": ["jax"],
+    "pretrained": ["keras-hub"],
+    "keras-cv": ["keras-cv"],
+    "report": ["pandas", "matplotlib", "jinja2"],
+    "gpu": ["tensorflow[and-cuda]>=2.21"],
+    "tensorboard": ["tensorboard"],
+    "digits": ["scikit-learn"],
+    "dev": [
+        "ruff==0.17.6",
+        "mypy==2.4.1",
+        "pytest==9.2.0",
+        "pytest-timeout==2.4.0",
+        "pre-commit",
+        "setuptools>=70.1",  # the first that builds wheels by itself
+    ],
+}
+# What the demo needs.
+EXTRAS["all"] = [
+    requirement
+    for extra in ("onnx", "report", "tensorboard", "digits")
+    for requirement in EXTRAS[extra]
+]
+
+readme = ROOT / "README.md"
+
+setup(
+    name="josrc-keras",
+    version=read_version(),
+    description="Jo-SRC: image classifiers from noisy labels, in Keras 3",
+    long_description=readme.read_text(encoding="utf-8") if readme.is_file() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=list_packages(),
+    package_dir={f"{PACKAGE}.{name}": name for name in OUTER_SUBPACKAGES},
+    install_requires=[
+        "keras>=3.15",
+        "tensorflow>=2.21",
+        "numpy",
+        "absl-py",
+        "ml_collections",
+        "tensorflow-datasets",
+    ],
+    extras_require=EXTRAS,
+    entry_points={
+        "console_scripts": [
+            "josrc-train = josrc_keras.train:main",
+            "josrc-evaluate = josrc_keras.evaluate:main",
+            "josrc-demo = josrc_keras.demo:main",
+        ]
+    },
+    zip_safe=False,
+)
