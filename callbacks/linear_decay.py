@@ -13,6 +13,7 @@ class LinearDecay(keras.callbacks.Callback):
 
     Args:
         start_epoch: Number of epochs at the full rate; the paper's code uses 80 of 200.
+            A run that is shorter keeps the full rate.
         learning_rate: The full rate; None takes the optimizer's at the beginning of
             `fit`. Give it when a run may be resumed.
         beta_1: Adam's `beta_1` once the decay has started, in [0, 1); None leaves it.
@@ -49,10 +50,9 @@ class LinearDecay(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         """Writes the rate of this epoch, and beta_1 where it changes."""
         optimizer = self._optimizer()
+        epochs = self.epochs or self.params["epochs"]
         factor = schedules.linear_decay(
-            epoch + 1,
-            decay_start=self.start_epoch,
-            epochs=self.epochs or self.params["epochs"],
+            epoch + 1, decay_start=min(self.start_epoch, epochs), epochs=epochs
         )
         optimizer.learning_rate = self.learning_rate * factor
         started = epoch >= self.start_epoch

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import time
 from pathlib import Path
 
 import keras
@@ -32,6 +33,7 @@ class RunCheckpoint(keras.callbacks.Callback):
 
     Attributes:
         history: A dict an epoch: `epoch` counted from 1, and what `fit` reported.
+        seconds: Wall time of the epochs that are done, over all resumptions.
 
     Raises:
         ValueError: If `keep` is below 1.
@@ -45,6 +47,8 @@ class RunCheckpoint(keras.callbacks.Callback):
         self.history_path = history_path
         self.keep = keep
         self.history = []
+        self.seconds = 0.0
+        self._since = time.monotonic()
 
     def restore(self, model):
         """Loads the newest whole checkpoint into a compiled model.
@@ -67,14 +71,21 @@ class RunCheckpoint(keras.callbacks.Callback):
             state, arrays = loaded
             _assign(model, arrays, folder)
             self.history[:] = state["history"]
+            self.seconds = state["seconds"]
             self._write_history()
             return state["epoch"]
         return 0
+
+    def on_train_begin(self, logs=None):
+        """Starts the clock."""
+        self._since = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves a checkpoint and the history."""
         row = {name: float(value) for name, value in (logs or {}).items()}
         self.history.append({"epoch": epoch + 1, **row})
+        now = time.monotonic()
+        self.seconds, self._since = self.seconds + now - self._since, now
         arrays = {
             f"{index:04d}": keras.ops.convert_to_numpy(variable)
             for index, variable in enumerate(_variables(self.model))
@@ -83,6 +94,7 @@ class RunCheckpoint(keras.callbacks.Callback):
             folder.mkdir()
             np.savez(folder / "variables.npz", **arrays)
             state = {"epoch": epoch + 1, "history": self.history}
+            state["seconds"] = self.seconds
             state["sha256"] = _sha256(folder / "variables.npz")
             (folder / "state.json").write_text(json.dumps(state))
         for folder in self._folders()[: -self.keep]:

@@ -2,6 +2,8 @@
 
 import keras
 
+from josrc_keras import files
+
 
 class SelectionMonitor(keras.callbacks.Callback):
     """Adds precision, recall and F1 of the verdicts to what `fit` reports.
@@ -10,13 +12,17 @@ class SelectionMonitor(keras.callbacks.Callback):
     `ood_f1`, and `clean_auroc`. They need labels as `{"label", "true_label"}`, and
     cost no forward pass: they judge the selection that the step makes anyway.
 
+    Args:
+        histogram_path: JSON file for the histogram of the newest epoch, or None.
+
     Attributes:
         histogram: Counts of the clean likelihood by truth in the last epoch that was
             trained, as `SelectionQuality.histograms` returns; None before.
     """
 
-    def __init__(self):
+    def __init__(self, histogram_path=None):
         super().__init__()
+        self.histogram_path = histogram_path
         self.histogram = None
 
     def on_train_begin(self, logs=None):
@@ -26,6 +32,8 @@ class SelectionMonitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Keeps the histogram of the clean likelihood."""
         self.histogram = self.model.selection_quality.histograms()
+        if self.histogram_path is not None:
+            files.write_json(self.histogram_path, self.histogram)
 
     def on_train_end(self, logs=None):
         """Switches the metrics off again."""

@@ -1,0 +1,52 @@
+"""Evaluates the student and the teacher of a finished run on its clean test set.
+
+josrc-evaluate --workdir=runs/digits
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from josrc_keras import shell
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder that was trained.")
+flags.mark_flags_as_required(["workdir"])
+
+
+def _evaluate(argv):
+    if len(argv) > 1:
+        raise ValueError(f"Expected flags only. Received: {argv[1:]}. See --help.")
+    import keras
+    import ml_collections
+
+    from josrc_keras import experiment, files, run_folder
+    from josrc_keras.data import pipeline
+
+    workdir = Path(_WORKDIR.value)
+    config = ml_collections.ConfigDict(run_folder.read_config(workdir))
+    path = workdir / "model.keras"
+    if not path.exists():
+        raise FileNotFoundError(
+            f"Expected a finished run. Received: {workdir}, which has no model.keras. "
+            "Run josrc-train with the same --workdir until it ends."
+        )
+    model = keras.saving.load_model(path)
+    test = experiment.make_benchmark(config).test
+    results = model.evaluate(
+        pipeline.evaluation_batches(test, batch_size=500), return_dict=True, verbose=0
+    )
+    results = {name: float(value) for name, value in results.items()}
+    results["test_images"] = len(test)
+    files.write_json(workdir / "evaluation.json", results)
+    sys.stdout.write(json.dumps(results, indent=2) + "\n")
+
+
+def main():
+    """Entry point of `josrc-evaluate`."""
+    shell.run(_evaluate)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,6 @@
 """How good the verdicts are where the true labels are known (Figure 4, Table 5)."""
 
 import keras
-import numpy as np
 from keras import ops
 
 KINDS = ("clean", "id", "ood")
@@ -86,13 +85,12 @@ class SelectionQuality(keras.metrics.Metric):
         """Counts of the clean likelihood by truth.
 
         Returns:
-            A dict of `edges` `(BINS + 1,)` and, for `clean`, `id` and `ood`, counts
-            `(BINS,)`.
+            A dict of lists: `edges`, `BINS + 1` numbers, and for `clean`, `id` and
+            `ood` `BINS` counts each.
         """
-        counts = ops.convert_to_numpy(self.histogram)
-        return {"edges": np.linspace(0, 1, BINS + 1)} | dict(
-            zip(KINDS, counts, strict=True)
-        )
+        counts = ops.convert_to_numpy(self.histogram).astype(int).tolist()
+        edges = [index / BINS for index in range(BINS + 1)]
+        return {"edges": edges, **dict(zip(KINDS, counts, strict=True))}
 
 
 def _ratio(numerator, denominator):

@@ -1,0 +1,46 @@
+r"""Trains by a configuration into a run folder; run it again to resume.
+
+josrc-train --config=digits8n_o --workdir=runs/digits
+josrc-train --config=cifar80n_o --workdir=runs/short \
+    --config.epochs=3 --config.data.train_size=8000
+"""
+
+import json
+import sys
+
+from absl import flags, logging
+
+from josrc_keras import shell
+
+_CONFIG = shell.define_config_flag()
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder.")
+_VERBOSE = flags.DEFINE_enum(
+    "progress", "bar", ["bar", "line", "none"], "A bar, a line an epoch, or nothing."
+)
+flags.mark_flags_as_required(["config", "workdir"])
+
+
+def _train(argv):
+    if len(argv) > 1:
+        raise ValueError(f"Expected flags only. Received: {argv[1:]}. See --help.")
+    from josrc_keras import experiment
+
+    verbose = {"none": 0, "bar": 1, "line": 2}[_VERBOSE.value]
+    try:
+        summary = experiment.train(_CONFIG.value, _WORKDIR.value, verbose=verbose)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        logging.warning(
+            "Stopped. Whole epochs are saved in %s; the same command resumes.",
+            _WORKDIR.value,
+        )
+        raise SystemExit(stop.code if isinstance(stop, SystemExit) else 130) from None
+    sys.stdout.write(json.dumps(summary, indent=2) + "\n")
+
+
+def main():
+    """Entry point of `josrc-train`."""
+    shell.run(_train)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+"""Times one training step: `josrc_keras` through `fit`, against plain PyTorch.
+
+    step.py --out=step.json
+    step.py --torch_python=/path/to/python --rounds=20
+
+Each row is a process with an environment of its own. A round asks every process in
+turn for the same number of steps while the others wait, so that what the machine does
+besides falls on all of them alike; ratios are taken within a round. Both train the same
+network on batches of the same size with the arithmetic of the joint phase;
+`josrc_keras` also makes both views, updates its metrics and runs its callbacks.
+
+The torch rows need PyTorch (`pip install torch`), here or under --torch_python.
+"""
+
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from absl import app, flags
+
+# glibc gives large buffers back to the kernel after every step and gets them again, page
+# by page, in the next. These settings make it keep them.
+KEEP_BUFFERS = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**33),
+    "MALLOC_TOP_PAD_": str(2**28),
+}
+WORKERS = {  # name: (script, environment)
+    "torch": ("torch_step.py", {}),
+    "torch-malloc": ("torch_step.py", KEEP_BUFFERS),
+    "josrc-onednn1": ("josrc_step.py", {"TF_ENABLE_ONEDNN_OPTS": "1"}),
+    "josrc-onednn0": ("josrc_step.py", {"TF_ENABLE_ONEDNN_OPTS": "0"}),
+}
+# Settings of the caller's shell that would make a row something other than its name.
+CLEARED = (*KEEP_BUFFERS, "TF_ENABLE_ONEDNN_OPTS", "GLIBC_TUNABLES", "LD_PRELOAD")
+
+_WORKERS = flags.DEFINE_list(
+    "workers", list(WORKERS), f"Rows to measure, of {', '.join(WORKERS)}."
+)
+_ROUNDS = flags.DEFINE_integer("rounds", 8, "Rounds to measure.", lower_bound=2)
+_WARMUP = flags.DEFINE_integer("warmup", 2, "Rounds to drop first.", lower_bound=1)
+_STEPS = flags.DEFINE_integer("steps", 3, "Steps in a round.", lower_bound=1)
+_BATCH = flags.DEFINE_integer("batch", 128, "Images in a batch.", lower_bound=2)
+_TORCH_PYTHON = flags.DEFINE_string(
+    "torch_python", sys.executable, "The interpreter of the torch rows."
+)
+_OUT = flags.DEFINE_string("out", None, "JSON file to write the result to.")
+flags.register_validator(
+    "workers",
+    lambda names: set(names) <= set(WORKERS),
+    f"Expected some of {[*WORKERS]}",
+)
+
+
+class Worker:
+    """A process that runs training steps when asked, and waits otherwise.
+
+    Attributes:
+        about: What it said of itself, for example its versions.
+        seconds: Seconds a step, one for every round measured.
+    """
+
+    def __init__(self, name):
+        script, environment = WORKERS[name]
+        python = _TORCH_PYTHON.value if name.startswith("torch") else sys.executable
+        inherited = {k: v for k, v in os.environ.items() if k not in CLEARED}
+        script = str(Path(__file__).with_name(script))
+        self.name = name
+        self.seconds = []
+        self._process = subprocess.Popen(
+            [python, script, str(_STEPS.value), str(_BATCH.value)],
+            env={"TF_CPP_MIN_LOG_LEVEL": "2", **inherited, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.about = self._read()
+
+    def measure(self):
+        """Seconds a step over one round."""
+        self._process.stdin.write(f"{_STEPS.value}\n")
+        self._process.stdin.flush()
+        return self._read()["seconds"] / _STEPS.value
+
+    def close(self):
+        self._process.stdin.close()
+        try:
+            self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    def _read(self):
+        line = self._process.stdout.readline()
+        if not line:
+            code = self._process.wait()
+            raise RuntimeError(
+                f"The worker {self.name!r} ended with exit status {code}; its message is "
+                "above."
+            )
+        return json.loads(line)
+
+
+def has_torch():
+    command = [_TORCH_PYTHON.value, "-c", "import torch"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def available_workers():
+    """The rows asked for, without those of torch where it is missing."""
+    names = _WORKERS.value
+    if any(name.startswith("torch") for name in names) and not has_torch():
+        print(
+            f"The torch rows are skipped: {_TORCH_PYTHON.value} can't import torch. "
+            f"Install it (pip install torch), or pass --torch_python.\n"
+        )
+        names = [name for name in names if not name.startswith("torch")]
+    if not names:
+        raise app.UsageError("No row is left to measure.")
+    return names
+
+
+def measure(names):
+    """Starts the workers, one at a time, and alternates rounds between them."""
+    workers = []
+    try:
+        for name in names:
+            print(f"starting {name}", file=sys.stderr)
+            workers.append(Worker(name))
+            workers[-1].measure()  # traces and compiles, alone
+        for index in range(_WARMUP.value + _ROUNDS.value):
+            for worker in workers:
+                seconds = worker.measure()
+                if index >= _WARMUP.value:
+                    worker.seconds.append(seconds)
+            print(f"round {index + 1}", file=sys.stderr)
+    finally:
+        for worker in workers:
+            worker.close()
+    return workers
+
+
+def quartiles(values):
+    """Lower quartile, median, upper quartile."""
+    return statistics.quantiles(values, n=4, method="inclusive")
+
+
+def summarise(workers):
+    """A row of numbers for each worker. Ratios above 1: faster than the other."""
+    seconds = {worker.name: worker.seconds for worker in workers}
+    rows = []
+    for worker in workers:
+        low, median, high = quartiles(worker.seconds)
+        row = {
+            "name": worker.name,
+            "median_seconds": median,
+            "quartile_seconds": [low, high],
+            "samples_per_second": _BATCH.value / median,
+            "seconds": worker.seconds,
+            "about": worker.about,
+        }
+        for other in ("torch", "torch-malloc"):
+            if other in seconds:
+                pairs = zip(seconds[other], worker.seconds, strict=True)
+                low, median, high = quartiles([a / b for a, b in pairs])
+                row[f"ratio_to_{other}"] = {"median": median, "quartiles": [low, high]}
+        rows.append(row)
+    return rows
+
+
+def table(rows):
+    """The rows as lines of Markdown; a ratio's spread is its quartiles."""
+
+    def ratio(row, other):
+        value = row.get(f"ratio_to_{other}")
+        if not value:
+            return "-"
+        return "{:.2f} ({:.2f} to {:.2f})".format(value["median"], *value["quartiles"])
+
+    yield "| row | s a step | samples/s | times torch | times torch-malloc |"
+    yield "|---|---|---|---|---|"
+    for row in rows:
+        yield (
+            f"| {row['name']} | {row['median_seconds']:.3f} "
+            f"| {row['samples_per_second']:.0f} "
+            f"| {ratio(row, 'torch')} | {ratio(row, 'torch-malloc')} |"
+        )
+
+
+def cpu_model():
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def cores():
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def command():
+    """The command line, with paths that hold on any machine."""
+    arguments = [
+        a for a in sys.argv[1:] if not a.startswith(("--torch_python", "--out"))
+    ]
+    return shlex.join(["python", "benchmarks/step.py", *arguments])
+
+
+def report(rows):
+    versions = {"python": platform.python_version()}
+    for row in rows:
+        versions |= row.pop("about")
+    try:
+        versions["josrc_keras"] = importlib.metadata.version("josrc_keras")
+    except importlib.metadata.PackageNotFoundError:
+        pass
+    return {
+        "command": command(),
+        "cpu": cpu_model(),
+        "cores": cores(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": versions,
+        "batch": _BATCH.value,
+        "steps_per_round": _STEPS.value,
+        "rounds": _ROUNDS.value,
+        "rows": rows,
+    }
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
+    rows = summarise(measure(available_workers()))
+    result = report(rows)
+    print(f"\n{result['cpu']}, {result['cores']} cores, batch of {_BATCH.value}")
+    print("\n".join(table(rows)))
+    if _OUT.value:
+        Path(_OUT.value).write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,158 @@
+"""One Jo-SRC training step in plain PyTorch: what `step.py` measures against.
+
+Written from the equations, in the ordinary style of a PyTorch training loop:
+`log_softmax`, boolean masks, `optim.Adam`, and the mean teacher updated from
+Python over the parameters. The arithmetic is that of `josrc_keras.JoSRC` in the
+joint phase, less the augmentation: the two views are given.
+
+It needs torch alone, so that another interpreter can run it; started by `step.py`.
+
+    torch_step.py STEPS BATCH
+"""
+
+import copy
+import math
+import sys
+
+import torch
+from pipe import serve
+from torch import nn
+from torch.nn import functional
+
+NUM_CLASSES = 80
+
+
+def convolution(inputs, outputs):
+    """Convolution, batch normalisation, ReLU."""
+    return [
+        nn.Conv2d(inputs, outputs, 3, padding=1),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    ]
+
+
+def cnn7(num_classes):
+    """The 7-layer network with the MLP head: `(N, 3, 32, 32)` to logits `(N, C)`."""
+    return nn.Sequential(
+        *convolution(3, 64),
+        *convolution(64, 64),
+        nn.MaxPool2d(2),
+        *convolution(64, 128),
+        *convolution(128, 128),
+        nn.MaxPool2d(2),
+        *convolution(128, 196),
+        *convolution(196, 16),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(256, 512),
+        nn.BatchNorm1d(512),
+        nn.ReLU(),
+        nn.Linear(512, num_classes),
+    )
+
+
+def smooth_labels(labels, num_classes, smoothing):
+    """Eq. 5: integers `(N,)` to probabilities `(N, C)`."""
+    elsewhere = smoothing / (num_classes - 1)
+    one_hot = functional.one_hot(labels, num_classes).float()
+    return one_hot * (1.0 - smoothing - elsewhere) + elsewhere
+
+
+def kl_divergence(log_p, log_q):
+    """KL(p || q) in bits, from natural logarithms `(N, C)`, to `(N,)`."""
+    return (log_p.exp() * (log_p - log_q)).sum(dim=1) / math.log(2.0)
+
+
+def js_divergence(log_p, log_q):
+    """Eq. 2: Jensen-Shannon divergence in bits, `(N,)` in [0, 1]."""
+    log_m = torch.logaddexp(log_p, log_q) - math.log(2.0)
+    return 0.5 * (kl_divergence(log_p, log_m) + kl_divergence(log_q, log_m))
+
+
+class Step:
+    """Algorithm 1's joint phase: `step(view_a, view_b, labels)` updates both networks."""
+
+    def __init__(
+        self,
+        num_classes=NUM_CLASSES,
+        *,
+        smoothing=0.6,
+        alpha=0.5,
+        tau_clean=0.75,
+        scale=10.0,
+    ):
+        self.num_classes = num_classes
+        self.smoothing = smoothing
+        self.alpha = alpha
+        self.tau_clean = tau_clean
+        self.scale = scale
+        self.decay = 0.99
+        self.student = cnn7(num_classes)
+        self.teacher = copy.deepcopy(self.student)
+        self.optimizer = torch.optim.Adam(self.student.parameters(), lr=1e-3)
+
+    def __call__(self, view_a, view_b, labels):
+        log_a = functional.log_softmax(self.student(view_a), dim=1)
+        log_b = functional.log_softmax(self.student(view_b), dim=1)
+        targets, out_of_distribution = self.relabel(
+            view_a, view_b, log_a, log_b, labels
+        )
+
+        classification = -(targets * (log_a + log_b)).sum(dim=1).mean()  # eq. 11
+        sign = 1.0 - 2.0 * out_of_distribution.float()
+        divergence = kl_divergence(log_a, log_b) + kl_divergence(log_b, log_a)
+        consistency = (sign * divergence).mean()  # eq. 9
+        loss = (1.0 - self.alpha) * classification + self.alpha * consistency  # eq. 10
+
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.update_teacher()
+        return loss.item()
+
+    @torch.no_grad()
+    def relabel(self, view_a, view_b, log_a, log_b, labels):
+        """Eq. 2 to 7: targets `(N, C)` and the out-of-distribution mask `(N,)`."""
+        smooth = smooth_labels(labels, self.num_classes, self.smoothing)
+        clean = 1.0 - js_divergence(log_a, smooth.log()) > self.tau_clean  # eq. 3
+        disagree = log_a.argmax(dim=1) != log_b.argmax(dim=1)  # eq. 4
+        out_of_distribution = ~clean & disagree
+        in_distribution = ~clean & ~disagree
+
+        teacher = 0.5 * (
+            self.teacher(view_a).softmax(dim=1) + self.teacher(view_b).softmax(dim=1)
+        )
+        targets = smooth.clone()
+        targets[in_distribution] = teacher[in_distribution]  # eq. 6
+        flat = (teacher[out_of_distribution] / self.scale).softmax(dim=1)
+        targets[out_of_distribution] = flat  # eq. 7
+        return targets, out_of_distribution
+
+    @torch.no_grad()
+    def update_teacher(self):
+        """Eq. 8."""
+        for mean, value in zip(
+            self.teacher.parameters(), self.student.parameters(), strict=True
+        ):
+            mean.mul_(self.decay).add_(value, alpha=1.0 - self.decay)
+
+
+def random_batch(batch, num_classes, seed=0):
+    """Two views `(N, 3, 32, 32)` and labels `(N,)` of random numbers."""
+    generator = torch.Generator().manual_seed(seed)
+    view_a = torch.randn(batch, 3, 32, 32, generator=generator)
+    view_b = view_a + 0.1 * torch.randn(batch, 3, 32, 32, generator=generator)
+    labels = torch.randint(num_classes, (batch,), generator=generator)
+    return view_a, view_b, labels
+
+
+def main():
+    _, batch = map(int, sys.argv[1:])
+    torch.manual_seed(0)
+    step = Step()
+    views_and_labels = random_batch(batch, NUM_CLASSES)
+    serve(lambda: step(*views_and_labels), torch=torch.__version__)
+
+
+if __name__ == "__main__":
+    main()

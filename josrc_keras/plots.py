@@ -1,0 +1,153 @@
+"""The pictures of a run, from its history."""
+
+from josrc_keras import files
+
+COLOURS = {"clean": "#2a7f4f", "id": "#d98032", "ood": "#7a4fa3"}
+NAMES = {
+    "clean": "clean",
+    "id": "in-distribution noise",
+    "ood": "out of distribution",
+}
+
+
+def _pyplot():
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise ImportError(
+            "The plots need matplotlib, which is not installed. Run "
+            "`pip install josrc-keras[report]`."
+        ) from error
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def draw_all(folder, history, histogram=None):
+    """Draws what the history of a run has the numbers for.
+
+    Args:
+        folder: Where the PNG files go.
+        history: A dict an epoch, as `callbacks.RunCheckpoint` keeps.
+        histogram: Counts of the clean likelihood by truth, as
+            `metrics.SelectionQuality.histograms` returns, or None.
+
+    Returns:
+        The list of paths that were written.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    if not history:
+        return []
+    drawn = {
+        "accuracy": (_draw_accuracy, "val_accuracy" in history[-1]),
+        "fractions": (_draw_fractions, "clean_fraction" in history[-1]),
+        "precision": (_draw_precision, "clean_precision" in history[-1]),
+        "clean_likelihood": (_draw_likelihood, histogram is not None),
+    }
+    pyplot = _pyplot()
+    paths = []
+    for name, (draw, possible) in drawn.items():
+        if not possible:
+            continue
+        figure, axes = pyplot.subplots(figsize=(7, 4.2), layout="constrained")
+        draw(axes, histogram if name == "clean_likelihood" else history)
+        axes.spines[["top", "right"]].set_visible(False)
+        path = folder / f"{name}.png"
+        with files.replacing(path) as beside:
+            figure.savefig(beside, dpi=120)
+        pyplot.close(figure)
+        paths.append(path)
+    return paths
+
+
+def _line(axes, history, key, **style):
+    points = [(row["epoch"], row[key]) for row in history if key in row]
+    style.setdefault("marker", "o" if len(points) < 2 else "")
+    axes.plot(*zip(*points, strict=True), **style)
+
+
+def _draw_accuracy(axes, history):
+    _line(axes, history, "val_accuracy", label="student, test", color="#1f4e8c")
+    if "val_teacher_accuracy" in history[-1]:
+        _line(
+            axes, history, "val_teacher_accuracy", label="teacher, test", color="#b3541e"
+        )
+    if "accuracy" in history[-1]:
+        _line(
+            axes,
+            history,
+            "accuracy",
+            label="student, given (noisy) training labels",
+            color="#999999",
+            linestyle="--",
+        )
+    axes.set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1.02), title="Accuracy")
+    axes.legend(loc="lower right", frameon=False)
+
+
+def _draw_fractions(axes, history):
+    for kind, name in NAMES.items():
+        _line(axes, history, f"{kind}_fraction", label=name, color=COLOURS[kind])
+    _line(
+        axes,
+        history,
+        "tau_clean",
+        label="threshold on the clean likelihood",
+        color="#999999",
+        linestyle="--",
+    )
+    axes.set(
+        xlabel="epoch",
+        ylabel="share of the samples; threshold",
+        ylim=(0, 1.02),
+        title="How the samples are sorted",
+    )
+    axes.legend(loc="best", frameon=False)
+
+
+def _draw_precision(axes, history):
+    for kind, name in NAMES.items():
+        _line(axes, history, f"{kind}_precision", label=name, color=COLOURS[kind])
+        _line(
+            axes,
+            history,
+            f"{kind}_recall",
+            label=f"{name}, recall",
+            color=COLOURS[kind],
+            linestyle=":",
+        )
+    axes.set(
+        xlabel="epoch",
+        ylabel="precision (recall dotted)",
+        ylim=(0, 1.02),
+        title="How right the verdicts are",
+    )
+    axes.legend(loc="best", frameon=False, fontsize="small")
+
+
+def _draw_likelihood(axes, histogram):
+    edges = histogram["edges"]
+    bottom = [0] * (len(edges) - 1)
+    widths = [b - a for a, b in zip(edges, edges[1:], strict=False)]
+    for kind, name in NAMES.items():
+        counts = list(histogram[kind])
+        axes.bar(
+            edges[:-1],
+            counts,
+            widths,
+            bottom=bottom,
+            align="edge",
+            label=name,
+            color=COLOURS[kind],
+        )
+        bottom = [b + c for b, c in zip(bottom, counts, strict=True)]
+    axes.set(
+        xlabel="clean likelihood (eq. 3)",
+        ylabel="training samples",
+        xlim=(0, 1),
+        title="Clean likelihood in the last epoch, by what the samples are",
+    )
+    axes.legend(loc="upper left", frameon=False)

@@ -1,0 +1,44 @@
+"""A progress bar that fits a terminal."""
+
+import keras
+
+SHOWN = {
+    "loss": "loss",
+    "clean_fraction": "clean",
+    "id_fraction": "id",
+    "ood_fraction": "ood",
+    "tau_clean": "tau",
+    "val_accuracy": "student",
+    "val_teacher_accuracy": "teacher",
+}
+
+
+class Progress(keras.callbacks.ProgbarLogger):
+    """Keras's progress bar with the few numbers that one follows during training.
+
+    Pass it to `fit(verbose=0)`; all numbers are in the history.
+
+    Args:
+        verbose: 0 silent, 1 a progress bar, 2 a line an epoch, as in Keras.
+    """
+
+    def __init__(self, verbose=1):
+        super().__init__()
+        self.level = verbose
+
+    def set_params(self, params):
+        """Takes the run's parameters, with a verbosity of its own."""
+        super().set_params({**params, "verbose": self.level})
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Moves the bar."""
+        super().on_train_batch_end(batch, _shown(logs))
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Ends the epoch's line."""
+        super().on_epoch_end(epoch, _shown(logs))
+
+
+def _shown(logs):
+    logs = logs or {}
+    return {short: logs[name] for name, short in SHOWN.items() if name in logs}

@@ -1,0 +1,172 @@
+"""A run folder: what is in it, and how it is opened, summarised and drawn."""
+
+import importlib.metadata
+import json
+import math
+import platform
+import shlex
+import statistics
+import sys
+from pathlib import Path
+
+import keras
+
+from josrc_keras import files, plots
+from josrc_keras._version import __version__
+
+LAST = 10  # The paper's figure of merit is the mean over the last ten epochs.
+
+
+def open_folder(workdir, config):
+    """Makes a run folder, or opens the one with the same configuration.
+
+    Args:
+        workdir: Path of the folder.
+        config: The configuration as a dict.
+
+    Returns:
+        The `pathlib.Path`.
+
+    Raises:
+        ValueError: If the folder holds a run of another configuration.
+        OSError: If the folder can't be written.
+    """
+    workdir = Path(workdir)
+    path = workdir / "config.json"
+    text = json.dumps(config, indent=2)
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            _check_same(json.loads(path.read_text()), json.loads(text), workdir)
+        files.write_text(path, text + "\n")
+    except OSError as error:
+        raise OSError(
+            f"The run folder can't be written. Received: --workdir={workdir} "
+            f"({error.strerror or error}). Expected a folder with write permission "
+            "and free space. Choose another one."
+        ) from error
+    return workdir
+
+
+def _check_same(before, now, workdir):
+    before, now = _flat(before), _flat(now)
+    differing = sorted(k for k in before | now if before.get(k) != now.get(k))
+    if differing:
+        changes = ", ".join(
+            f"{key}: {before.get(key)!r} there, {now.get(key)!r} now"
+            for key in differing[:5]
+        )
+        raise ValueError(
+            f"The folder {workdir} holds a run of another configuration. Received: "
+            f"{changes}. Resume it with its own configuration (config.json), or choose "
+            "another --workdir."
+        )
+
+
+def _flat(config, prefix=""):
+    """A nested dict with dotted keys instead."""
+    flat = {}
+    for key, value in config.items():
+        inner = isinstance(value, dict)
+        flat |= _flat(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
+    return flat
+
+
+def read_config(workdir):
+    """The configuration in a run folder, as a dict.
+
+    Raises:
+        OSError: If the folder is not a run folder.
+    """
+    path = Path(workdir) / "config.json"
+    try:
+        return json.loads(path.read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise OSError(
+            f"Expected a run folder that `josrc-train` made. Received: {workdir}, whose "
+            "config.json can't be read. Pass the --workdir of a training run."
+        ) from error
+
+
+def summarise(config, benchmark, checkpoint):
+    """The final numbers of a run and all that is needed to repeat it.
+
+    Accuracies are on the clean test set: mean and deviation over the last ten epochs
+    first, then the best epoch, which is chosen on test data and therefore optimistic.
+
+    Args:
+        config: The configuration.
+        benchmark: The `data.Benchmark`.
+        checkpoint: The run's `RunCheckpoint`.
+
+    Returns:
+        A dict that JSON can hold.
+    """
+    history = checkpoint.history
+    verdicts = {
+        name: value
+        for name, value in history[-1].items()
+        if name.startswith(("clean_", "id_", "ood_"))
+    }
+    return {
+        "method": config.method,
+        "epochs": len(history),
+        "student": _accuracy(history, "val_accuracy"),
+        "teacher": _accuracy(history, "val_teacher_accuracy"),
+        "verdicts_last_epoch": verdicts,
+        "seed": config.seed,
+        "noise_seed": config.data.seed,
+        "noise_checksum": benchmark.noise_checksum,
+        "train_images": len(benchmark.train),
+        "test_images": len(benchmark.test),
+        "wall_seconds": round(checkpoint.seconds, 1),
+        "device": device(),
+        "versions": versions(),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }
+
+
+def _accuracy(history, key):
+    values = [row[key] for row in history if key in row]
+    if not values:
+        return None
+    last = values[-LAST:]
+    return {
+        "last10_mean": statistics.fmean(last),
+        "last10_deviation": statistics.stdev(last) if len(last) > 1 else math.nan,
+        "best": max(values),
+        "last": values[-1],
+    }
+
+
+def device():
+    """The hardware that Keras trains on, in words."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        names = [
+            tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
+            for gpu in gpus
+        ]
+        return ", ".join(names)
+    return f"CPU ({platform.machine()})"
+
+
+def versions():
+    """Versions of Python, this package and what it computes with."""
+    found = {"python": platform.python_version(), "josrc_keras": __version__}
+    for name in ("keras", "tensorflow", "numpy"):
+        found[name] = importlib.metadata.version(name)
+    return found | {"backend": keras.backend.backend()}
+
+
+def draw(workdir, history):
+    """Draws the plots of a run into `plots/`; returns their paths.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    path = Path(workdir) / "clean_likelihood.json"
+    histogram = json.loads(path.read_text()) if path.exists() else None
+    return plots.draw_all(Path(workdir) / "plots", history, histogram)

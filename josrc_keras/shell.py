@@ -1,0 +1,87 @@
+"""What the commands share: flags, one clear line on bad input, signals."""
+
+import signal
+import sys
+from pathlib import Path
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+
+def configs_folder():
+    """The folder of the configurations that come with the package."""
+    from josrc_keras import configs
+
+    return Path(configs.__file__).parent
+
+
+def define_config_flag():
+    """Defines `--config=FILE_OR_NAME` with its overrides `--config.a.b=value`."""
+    return config_flags.DEFINE_config_file(
+        "config",
+        None,
+        "Path of a configuration file, or the name of one that comes with the "
+        "package. Fields are overridden with --config.field=value.",
+    )
+
+
+def run(main):
+    """Runs a command: parses the flags, then calls `main(argv)`.
+
+    Bad input ends with exit status 2 and one line on the standard error; Ctrl-C and
+    SIGTERM with 130 and 143.
+
+    Args:
+        main: A function of the arguments that are not flags; its result is ignored.
+    """
+    name = Path(sys.argv[0]).name
+    logging.set_verbosity(logging.INFO)
+    logging.use_absl_handler()
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        app.run(lambda argv: main(argv) and None, argv=_with_config_paths(sys.argv))
+    except (ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
+        _fail(name, error)
+    except (OSError, FloatingPointError, flags.Error) as error:
+        _fail(name, error)
+
+
+def _stop(signum, frame):
+    raise SystemExit(128 + signum)
+
+
+def _fail(name, error):
+    text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
+    line = " ".join(text.split())
+    logging.debug("Traceback of the error below:", exc_info=error)
+    sys.stderr.write(f"{name}: error: {line}\n")
+    raise SystemExit(2)
+
+
+def _with_config_paths(argv):
+    """Replaces the name of a configuration in `--config=NAME` with its path."""
+    resolved = []
+    follows = False
+    for argument in argv:
+        flag, equals, value = argument.partition("=")
+        if follows:
+            argument = _config_path(argument)
+        elif flag in ("--config", "-config") and equals:
+            argument = f"{flag}={_config_path(value)}"
+        follows = argument in ("--config", "-config")
+        resolved.append(argument)
+    return resolved
+
+
+def _config_path(value):
+    file, colon, argument = value.partition(":")
+    if Path(file).exists() or file.endswith(".py"):
+        return value
+    folder = configs_folder()
+    names = sorted(p.stem for p in folder.glob("*.py") if p.stem != "__init__")
+    if file not in names:
+        raise ValueError(
+            f"Unknown configuration. Received: --config={file}. Expected the path of "
+            f"a Python file, or one of {', '.join(names)}."
+        )
+    return f"{folder / file}.py{colon}{argument}"
