@@ -1,6 +1,7 @@
 """How `step.py` talks to its workers: requests on stdin, replies on stdout.
 
-A line each. Only the standard library, since the workers may run under another interpreter.
+A line each. Only the standard library is used, since a worker may run under another
+interpreter.
 """
 
 import json

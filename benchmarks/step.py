@@ -12,6 +12,7 @@ network on batches of the same size with the arithmetic of the joint phase;
 The torch rows need PyTorch (`pip install torch`), here or under --torch_python.
 """
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -24,8 +25,8 @@ from pathlib import Path
 
 from absl import app, flags
 
-# glibc gives large buffers back to the kernel after every step and gets them again, page
-# by page, in the next. These settings make it keep them.
+# glibc gives large buffers back to the kernel after every step and gets them again,
+# page by page, in the next. These settings make it keep them.
 KEEP_BUFFERS = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**33),
@@ -100,8 +101,8 @@ class Worker:
         if not line:
             code = self._process.wait()
             raise RuntimeError(
-                f"The worker {self.name!r} ended with exit status {code}; its message is "
-                "above."
+                f"The worker {self.name!r} ended with exit status {code}; its own "
+                "message is above."
             )
         return json.loads(line)
 
@@ -193,12 +194,10 @@ def table(rows):
 
 
 def cpu_model():
-    try:
+    with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
     return platform.processor() or platform.machine()
 
 
@@ -221,10 +220,8 @@ def report(rows):
     versions = {"python": platform.python_version()}
     for row in rows:
         versions |= row.pop("about")
-    try:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         versions["josrc_keras"] = importlib.metadata.version("josrc_keras")
-    except importlib.metadata.PackageNotFoundError:
-        pass
     return {
         "command": command(),
         "cpu": cpu_model(),

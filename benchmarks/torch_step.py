@@ -70,7 +70,7 @@ def js_divergence(log_p, log_q):
 
 
 class Step:
-    """Algorithm 1's joint phase: `step(view_a, view_b, labels)` updates both networks."""
+    """Algorithm 1's joint phase; a call updates the student and the teacher."""
 
     def __init__(
         self,
@@ -94,9 +94,8 @@ class Step:
     def __call__(self, view_a, view_b, labels):
         log_a = functional.log_softmax(self.student(view_a), dim=1)
         log_b = functional.log_softmax(self.student(view_b), dim=1)
-        targets, out_of_distribution = self.relabel(
-            view_a, view_b, log_a, log_b, labels
-        )
+        teacher = self.teacher_probs(view_a, view_b)
+        targets, out_of_distribution = self.relabel(log_a, log_b, labels, teacher)
 
         classification = -(targets * (log_a + log_b)).sum(dim=1).mean()  # eq. 11
         sign = 1.0 - 2.0 * out_of_distribution.float()
@@ -111,7 +110,13 @@ class Step:
         return loss.item()
 
     @torch.no_grad()
-    def relabel(self, view_a, view_b, log_a, log_b, labels):
+    def teacher_probs(self, view_a, view_b):
+        probs_a = self.teacher(view_a).softmax(dim=1)
+        probs_b = self.teacher(view_b).softmax(dim=1)
+        return 0.5 * (probs_a + probs_b)
+
+    @torch.no_grad()
+    def relabel(self, log_a, log_b, labels, teacher):
         """Eq. 2 to 7: targets `(N, C)` and the out-of-distribution mask `(N,)`."""
         smooth = smooth_labels(labels, self.num_classes, self.smoothing)
         clean = 1.0 - js_divergence(log_a, smooth.log()) > self.tau_clean  # eq. 3
@@ -119,9 +124,6 @@ class Step:
         out_of_distribution = ~clean & disagree
         in_distribution = ~clean & ~disagree
 
-        teacher = 0.5 * (
-            self.teacher(view_a).softmax(dim=1) + self.teacher(view_b).softmax(dim=1)
-        )
         targets = smooth.clone()
         targets[in_distribution] = teacher[in_distribution]  # eq. 6
         flat = (teacher[out_of_distribution] / self.scale).softmax(dim=1)

@@ -3,7 +3,7 @@
 import keras
 from absl import logging
 
-from josrc_keras import schedules
+from josrc_keras import guards, schedules
 
 
 class CleanThreshold(keras.callbacks.Callback):
@@ -43,7 +43,8 @@ class CleanThreshold(keras.callbacks.Callback):
         self.epochs = epochs
 
     def on_train_begin(self, logs=None):
-        """Warns of thresholds that can't work as meant."""
+        """Checks the model; warns of thresholds that can't work as meant."""
+        guards.check_controlled(self)
         epochs = self._epochs()
         if epochs - 1 + self.first_epoch < self.warmup_epochs:
             logging.warning(

@@ -2,7 +2,7 @@
 
 import keras
 
-from josrc_keras.guards import check_choice
+from josrc_keras.guards import check_choice, check_controlled
 from josrc_keras.model import EVALUATED
 
 
@@ -43,7 +43,8 @@ class MeanTeacher(keras.callbacks.Callback):
         self.evaluate = check_choice("evaluate", evaluate, EVALUATED)
 
     def on_train_begin(self, logs=None):
-        """Chooses what is evaluated."""
+        """Checks the model and chooses what is evaluated."""
+        check_controlled(self)
         self.model.set_evaluated(self.evaluate)
 
     def on_epoch_begin(self, epoch, logs=None):

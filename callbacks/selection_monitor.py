@@ -29,9 +29,18 @@ class SelectionMonitor(keras.callbacks.Callback):
         """Switches the metrics on."""
         self.model.set_monitored(True)
 
+    def on_epoch_begin(self, epoch, logs=None):
+        """Starts a new histogram."""
+        self.histogram = None
+
+    def on_test_begin(self, logs=None):
+        """Takes the histogram before validation resets the metrics."""
+        if self.histogram is None:
+            self.histogram = self.model.selection_quality.histograms()
+
     def on_epoch_end(self, epoch, logs=None):
-        """Keeps the histogram of the clean likelihood."""
-        self.histogram = self.model.selection_quality.histograms()
+        """Takes the histogram of the clean likelihood, and writes it."""
+        self.on_test_begin()
         if self.histogram_path is not None:
             files.write_json(self.histogram_path, self.histogram)
 

@@ -1,14 +1,13 @@
 """Every field that a configuration can have, with the paper's CIFAR settings.
 
 Yao et al., "Jo-SRC: A Contrastive Approach for Combating Noisy Labels", CVPR 2021,
-section 4.1 and the published code's settings where the paper is silent. A field that is
-not listed here does not exist: a misspelt one is refused. A configuration file of your own
-can add arguments of its optimizer under `config.unlocked()`.
+section 4.1, and the published code's settings where the paper is silent. A field that
+is not listed here does not exist: a misspelt one is refused. A configuration file of
+your own can add arguments of its optimizer under `config.unlocked()`.
 """
 
 import ml_collections
 from ml_collections import config_dict
-
 
 
 def get_config():

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import keras
@@ -158,14 +159,14 @@ def _batches(classifier, images):
 
 def _write(classifier, path, options):
     signature = [
-        keras.InputSpec(
-            shape=classifier.inputs[0].shape, dtype="float32", name="image"
-        )
+        keras.InputSpec(shape=classifier.inputs[0].shape, dtype="float32", name="image")
     ]
     try:
-        classifier.export(
-            str(path), verbose=False, input_signature=signature, **options
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # Keras's own, of NumPy.
+            classifier.export(
+                str(path), verbose=False, input_signature=signature, **options
+            )
     except Exception as error:
         raise ExportError(
             f"Keras could not export the network as {options['format']}: {error}"
@@ -205,10 +206,10 @@ def _compare(expected, received, tolerance):
     if not difference <= allowed:
         raise ExportError(
             "The exported classifier computes something else, and was not kept. "
-            f"Received: logits that differ by up to {difference:.3g}, arg max alike for "
-            f"{agreement:.1%}. Expected: at most {allowed:.3g}. Some layers (such as "
-            "Normalization, antialiased Resizing, random augmentation) do not survive "
-            "export; replace them, for example with Rescaling."
+            f"Received: logits that differ by up to {difference:.3g}, and the same "
+            f"arg max for {agreement:.1%}. Expected: at most {allowed:.3g}. Some "
+            "layers (such as Normalization, antialiased Resizing, random augmentation) "
+            "do not survive export; replace them, for example with Rescaling."
         )
     return {
         "max_difference": difference,

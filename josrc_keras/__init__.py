@@ -4,7 +4,10 @@ from josrc_keras._layout import ensure_subpackages
 
 ensure_subpackages()
 
-from josrc_keras import _runtime  # noqa: I001  Before TensorFlow is imported.
+from josrc_keras._runtime import set_defaults
+
+set_defaults()  # Before TensorFlow is imported.
+
 from josrc_keras import (
     data,
     divergence,

@@ -2,7 +2,12 @@
 
 import os
 
-# TensorFlow leaves oneDNN's convolutions off on many CPUs. `benchmarks/step.py` measures
-# both; set TF_ENABLE_ONEDNN_OPTS=0 before the import to have them off.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+def set_defaults():
+    """Sets what the user has left unset.
+
+    TensorFlow leaves oneDNN's convolutions off on many CPUs, where they are faster:
+    `benchmarks/step.py` measures both. `TF_ENABLE_ONEDNN_OPTS=0` turns them off.
+    """
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -81,16 +81,14 @@ class NoisyLabelModel(keras.Model):
         """The sum of the student's own losses, such as weight regularisers."""
         return sum(self.student.losses, ops.zeros((), "float32"))
 
-    def record_loss(self, per_sample, included, sample_weight=None):
-        """Adds a batch to the metric `loss`.
+    def record_loss(self, per_sample, included):
+        """Adds a batch to the metric `loss`, the mean over the included samples.
 
         Args:
-            per_sample: `(N,)` losses.
+            per_sample: `(N,)` losses, sample weights and penalty included.
             included: `(N,)` boolean: the samples that were trained on.
-            sample_weight: `(N,)` or None.
         """
-        values = weighted(per_sample, sample_weight) + self.penalty()
-        self._loss_tracker.update_state(values, ops.cast(included, "float32"))
+        self._loss_tracker.update_state(per_sample, ops.cast(included, "float32"))
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Updates the compiled metrics with the given labels."""
@@ -140,9 +138,7 @@ class NoisyLabelModel(keras.Model):
                 f"{type(self).__name__} brings its own loss. Received: loss={loss!r}, "
                 f"loss_weights={loss_weights!r}. Leave both out of `compile`."
             )
-        half = any(
-            layer.compute_dtype == "float16" for layer in self._flatten_layers()
-        )
+        half = any(layer.compute_dtype == "float16" for layer in self._flatten_layers())
         optimizer = keras.optimizers.get(optimizer)
         scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         if half and not scaled and kwargs.get("auto_scale_loss", True):

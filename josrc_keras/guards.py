@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+
 def check_backend():
     """Raises a `RuntimeError` on a Keras backend that can't train `JoSRC`."""
     backend = keras.backend.backend()
@@ -68,6 +69,15 @@ def with_required_callbacks(callbacks, required):
         callbacks.append(FiniteLoss())
         return callbacks
     return [FiniteLoss(), *present]
+
+
+def check_controlled(callback):
+    """Raises a `TypeError` unless the callback's model has what it controls."""
+    if not hasattr(callback.model, callback.controls):
+        raise TypeError(
+            f"{type(callback).__name__} sets `{callback.controls}` of a JoSRC model. "
+            f"Received: a {type(callback.model).__name__}. Leave the callback out."
+        )
 
 
 def check_true_labels(true_labels):

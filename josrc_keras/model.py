@@ -1,13 +1,13 @@
 """Jo-SRC as a `keras.Model`: Algorithm 1 of the paper in `train_step`."""
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 from keras import ops
 
-from josrc_keras import labels as label_distributions
 from josrc_keras import guards, losses, replicas, selection, teacher
-from josrc_keras.base import NoisyLabelModel
+from josrc_keras import labels as label_distributions
+from josrc_keras.base import NoisyLabelModel, weighted
 from josrc_keras.data import contract
 from josrc_keras.networks import check_network
 
@@ -85,7 +85,7 @@ class JoSRC(NoisyLabelModel):
             logits, or the backend can't train it.
     """
 
-    required_controls = {
+    required_controls: ClassVar[dict] = {
         "tau_clean": "CleanThreshold(tau_c=0.75, tau_m=0.95, warmup_epochs=10)",
         "teacher_decay": "MeanTeacher(decay=0.99)",
     }
@@ -171,7 +171,8 @@ class JoSRC(NoisyLabelModel):
             logits_a = self.student(view_a, training=True)
             logits_b = self.student(view_b, training=True)
             outcome = self._joint_objective(logits_a, logits_b, teacher_probs, batch)
-            loss = self._mean_over_included(outcome, batch.sample_weight)
+            penalty = self.penalty()
+            loss = self._mean_over_included(outcome, batch.sample_weight, penalty)
             scaled_loss = self.optimizer.scale_loss(loss)
         weights = self.student.trainable_variables
         gradients = tape.gradient(scaled_loss, weights)
@@ -183,7 +184,7 @@ class JoSRC(NoisyLabelModel):
             self.teacher_decay,
             statistics=self.teacher_statistics,
         )
-        return self._training_metrics(batch, logits_a, outcome)
+        return self._training_metrics(batch, logits_a, outcome, penalty)
 
     def _joint_objective(self, logits_a, logits_b, teacher_probs, batch):
         """Selection, re-labelling and joint loss, sample by sample."""
@@ -231,21 +232,25 @@ class JoSRC(NoisyLabelModel):
         probs = [ops.softmax(ops.cast(each, "float32")) for each in logits]
         return sum(probs) / len(probs)
 
-    def _mean_over_included(self, outcome, sample_weight):
+    def _mean_over_included(self, outcome, sample_weight, penalty):
         """The scalar to minimise: a mean over all replicas, and the weight decay."""
         count = ops.sum(ops.cast(outcome.included, "float32"))
         total = losses.masked_sum(outcome.joint, outcome.included, sample_weight)
         mean = total / ops.maximum(replicas.global_sum(count), 1.0)
-        return mean + self.penalty() / replicas.replica_count()
+        return mean + penalty / replicas.replica_count()
 
-    def _training_metrics(self, batch, logits, outcome):
+    def _training_metrics(self, batch, logits, outcome, penalty):
         """Updates every metric with a batch; returns their values."""
-        self.record_loss(outcome.joint, outcome.included, batch.sample_weight)
+        joint, classification, consistency = (
+            weighted(each, batch.sample_weight)
+            for each in (outcome.joint, outcome.classification, outcome.consistency)
+        )
+        self.record_loss(joint + penalty, outcome.included)
         trained = ops.cast(outcome.included, "float32")
         clean, in_distribution, out_of_distribution = outcome.selected
         updates = {
-            "classification_loss": (outcome.classification, trained),
-            "consistency_loss": (outcome.consistency, trained),
+            "classification_loss": (classification, trained),
+            "consistency_loss": (consistency, trained),
             "clean_likelihood": (outcome.likelihood,),
             "clean_fraction": (clean,),
             "id_fraction": (in_distribution,),

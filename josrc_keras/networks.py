@@ -47,9 +47,7 @@ def _head(features, num_classes, head):
             width, use_bias=False, kernel_initializer="he_normal", name="hidden"
         )
         features = dense(features)
-        norm = layers.BatchNormalization(
-            momentum=0.9, epsilon=1e-5, name="hidden_norm"
-        )
+        norm = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name="hidden_norm")
         features = layers.ReLU(name="hidden_relu")(norm(features))
     logits = layers.Dense(num_classes, kernel_initializer="he_normal", name="logits")
     return layers.Activation("linear", dtype="float32", name="logits_float32")(

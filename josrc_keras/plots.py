@@ -1,5 +1,7 @@
 """The pictures of a run, from its history."""
 
+import itertools
+
 from josrc_keras import files
 
 COLOURS = {"clean": "#2a7f4f", "id": "#d98032", "ood": "#7a4fa3"}
@@ -73,7 +75,11 @@ def _draw_accuracy(axes, history):
     _line(axes, history, "val_accuracy", label="student, test", color="#1f4e8c")
     if "val_teacher_accuracy" in history[-1]:
         _line(
-            axes, history, "val_teacher_accuracy", label="teacher, test", color="#b3541e"
+            axes,
+            history,
+            "val_teacher_accuracy",
+            label="teacher, test",
+            color="#b3541e",
         )
     if "accuracy" in history[-1]:
         _line(
@@ -105,7 +111,7 @@ def _draw_fractions(axes, history):
         ylim=(0, 1.02),
         title="How the samples are sorted",
     )
-    axes.legend(loc="best", frameon=False)
+    axes.legend(loc="center right", frameon=False)
 
 
 def _draw_precision(axes, history):
@@ -131,7 +137,7 @@ def _draw_precision(axes, history):
 def _draw_likelihood(axes, histogram):
     edges = histogram["edges"]
     bottom = [0] * (len(edges) - 1)
-    widths = [b - a for a, b in zip(edges, edges[1:], strict=False)]
+    widths = [b - a for a, b in itertools.pairwise(edges)]
     for kind, name in NAMES.items():
         counts = list(histogram[kind])
         axes.bar(

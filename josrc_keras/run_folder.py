@@ -83,8 +83,8 @@ def read_config(workdir):
         return json.loads(path.read_text())
     except (OSError, json.JSONDecodeError) as error:
         raise OSError(
-            f"Expected a run folder that `josrc-train` made. Received: {workdir}, whose "
-            "config.json can't be read. Pass the --workdir of a training run."
+            f"Expected a run folder that `josrc-train` made. Received: {workdir}, "
+            "whose config.json can't be read. Pass the --workdir of a training run."
         ) from error
 
 

@@ -22,10 +22,10 @@ def clone(network):
     copy = keras.models.clone_model(network)
     if [w.shape for w in copy.weights] != [w.shape for w in network.weights]:
         raise ValueError(
-            f"The network {network.name!r} can't be cloned for the mean teacher: the "
-            f"clone has {len(copy.weights)} weights, the network {len(network.weights)}. "
-            "Its `get_config` must list every constructor argument, and its layers must "
-            "be created in `__init__` or `build`."
+            f"The network {network.name!r} can't be cloned for the mean teacher. "
+            f"Received: a clone with {len(copy.weights)} weights; expected the "
+            f"network's {len(network.weights)}, of equal shapes. Let its `get_config` "
+            "list every constructor argument, and create its layers in `__init__`."
         )
     copy.set_weights(network.get_weights())
     for variable in copy.weights:

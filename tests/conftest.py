@@ -2,7 +2,9 @@
 
 import os
 import sys
+import types
 
+import numpy as np
 import pytest
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -29,3 +31,98 @@ def seed():
     """Seeds every generator; a test that does not use Keras does not import it."""
     if "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(0)
+
+
+@pytest.fixture
+def deterministic():
+    """Undoes TensorFlow's op determinism, which a training turns on, after a test."""
+    yield
+    from tensorflow.python.framework import config
+
+    config.disable_op_determinism()
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """192 of the noisy digits: `x`, `y` (given), `truth`, `labels` (both), `count`."""
+    from josrc_keras import data
+
+    train = data.digits8n_o(train_size=192).train
+    labels = {"label": train.labels, "true_label": train.true_labels}
+    return types.SimpleNamespace(
+        x=train.images,
+        y=train.labels,
+        truth=train.true_labels,
+        labels=labels,
+        count=192,
+    )
+
+
+@pytest.fixture
+def make_digits_model():
+    """A function that makes a small compiled JoSRC for the digits, always the same."""
+    import keras
+
+    from josrc_keras import JoSRC, networks, views
+
+    def make(optimizer=None, seed=0, **arguments):
+        keras.utils.set_random_seed(seed)
+        arguments.setdefault("augmentation", views.crop_and_flip(1, flip=False))
+        model = JoSRC(networks.digits_cnn(8), 8, smoothing=0.3, **arguments)
+        model.compile(optimizer or keras.optimizers.Adam(1e-3), metrics=["accuracy"])
+        return model
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trained():
+    """A JoSRC of the digits whose student, teacher and untrained self all differ."""
+    import keras
+
+    from josrc_keras import JoSRC, data, networks, views
+    from josrc_keras.callbacks import CleanThreshold, MeanTeacher
+
+    keras.utils.set_random_seed(0)
+    train = data.digits8n_o(rate=0.2).train
+    augmentation = views.crop_and_flip(1, flip=False)
+    model = JoSRC(networks.digits_cnn(8), 8, smoothing=0.3, augmentation=augmentation)
+    model.compile(keras.optimizers.Adam(1e-3), metrics=["accuracy"])
+    model.fit(
+        train.images,
+        train.labels,
+        batch_size=64,
+        epochs=2,
+        callbacks=[CleanThreshold(warmup_epochs=1), MeanTeacher()],
+        verbose=0,
+    )
+    return model
+
+
+@pytest.fixture
+def quick_config():
+    """A function that makes the digits' configuration, small enough for a test."""
+    from josrc_keras.configs import digits8n_o
+
+    def make(**fields):
+        config = digits8n_o.get_config()
+        config.epochs = 4
+        config.data.train_size = 128
+        config.threshold.warmup_epochs = 2
+        config.decay.start_epoch = 2
+        config.update_from_flattened_dict(fields)
+        return config
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def equal_arrays():
+    """A function that compares two lists of arrays to the last digit."""
+
+    def compare(first, second):
+        assert len(first) == len(second)
+        for ours, theirs in zip(first, second, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+    return compare

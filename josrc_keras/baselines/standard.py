@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from josrc_keras import guards, losses, replicas
-from josrc_keras.base import NoisyLabelModel
+from josrc_keras.base import NoisyLabelModel, weighted
 from josrc_keras.data import contract
 from josrc_keras.networks import check_network
 
@@ -55,12 +55,13 @@ class Standard(NoisyLabelModel):
             logits = ops.cast(self.student(images, training=True), "float32")
             per_sample = losses.cross_entropy(batch.integer_labels(), logits)
             total = losses.masked_sum(per_sample, everyone, batch.sample_weight)
-            loss = total / count + self.penalty() / replicas.replica_count()
+            penalty = self.penalty()
+            loss = total / count + penalty / replicas.replica_count()
             scaled_loss = self.optimizer.scale_loss(loss)
         weights = self.student.trainable_variables
         gradients = tape.gradient(scaled_loss, weights)
         self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
-        self.record_loss(per_sample, everyone, batch.sample_weight)
+        self.record_loss(weighted(per_sample, batch.sample_weight) + penalty, everyone)
         return self.compute_metrics(
             None, batch.labels, logits, sample_weight=batch.sample_weight
         )

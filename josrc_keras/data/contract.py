@@ -118,8 +118,8 @@ class Contract(NamedTuple):
         shape = _shape(image)
         if not _is(image, "float", "bfloat", "int", "uint"):
             raise ValueError(
-                f"Expected images of numbers. Received: dtype {image.dtype}. Decode "
-                "them to uint8 or float pixels."
+                f"Expected images of numbers. Received: dtype {dtype_name(image)}. "
+                "Decode them to uint8 or float pixels."
             )
         if shape is None or self.input_shape is None:
             return
@@ -141,9 +141,9 @@ class Contract(NamedTuple):
 
     def _check_labels(self, labels):
         shape = _shape(labels)
-        if shape is not None and len(shape) == 2 and shape[1] == self.num_classes:
-            if _is(labels, "float", "int", "uint", "bool"):
-                return
+        rows = shape is not None and len(shape) == 2 and shape[1] == self.num_classes
+        if rows and _is(labels, "float", "int", "uint", "bool"):
+            return
         expected = (
             f"Expected labels as integers in [0, {self.num_classes - 1}] of shape (N,) "
             f"or one-hot rows of shape (N, {self.num_classes})."
@@ -155,8 +155,8 @@ class Contract(NamedTuple):
             )
         if not _is(labels, "int", "uint"):
             raise ValueError(
-                f"{expected} Received: dtype {labels.dtype}. Number the classes, for "
-                "example with `np.unique(labels, return_inverse=True)[1]`."
+                f"{expected} Received: dtype {dtype_name(labels)}. Number the "
+                "classes, for example with `np.unique(labels, return_inverse=True)[1]`."
             )
 
     def _check_true_labels(self, true_labels):
@@ -164,7 +164,8 @@ class Contract(NamedTuple):
         if (shape is not None and len(shape) != 1) or not _is(true_labels, "int"):
             raise ValueError(
                 "Expected true labels as signed integers of shape (N,), -1 for out of "
-                f"distribution. Received: shape {shape}, dtype {true_labels.dtype}."
+                f"distribution. Received: shape {shape}, dtype "
+                f"{dtype_name(true_labels)}."
             )
 
 
@@ -178,5 +179,9 @@ def _shape(part):
 
 def _is(part, *prefixes):
     """Whether the dtype's name starts with one of the prefixes."""
-    name = getattr(part.dtype, "name", str(part.dtype))
-    return name.startswith(prefixes)
+    return dtype_name(part).startswith(prefixes)
+
+
+def dtype_name(part):
+    """The name of an array's, tensor's or spec's dtype."""
+    return getattr(part.dtype, "name", str(part.dtype))

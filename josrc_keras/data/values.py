@@ -21,7 +21,7 @@ def _conditions(batch, num_classes, xp):
     `xp` is `numpy` or `tf.experimental.numpy`.
     """
     for image in batch.image_parts():
-        if "float" in _name(image):
+        if "float" in contract.dtype_name(image):
             yield (
                 xp.all(xp.isfinite(image)),
                 "Expected finite pixels. Received: NaN or infinity among them. Drop "
@@ -156,7 +156,9 @@ def _checked_dataset(dataset, num_classes):
         batch = contract.unpack(data)
         conditions = _conditions(batch, num_classes, tf.experimental.numpy)
         asserts = [
-            tf.debugging.Assert(holds, [tf.strings.format(_MARK + message + _MARK, values)])
+            tf.debugging.Assert(
+                holds, [tf.strings.format(_MARK + message + _MARK, values)]
+            )
             for holds, message, values in conditions
         ]
         with tf.control_dependencies(asserts):
@@ -168,7 +170,3 @@ def _checked_dataset(dataset, num_classes):
 def _is_tf_dataset(x):
     tensorflow = sys.modules.get("tensorflow")
     return tensorflow is not None and isinstance(x, tensorflow.data.Dataset)
-
-
-def _name(part):
-    return getattr(part.dtype, "name", str(part.dtype))

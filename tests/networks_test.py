@@ -1,0 +1,211 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from josrc_keras import networks
+
+
+@pytest.fixture
+def policy(request):
+    """Sets the global policy for a test."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(request.param)
+    yield request.param
+    keras.config.set_dtype_policy(before)
+
+
+def pixels(rows=3, shape=(32, 32, 3)):
+    return np.random.default_rng(0).integers(0, 256, (rows, *shape)).astype("uint8")
+
+
+CNN7_WEIGHTS = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 196), (196, 16)]
+
+
+@pytest.mark.parametrize(
+    ("head", "classes", "expected"),
+    [
+        ("linear", 80, 536_736),
+        ("mlp", 80, 690_336),
+        ("linear", 100, 541_876),
+        ("mlp", 100, 700_596),
+    ],
+)
+def test_cnn7_has_the_papers_size(head, classes, expected):
+    """Counted by hand.
+
+    Convolutions without bias, 9 weights for each pair of channels:
+    9 (3*64 + 64*64 + 64*128 + 128*128 + 128*196 + 196*16) = 513,792.
+    Batch norm, 4 a channel: 4 (64 + 64 + 128 + 128 + 196 + 16) = 2,384.
+    Linear: 256 C + C. MLP: 256*512 + 4*512 + 512 C + C = 133,120 + 513 C.
+    """
+    convolutions = sum(9 * a * b for a, b in CNN7_WEIGHTS)
+    norms = sum(4 * b for _, b in CNN7_WEIGHTS)
+    top = {"linear": 257 * classes, "mlp": 133_120 + 513 * classes}[head]
+    assert convolutions + norms + top == expected
+    network = networks.cnn7(classes, head=head)
+    assert network.count_params() == expected
+    assert network.get_layer("features").output.shape == (None, 256)
+    assert network.output_shape == (None, classes)
+    norms = [
+        layer
+        for layer in network.layers
+        if isinstance(layer, layers.BatchNormalization)
+    ]
+    assert len(norms) == {"linear": 6, "mlp": 7}[head]
+    assert {(norm.momentum, norm.epsilon) for norm in norms} == {(0.9, 1e-5)}
+
+
+@pytest.mark.parametrize(("head", "expected"), [("linear", 67_624), ("mlp", 202_792)])
+def test_digits_cnn_has_the_size_by_hand(head, expected):
+    """9 (32 + 32*32 + 32*64 + 64*64) = 64,800, norms 4 * 192 = 768, 256 features.
+
+    C = 8. Linear: 257 * 8 = 2,056. MLP: 133,120 + 513 * 8 = 137,224.
+    """
+    assert networks.digits_cnn(8, head=head).count_params() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "fan_in"), [("conv1", 27), ("conv4", 1152), ("conv5", 1152)]
+)
+def test_convolutions_start_uniform_in_1_over_root_fan_in(name, fan_in):
+    kernel = networks.cnn7(2).get_layer(name).get_weights()[0] * np.sqrt(fan_in)
+    assert 0.98 < np.abs(kernel).max() <= 1 + 1e-6
+    assert kernel.std() == pytest.approx(3**-0.5, rel=0.03)
+
+
+def test_the_default_head_is_the_published_codes():
+    names = [layer.name for layer in networks.cnn7(2).layers]
+    assert names[-5:] == [
+        "hidden",
+        "hidden_norm",
+        "hidden_relu",
+        "logits",
+        "logits_float32",
+    ]
+
+
+def test_raw_pixels_are_normalised_inside():
+    """(x / 255 - mean) / deviation with ImageNet's values, black and white included."""
+    network = networks.cnn7(2)
+    images = pixels()
+    images[0], images[1] = 0, 255
+    first = keras.Model(network.input, network.get_layer("normalise").output)
+    mean, deviation = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    expected = (images.astype("float64") / 255 - mean) / deviation
+    np.testing.assert_allclose(first(images), expected, rtol=1e-5, atol=1e-5)
+    digits = networks.digits_cnn(2)
+    first = keras.Model(digits.input, digits.get_layer("normalise").output)
+    images = pixels(shape=(8, 8, 1))
+    np.testing.assert_allclose(first(images), images / 255, rtol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"], indirect=True)
+@pytest.mark.parametrize("name", ["cnn7", "digits_cnn"])
+def test_logits_are_float32_under_mixed_precision(policy, name):
+    network = networks.NETWORKS[name](5)
+    convolution = network.get_layer("conv2")
+    assert convolution.compute_dtype == policy.removeprefix("mixed_")
+    assert convolution.kernel.dtype == "float32"
+    for training in (False, True):
+        logits = network(pixels(shape=network.input_shape[1:]), training=training)
+        assert logits.dtype == "float32"
+        assert np.isfinite(logits).all()
+
+
+def test_mlp_head_normalises_its_hidden_layer():
+    """With He's start and batch statistics, logits have variance 2 E[relu(z)^2] = 1."""
+    network = networks.cnn7(50)
+    network(pixels(2), training=False)
+    logits = np.asarray(network(pixels(32), training=True))
+    assert logits.std(axis=0).mean() == pytest.approx(1.0, rel=0.35)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: networks.cnn7(2, head="deep"), r"Received: head='deep'\. Use one of"),
+        (
+            lambda: networks.cnn7(2, input_shape=(32, 7, 3)),
+            r"at least 8x8 pixels\. Received: input_shape=\(32, 7, 3\)\. Use `digits",
+        ),
+    ],
+)
+def test_bad_arguments_are_refused(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def network_of(*stack, shape=(4, 4, 1), name="mine"):
+    return keras.Sequential([keras.Input(shape), layers.Flatten(), *stack], name=name)
+
+
+def with_two_inputs():
+    inputs = [keras.Input((4,)), keras.Input((4,))]
+    return keras.Model(inputs, layers.Dense(3)(layers.Add()(inputs)), name="mine")
+
+
+class Subclassed(keras.Model):
+    """A model whose input shape Keras doesn't know."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(3)
+
+    def call(self, images):
+        return self.dense(images)
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "message"),
+    [
+        (
+            lambda: network_of(layers.Dense(3), layers.Softmax()),
+            ValueError,
+            r"'mine' returns probabilities.*expected logits\. Remove the softmax",
+        ),
+        (
+            lambda: network_of(layers.Dense(4)),
+            ValueError,
+            r"shape \(N, 3\)\. Received: 'mine', whose output has shape \(N, 4\)",
+        ),
+        (
+            lambda: keras.Sequential([keras.Input((4, 4, 1)), layers.Conv2D(3, 1)]),
+            ValueError,
+            r"Expected a network with logits.*output has shape \(N, 4, 4, 3\)",
+        ),
+        (
+            lambda: keras.Sequential([layers.Dense(3)], name="mine"),
+            ValueError,
+            r"'mine' has no weights yet\. Start it with `keras\.Input\(shape\)`",
+        ),
+        (Subclassed, ValueError, r"has no weights yet.*or call it once on a batch"),
+        (
+            lambda: layers.Dense(3),
+            TypeError,
+            r"Expected a keras\.Model.*Received: <Dense.*Pass for example `josrc_keras",
+        ),
+        (
+            with_two_inputs,
+            ValueError,
+            r"one image input\. Received: 'mine' with input shape \[\(None, 4\), \(No",
+        ),
+    ],
+)
+def test_check_network_refuses(build, error, message):
+    with pytest.raises(error, match=message):
+        networks.check_network(build(), 3)
+
+
+def test_check_network_returns_what_is_fine():
+    subclassed = Subclassed()
+    subclassed(np.zeros((1, 4)))
+    for network in (
+        network_of(layers.Dense(3)),
+        subclassed,
+        networks.cnn7(3),
+    ):
+        before = network.get_weights()
+        assert networks.check_network(network, 3) is network
+        for ours, theirs in zip(network.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(ours, theirs)

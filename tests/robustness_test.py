@@ -1,0 +1,267 @@
+"""What users get wrong: it works, or fails at once and says what to do."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from josrc_keras import JoSRC, networks, views
+from josrc_keras.callbacks import CleanThreshold, MeanTeacher
+
+CLASSES = 4
+X = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 1)).astype("uint8")
+Y = np.arange(24) % CLASSES
+
+
+def make_model(classes=CLASSES, augmentation=True, rate=0.01, smoothing=0.3):
+    network = networks.digits_cnn(classes)
+    model = JoSRC(
+        network,
+        classes,
+        smoothing=smoothing,
+        augmentation=views.crop_and_flip(1) if augmentation else None,
+    )
+    model.compile(keras.optimizers.SGD(rate), metrics=["accuracy"])
+    return model
+
+
+def fit(model, x=X, y=Y, **arguments):
+    arguments.setdefault("callbacks", [CleanThreshold(0.7, 0.9, 1), MeanTeacher()])
+    if not isinstance(x, tf.data.Dataset):
+        arguments.setdefault("batch_size", 8)
+    return model.fit(x, y, verbose=0, **arguments)
+
+
+def dataset(x=X, y=Y, batch=8):
+    return tf.data.Dataset.from_tensor_slices((x, y)).batch(batch)
+
+
+def changed(array, index, value, dtype=None):
+    array = array.astype(dtype or array.dtype).copy()
+    array[index] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "missing"),
+    [
+        ([], "tau_clean and teacher_decay"),
+        ([MeanTeacher()], r"Add CleanThreshold\(tau_c"),
+        ([CleanThreshold()], r"Add MeanTeacher\(decay"),
+        (None, "callbacks=\\[\\]"),
+    ],
+)
+def test_fit_without_a_callback_says_which(callbacks, missing):
+    with pytest.raises(ValueError, match=missing):
+        fit(make_model(), callbacks=callbacks)
+
+
+def test_a_callback_of_ones_own_may_control_a_variable():
+    """Any callback that declares what it controls satisfies the check."""
+
+    class Fixed(keras.callbacks.Callback):
+        controls = "tau_clean"
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.model.tau_clean.assign(0.5)
+
+    history = fit(make_model(), callbacks=[Fixed(), MeanTeacher()]).history
+    assert history["tau_clean"] == [0.5]
+
+
+BAD_LABELS = {
+    "strings": (np.array(["a", "b"] * 12), "Received: dtype str"),
+    "floats": (Y.astype("float32"), "Received: dtype float32"),
+    "negative": (changed(Y, 5, -1), "labels from -1 to 3"),
+    "out of range": (changed(Y, 5, 4), r"Expected labels in \[0, 3\].*from 0 to 4"),
+    "column": (Y[:, None], r"Received: shape \((24|None), 1\)"),
+    "rows that do not sum to 1": (
+        np.full((24, CLASSES), 0.5, "float32"),
+        "rows that sum to between 2",
+    ),
+    "another number of columns": (np.eye(5)[Y], r"\((24|None), 5\)"),
+}
+
+
+@pytest.mark.parametrize("kind", ["array", "dataset"])
+@pytest.mark.parametrize("case", BAD_LABELS)
+def test_bad_labels_are_refused(case, kind):
+    """Both for arrays and inside a dataset: received, expected, and the fix."""
+    labels, message = BAD_LABELS[case]
+    data = {"x": X, "y": labels}
+    if kind == "dataset":
+        data = {"x": dataset(X, labels), "y": None}
+    with pytest.raises(ValueError, match=message):
+        fit(make_model(), **data)
+
+
+def test_wrong_length_is_refused():
+    with pytest.raises(ValueError, match="24 images and 23 labels"):
+        fit(make_model(), X, Y[:-1])
+
+
+def test_a_list_of_labels_is_refused():
+    with pytest.raises(ValueError, match=r"a list of 24.*labels into an array"):
+        fit(make_model(), X, list(Y))
+
+
+def test_true_labels_are_checked():
+    truth = {"label": Y, "true_label": changed(Y, 0, -2)}
+    with pytest.raises(ValueError, match=r"\[-1, 3\].*from -2 to 3"):
+        fit(make_model(), X, truth)
+    with pytest.raises(ValueError, match=r"keys.*'label', 'true_label'.*'labels'"):
+        fit(make_model(), X, {"labels": Y})
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("kind", ["array", "dataset", "validation"])
+def test_nan_pixels_are_refused(kind, value):
+    broken = changed(X, (3, 0, 0, 0), value, "float32")
+    data = {"array": {"x": broken}, "dataset": {"x": dataset(broken), "y": None}}
+    data["validation"] = {"validation_data": (broken, Y)}
+    with pytest.raises(ValueError, match="finite pixels"):
+        fit(make_model(), **data[kind])
+
+
+@pytest.mark.parametrize("weight", [-1.0, np.nan])
+def test_bad_sample_weights_are_refused(weight):
+    with pytest.raises(ValueError, match="sample weights of at least 0"):
+        fit(make_model(), sample_weight=changed(np.ones(24), 2, weight))
+
+
+def test_class_weights_with_true_labels_are_refused():
+    """Keras can't tell which of the two labels to weigh by; it says so."""
+    with pytest.raises(ValueError, match="class_weight"):
+        truth = {"label": Y, "true_label": Y}
+        fit(make_model(), X, truth, class_weight={0: 2.0})
+
+
+@pytest.mark.parametrize("kind", ["arrays", "dataset"])
+def test_validation_images_of_another_size_are_refused_before_training(kind):
+    other = np.zeros((4, 9, 9, 1), "uint8"), np.zeros(4, int)
+    if kind == "dataset":
+        other = dataset(*other)
+    model = make_model()
+    with pytest.raises(ValueError, match=r"\(8, 8, 1\).*Received: \(9, 9, 1\)"):
+        fit(model, validation_data=other)
+    assert int(model.optimizer.iterations) == 0
+
+
+def test_training_images_of_another_size_are_refused():
+    with pytest.raises(ValueError, match=r"\(8, 8, 1\).*Received: \(9, 9, 1\)"):
+        fit(make_model(), np.zeros((24, 9, 9, 1), "uint8"))
+    with pytest.raises(ValueError, match="add a channel axis"):
+        fit(make_model(), X[..., 0])
+
+
+def test_an_unbatched_dataset_is_refused():
+    unbatched = tf.data.Dataset.from_tensor_slices((X, Y))
+    with pytest.raises(ValueError, match="Batch the dataset"):
+        fit(make_model(), unbatched, None)
+
+
+def test_single_images_without_augmentation_are_refused():
+    with pytest.raises(ValueError, match="two equal views"):
+        fit(make_model(augmentation=False))
+    with pytest.raises(ValueError, match="two equal views"):
+        make_model(augmentation=False).train_on_batch(X, Y)
+
+
+def test_a_generator_is_checked_by_the_first_step():
+    def batches():
+        while True:
+            yield X[:8], Y[:8].astype("float32")
+
+    with pytest.raises(ValueError, match="Received: dtype"):
+        fit(make_model(), batches(), None, batch_size=None, steps_per_epoch=2)
+
+
+def test_labels_out_of_range_in_a_generator_do_not_train_on_in_silence():
+    """A generator's values are seen by no check: its labels become NaN, and stop."""
+
+    def batches():
+        while True:
+            yield X[:8], changed(Y[:8], 0, 9)
+
+    with pytest.raises(FloatingPointError, match="labels out of range"):
+        fit(make_model(), batches(), None, batch_size=None, steps_per_epoch=2)
+
+
+def test_an_exploding_learning_rate_stops_with_a_message():
+    """Not with NaN weights and a smooth-looking history."""
+    with pytest.raises(FloatingPointError, match="Lower the learning rate"):
+        fit(make_model(rate=1e30), epochs=5)
+
+
+def test_an_empty_clean_set_for_a_whole_epoch_is_finite():
+    """A threshold of 1: every sample is re-labelled, nothing is NaN."""
+    model = make_model()
+    before = model.student.trainable_variables[0].numpy()
+    callbacks = [CleanThreshold(1.0, 1.0, 1), MeanTeacher()]
+    history = fit(model, callbacks=callbacks, initial_epoch=1, epochs=2).history
+    assert history["tau_clean"] == [1.0]
+    assert history["clean_fraction"] == [0.0]
+    assert np.isfinite(history["loss"][0])
+    assert np.abs(before - model.student.trainable_variables[0].numpy()).max() > 0
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64", "int32"])
+def test_pixels_of_any_dtype_train(dtype):
+    assert np.isfinite(fit(make_model(), X.astype(dtype)).history["loss"][0])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+def test_labels_of_any_integer_dtype_train(dtype):
+    assert np.isfinite(fit(make_model(), y=Y.astype(dtype)).history["loss"][0])
+
+
+def test_one_hot_and_integer_labels_train_alike():
+    weights = []
+    for labels in (Y, np.eye(CLASSES, dtype="float32")[Y]):
+        keras.utils.set_random_seed(0)
+        model = make_model()
+        fit(model, y=labels)
+        weights.append(model.student.get_weights())
+    for first, second in zip(*weights, strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch", [1, 24, 7])
+def test_batches_of_one_and_a_partial_last_batch_train(batch):
+    """24 samples in batches of 7 leave a last one of 3."""
+    history = fit(make_model(), batch_size=batch).history
+    assert np.isfinite(history["loss"][0])
+    total = sum(history[f"{k}_fraction"][0] for k in ("clean", "id", "ood"))
+    np.testing.assert_allclose(total, 1.0, rtol=1e-5)
+
+
+def test_a_class_without_a_sample_trains():
+    assert np.isfinite(fit(make_model(), y=Y % 3).history["loss"][0])
+
+
+@pytest.mark.parametrize("classes", [2, 1000])
+def test_two_and_a_thousand_classes_train(classes):
+    labels = np.arange(24) % classes
+    history = fit(make_model(classes), y=labels).history
+    assert np.isfinite(history["loss"][0])
+
+
+def test_smoothing_that_inverts_two_classes_is_refused():
+    """With C = 2 the paper's 0.6 would favour the other class."""
+    with pytest.raises(ValueError, match=r"0\.5 for 2 classes.*Try smoothing=0\.25"):
+        make_model(2, smoothing=0.6)
+
+
+def test_an_augmentation_that_is_no_layer_is_refused():
+    with pytest.raises(TypeError, match=r"views\.crop_and_flip"):
+        JoSRC(networks.digits_cnn(4), 4, smoothing=0.3, augmentation=lambda x: x)
+
+
+def test_a_loss_in_compile_is_refused():
+    with pytest.raises(ValueError, match="brings its own loss"):
+        make_model().compile("adam", loss="sparse_categorical_crossentropy")
+
+
+def test_evaluate_checks_its_data():
+    with pytest.raises(ValueError, match="labels from 0 to 9"):
+        make_model().evaluate(X, changed(Y, 0, 9), verbose=0)
