@@ -14,7 +14,7 @@ def get_config():
     config = ml_collections.ConfigDict()
     config.method = "josrc"  # or "standard"
     config.seed = 0
-    config.deterministic = True  # the same history twice; see README for the cost
+    config.deterministic = "cpu"  # or "always", "never": see experiment.seed_everything
 
     config.data = ml_collections.ConfigDict()
     config.data.name = "cifar80n_o"

@@ -5,7 +5,7 @@ import importlib.util
 import keras
 from absl import logging
 
-from josrc_keras import data, files, networks, run_folder, views
+from josrc_keras import data, files, guards, networks, run_folder, views
 from josrc_keras.baselines import Standard
 from josrc_keras.callbacks import (
     CleanThreshold,
@@ -15,7 +15,6 @@ from josrc_keras.callbacks import (
     SelectionMonitor,
 )
 from josrc_keras.data import pipeline
-from josrc_keras.guards import check_choice
 from josrc_keras.model import JoSRC
 from josrc_keras.progress import Progress
 
@@ -24,7 +23,7 @@ METHODS = {"josrc": JoSRC, "standard": Standard}
 
 def make_benchmark(config):
     """The dataset that `config.data` names, a `data.Benchmark`."""
-    name = check_choice("config.data.name", config.data.name, tuple(data.BENCHMARKS))
+    name = guards.check_choice("config.data.name", config.data.name, tuple(data.BENCHMARKS))
     return data.BENCHMARKS[name](
         noise=config.data.noise,
         rate=config.data.rate,
@@ -35,10 +34,10 @@ def make_benchmark(config):
 
 def make_model(config, num_classes):
     """The compiled model of `config.method`."""
-    check_choice("config.method", config.method, tuple(METHODS))
+    guards.check_choice("config.method", config.method, tuple(METHODS))
     names = tuple(networks.NETWORKS)
     make_network = networks.NETWORKS[
-        check_choice("config.network.name", config.network.name, names)
+        guards.check_choice("config.network.name", config.network.name, names)
     ]
     network = make_network(num_classes, head=config.network.head)
     augmentation = views.crop_and_flip(**config.augmentation)
@@ -87,11 +86,18 @@ def _tensorboard(workdir):
 
 
 def seed_everything(config):
-    """Seeds Python, NumPy and Keras, and makes TensorFlow's ops deterministic."""
+    """Seeds Python, NumPy and Keras; where asked, makes TensorFlow's ops deterministic.
+
+    `config.deterministic` is `"always"`, `"never"`, or `"cpu"`: unless there is a GPU,
+    where determinism costs speed, XLA not least, which Keras then turns off.
+    """
     import tensorflow as tf
 
+    choices = ("cpu", "always", "never")
+    when = guards.check_choice("config.deterministic", config.deterministic, choices)
     keras.utils.set_random_seed(config.seed)
-    if config.deterministic:
+    on_cpu = not tf.config.list_physical_devices("GPU")
+    if when == "always" or (when == "cpu" and on_cpu):
         tf.config.experimental.enable_op_determinism()
 
 

@@ -1,0 +1,124 @@
+"""Opening a run folder, and what its summary says."""
+
+import json
+import statistics
+import types
+
+import numpy as np
+import pytest
+
+from josrc_keras import run_folder
+from josrc_keras.configs import digits8n_o
+from josrc_keras.data import Benchmark, Split
+
+CONFIG = {"epochs": 3, "data": {"rate": 0.5, "train_size": None}}
+
+
+def test_opens_and_reopens(tmp_path):
+    """The configuration is written once, and the same one opens the folder again."""
+    folder = run_folder.open_folder(tmp_path / "a" / "b", CONFIG)
+    assert json.loads((folder / "config.json").read_text()) == CONFIG
+    assert run_folder.read_config(folder) == CONFIG
+    assert run_folder.open_folder(str(folder), dict(CONFIG)) == folder
+
+
+@pytest.mark.parametrize(
+    ("now", "text"),
+    [
+        ({"epochs": 4, "data": CONFIG["data"]}, "epochs: 3 there, 4 now"),
+        (
+            {"epochs": 3, "data": {"rate": 0.5, "train_size": 9}},
+            "data.train_size: None there, 9 now",
+        ),
+        ({"epochs": 3, "data": {"rate": 0.5}, "new": 1}, "new: None there, 1 now"),
+    ],
+)
+def test_another_configuration_is_refused(tmp_path, now, text):
+    """The error names what differs; the folder is as it was."""
+    run_folder.open_folder(tmp_path, CONFIG)
+    before = (tmp_path / "config.json").read_bytes()
+    with pytest.raises(ValueError, match=f"{text}.*Resume it with its own"):
+        run_folder.open_folder(tmp_path, now)
+    assert (tmp_path / "config.json").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_a_file_is_no_run_folder(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("mine")
+    with pytest.raises(OSError, match=rf"--workdir={path} \(File exists\)\. Expected"):
+        run_folder.open_folder(path, CONFIG)
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+def test_a_broken_config_file_is_named(tmp_path, text):
+    """Both who opens and who reads are told which file, and what to do."""
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    for act in (
+        run_folder.read_config,
+        lambda folder: run_folder.open_folder(folder, CONFIG),
+    ):
+        with pytest.raises((OSError, ValueError), match=r"config\.json") as caught:
+            act(tmp_path)
+        assert str(tmp_path) in str(caught.value)
+    assert path.read_text() == text
+
+
+def test_reading_what_is_no_run(tmp_path):
+    with pytest.raises(OSError, match=r"Expected a run folder .*Received: .*--workdir"):
+        run_folder.read_config(tmp_path / "absent")
+
+
+def summary_of(history):
+    labels = np.zeros(5, np.int64)
+    split = Split(np.zeros((5, 2, 2, 1), np.uint8), labels, labels, labels)
+    benchmark = Benchmark(split, split.head(3), ("a", "b"), "checksum")
+    checkpoint = types.SimpleNamespace(history=history, seconds=12.34)
+    return run_folder.summarise(digits8n_o.get_config(), benchmark, checkpoint)
+
+
+def test_summary_of_many_epochs():
+    """Mean and deviation of the last ten of twelve, by hand; the best of all."""
+    values = [0.99, 0.10, *[0.5, 0.6] * 5]
+    history = [
+        {"epoch": i + 1, "val_accuracy": v, "val_teacher_accuracy": v / 2}
+        | {"clean_precision": i / 100, "loss": 1.0}
+        for i, v in enumerate(values)
+    ]
+    summary = summary_of(history)
+    assert summary["epochs"] == 12
+    assert summary["student"] == {
+        "last10_mean": pytest.approx(0.55),
+        "last10_deviation": pytest.approx(statistics.stdev([0.5, 0.6] * 5)),
+        "best": 0.99,
+        "last": 0.6,
+    }
+    assert summary["teacher"]["last10_mean"] == pytest.approx(0.275)
+    assert summary["verdicts_last_epoch"] == {"clean_precision": 0.11}
+    assert summary["wall_seconds"] == 12.3
+    assert (summary["train_images"], summary["test_images"]) == (5, 3)
+    assert summary["noise_checksum"] == "checksum"
+    assert summary["seed"] == summary["noise_seed"] == 0
+    assert {"python", "keras", "tensorflow", "numpy", "josrc_keras", "backend"} == set(
+        summary["versions"]
+    )
+    assert "CPU" in summary["device"] or summary["device"]
+
+
+def test_summary_of_one_epoch_is_json():
+    """One value has no deviation; NaN is no JSON."""
+    summary = summary_of([{"epoch": 1, "val_accuracy": 0.5}])
+    assert summary["teacher"] is None
+    assert summary["student"]["last10_mean"] == 0.5
+    json.dumps(summary, allow_nan=False)
+
+
+def test_draw_reads_the_histogram(tmp_path):
+    history = [{"epoch": 1, "val_accuracy": 0.5}]
+    assert [p.name for p in run_folder.draw(tmp_path, history)] == ["accuracy.png"]
+    counts = {"edges": [0, 0.5, 1], "clean": [1, 2], "id": [3, 4], "ood": [5, 6]}
+    (tmp_path / "clean_likelihood.json").write_text(json.dumps(counts))
+    names = {path.name for path in run_folder.draw(tmp_path, history)}
+    assert names == {"accuracy.png", "clean_likelihood.png"}
