@@ -73,6 +73,7 @@ setup(
         "absl-py",
         "ml_collections",
         "tensorflow-datasets",
+        "importlib_resources",  # tensorflow-datasets 4.9.10 needs it to download
     ],
     extras_require=EXTRAS,
     entry_points={

@@ -1,7 +1,7 @@
 """Divergences between class distributions (eq. 2 and the terms of eq. 9).
 
 All of it is computed in float32, whatever the policy of the caller, and is exact
-where a probability is 0 or 1: `0 log 0` is 0, with a gradient of 0.
+where a probability is 0 or 1: `0 log 0` is 0, with a finite gradient.
 """
 
 import math
@@ -14,10 +14,10 @@ def _float32(x):
 
 
 def _log_base(base):
-    if not isinstance(base, (int, float)) or base <= 0 or base == 1:
+    if not isinstance(base, (int, float)) or not base > 1:
         raise ValueError(
-            "The base of a logarithm must be a positive number other than 1. "
-            f"Received: base={base!r}. Use base=2.0 for bits or base=math.e for nats."
+            "The base of the logarithm must be a number above 1. Received: "
+            f"base={base!r}. Use base=2.0 for bits or base=math.e for nats."
         )
     return math.log(base)
 
@@ -40,7 +40,7 @@ def kl_divergence(p, q, base=2.0):
         0 and `p` is not.
 
     Raises:
-        ValueError: If `base` is not a positive number other than 1.
+        ValueError: If `base` is not a number above 1.
     """
     p, q = _float32(p), _float32(q)
     terms = p * (_safe_log(p) - _safe_log(q))
@@ -61,7 +61,7 @@ def js_divergence(p, q, base=2.0):
         end where their supports are disjoint. Symmetric in `p` and `q`.
 
     Raises:
-        ValueError: If `base` is not a positive number other than 1.
+        ValueError: If `base` is not a number above 1.
     """
     p, q = _float32(p), _float32(q)
     log_m = _safe_log(0.5 * (p + q))
@@ -85,7 +85,7 @@ def symmetric_kl_divergence(logits_a, logits_b, base=2.0):
         `(N,)` float32 in `[0, inf)`; 0 where the two predictions are equal.
 
     Raises:
-        ValueError: If `base` is not a positive number other than 1.
+        ValueError: If `base` is not a number above 1.
     """
     log_a = ops.log_softmax(_float32(logits_a), axis=-1)
     log_b = ops.log_softmax(_float32(logits_b), axis=-1)

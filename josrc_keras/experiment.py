@@ -23,7 +23,8 @@ METHODS = {"josrc": JoSRC, "standard": Standard}
 
 def make_benchmark(config):
     """The dataset that `config.data` names, a `data.Benchmark`."""
-    name = guards.check_choice("config.data.name", config.data.name, tuple(data.BENCHMARKS))
+    names = tuple(data.BENCHMARKS)
+    name = guards.check_choice("config.data.name", config.data.name, names)
     return data.BENCHMARKS[name](
         noise=config.data.noise,
         rate=config.data.rate,

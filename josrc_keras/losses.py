@@ -40,7 +40,7 @@ def consistency_loss(logits_a, logits_b, out_of_distribution, base=2.0):
         `out_of_distribution`, and there unbounded below.
 
     Raises:
-        ValueError: If `base` is not a positive number other than 1.
+        ValueError: If `base` is not a number above 1.
     """
     divergence = symmetric_kl_divergence(logits_a, logits_b, base)
     return ops.where(out_of_distribution, -divergence, divergence)

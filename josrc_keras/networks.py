@@ -173,4 +173,11 @@ def _probe(network):
         )
     size = tuple(64 if side is None else side for side in shape[1:])
     noise = keras.random.uniform((2, *size), 0.0, 255.0, seed=0)
-    return keras.ops.convert_to_numpy(network(noise, training=False)).astype("float32")
+    output = network(noise, training=False)
+    if isinstance(output, (list, tuple, dict)):
+        raise ValueError(
+            f"Expected a network with one output, logits. Received: {network.name!r} "
+            f"with {len(output)} outputs. Wrap the one that classifies: "
+            "`keras.Model(network.inputs, network.outputs[0])`."
+        )
+    return keras.ops.convert_to_numpy(output).astype("float32")

@@ -31,7 +31,7 @@ def clean_threshold(epoch, *, tau_c, tau_m, warmup_epochs, epochs):
         tau_c: Threshold at the end of the warm-up, in [0, 1].
         tau_m: Threshold at the last epoch, in [tau_c, 1].
         warmup_epochs: The paper's t_w, at least 0.
-        epochs: The paper's t_max; later epochs keep `tau_m`.
+        epochs: The paper's t_max; later epochs keep its threshold.
 
     Returns:
         A float in [0, 1].
@@ -41,7 +41,7 @@ def clean_threshold(epoch, *, tau_c, tau_m, warmup_epochs, epochs):
     """
     check_thresholds(tau_c, tau_m)
     _check_epochs(warmup_epochs, epochs)
-    if epoch <= warmup_epochs:
+    if warmup_epochs > 0 and epoch <= warmup_epochs:
         return epoch / warmup_epochs * tau_c
     progress = (min(epoch, epochs) - warmup_epochs) / max(epochs - warmup_epochs, 1)
     return tau_c + max(progress, 0.0) * (tau_m - tau_c)
@@ -71,7 +71,7 @@ def linear_decay(epoch, *, decay_start, epochs):
         )
     if epoch <= decay_start:
         return 1.0
-    return max(epochs - epoch + 1, 0) / (epochs - decay_start)
+    return max(epochs - epoch + 1, 0) / max(epochs - decay_start, 1)
 
 
 def contradiction_likelihood(num_classes, smoothing, confidence=0.4):

@@ -1,0 +1,245 @@
+"""What the commands say and leave behind on bad input, a full disk, and --help."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from josrc_keras import experiment
+
+ROOT = Path(__file__).parent.parent
+TRAIN = "josrc_keras.train"
+EVALUATE = "josrc_keras.evaluate"
+QUICK = [
+    "--config=digits8n_o",
+    "--config.epochs=1",
+    "--config.data.train_size=128",
+    "--progress=none",
+]
+NEW = "--workdir=new"
+
+# Name: module, arguments, what the error line says (a regular expression).
+BAD = {
+    "misspelt key": (TRAIN, [*QUICK, NEW, "--config.epohcs=3"], "epohcs.*epochs"),
+    "wrong type": (TRAIN, [*QUICK, NEW, "--config.epochs=many"], "epochs.*many"),
+    "unknown flag": (TRAIN, [*QUICK, NEW, "--nonsense"], "nonsense"),
+    "no workdir": (TRAIN, QUICK, "workdir"),
+    "unknown config": (
+        TRAIN,
+        ["--config=digits9", NEW],
+        r"Received: --config=digits9\. Expected.*cifar80n_o.*digits8n_o",
+    ),
+    "no config file": (TRAIN, ["--config=absent.py", NEW], r"absent\.py"),
+    "argument": (TRAIN, [*QUICK, NEW, "extra"], r"Expected flags only.*'extra'"),
+    "method": (TRAIN, [*QUICK, NEW, "--config.method=magic"], "josrc.*'magic'"),
+    "network": (TRAIN, [*QUICK, NEW, "--config.network.name=vgg"], "cnn7.*'vgg'"),
+    "data": (TRAIN, [*QUICK, NEW, "--config.data.name=mnist"], "digits8n_o.*'mnist'"),
+    "optimizer": (TRAIN, [*QUICK, NEW, "--config.optimizer.name=magic"], "magic"),
+    "noise rate": (
+        TRAIN,
+        [*QUICK, NEW, "--config.data.rate=1.5"],
+        r"must be in \[0, 1\]\. Received: rate=1\.5",
+    ),
+    "batch size": (
+        TRAIN,
+        [*QUICK, NEW, "--config.batch_size=129"],
+        r"between 1 and .* 128\. Received: batch_size=129",
+    ),
+    "no epochs": (TRAIN, [*QUICK, NEW, "--config.epochs=0"], "epochs.*0"),
+    "workdir is a file": (
+        TRAIN,
+        [*QUICK, "--workdir=file"],
+        r"Received: --workdir=file \(File exists\)\. Expected a folder",
+    ),
+    "other configuration": (
+        TRAIN,
+        [*QUICK, "--workdir=run", "--config.model.alpha=0.25"],
+        r"Received: model\.alpha: 0\.5 there, 0\.25 now\. Resume it with its own",
+    ),
+    "evaluate no run": (EVALUATE, ["--workdir=empty"], r"Expected a run folder.*empty"),
+    "evaluate unfinished": (EVALUATE, ["--workdir=started"], "no model.keras. Run"),
+}
+DISK = {
+    # A checkpoint of this network takes more than a megabyte.
+    "full disk": {"arguments": [*QUICK, "--workdir=full"], "file_limit": 200_000},
+    "full disk at the end": {
+        "arguments": [*QUICK, "--workdir=trained"],
+        "file_limit": 200_000,
+    },
+    "not writable": {
+        "arguments": [*QUICK, "--workdir=forbidden/run"],
+        "drop_privileges": True,
+    },
+}
+GOOD = {
+    "help train": (TRAIN, ["--help"]),
+    "help evaluate": (EVALUATE, ["--help"]),
+    "help demo": ("josrc_keras.demo", ["--help"]),
+    "evaluate": (EVALUATE, ["--workdir=run"]),
+}
+LOG = re.compile(r"[IWE]\d{4} |WARNING: All log messages before absl")
+
+
+def contents(folder):
+    """Path and bytes of each file, and the path of each folder."""
+    return {
+        str(path.relative_to(folder)): path.is_file() and path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, quick_config_of_a_module):
+    """A folder with a finished run, a started one, a file, and so on."""
+    folder = tmp_path_factory.mktemp("commands")
+    experiment.train(quick_config_of_a_module(), folder / "run", verbose=0)
+    (folder / "file").write_text("mine")
+    (folder / "empty").mkdir()
+    (folder / "started").mkdir()
+    shutil.copy(folder / "run" / "config.json", folder / "started")
+    shutil.copytree(folder / "run", folder / "trained")
+    (folder / "trained" / "model.keras").unlink()
+    (folder / "trained" / "summary.json").unlink()
+    (folder / "forbidden").mkdir(mode=0o555)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def quick_config_of_a_module():
+    """What the flags `QUICK` make, as `quick_config` for a module's fixtures."""
+    from tensorflow.python.framework import config as determinism
+
+    from josrc_keras.configs import digits8n_o
+
+    def make():
+        config = digits8n_o.get_config()
+        config.epochs = 1
+        config.data.train_size = 128
+        return config
+
+    yield make
+    determinism.disable_op_determinism()
+
+
+@pytest.fixture(scope="module")
+def outcomes(folder, tmp_path_factory):
+    """Name to `(exit status, standard output, standard error, is there a new/)`."""
+    logs = tmp_path_factory.mktemp("logs")
+    cases = {name: {"module": m, "arguments": a} for name, (m, a, _) in BAD.items()}
+    cases |= {name: {"module": TRAIN, **case} for name, case in DISK.items()}
+    cases |= {name: {"module": m, "arguments": a} for name, (m, a) in GOOD.items()}
+    for name, case in cases.items():
+        case |= {"out": str(logs / f"{name} out"), "err": str(logs / f"{name} err")}
+    before = {name: contents(folder / name) for name in ("run", "started", "trained")}
+    (logs / "cases.json").write_text(json.dumps(list(cases.values())))
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("commands.py"), logs / "cases.json"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    statuses = json.loads(done.stdout)
+    results = {}
+    for (name, case), status in zip(cases.items(), statuses, strict=True):
+        out, err = (Path(case[key]).read_text() for key in ("out", "err"))
+        results[name] = status, out, err
+    return results, before
+
+
+def error_line(err):
+    """The one line on the standard error that is not TensorFlow's log."""
+    lines = [line for line in err.splitlines() if line and not LOG.match(line)]
+    assert len(lines) == 1, err
+    return lines[0]
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_clear_line(name, outcomes):
+    """Exit status 2 and one line that names what was received."""
+    module, _, text = BAD[name]
+    status, out, err = outcomes[0][name]
+    assert (status, out) == (2, ""), err
+    line = error_line(err)
+    assert line.startswith(f"{module.split('.')[1]}.py: error: ")
+    assert re.search(text, line), line
+
+
+def test_bad_input_leaves_no_folder(folder, outcomes):
+    """A command that is refused can be corrected and given again as it was."""
+    assert not (folder / "new").exists()
+
+
+def test_bad_input_changes_no_run(folder, outcomes):
+    _, before = outcomes
+    after = contents(folder / "run")
+    after.pop("evaluation.json", None)
+    assert after == before["run"]
+    assert contents(folder / "started") == before["started"]
+    assert (folder / "file").read_text() == "mine"
+
+
+def test_full_disk(folder, outcomes):
+    """A clear line, and no half-written file under any name."""
+    status, out, err = outcomes[0]["full disk"]
+    assert (status, out) == (2, ""), err
+    assert re.search(r"Received: .*full.*free space", error_line(err))
+    left = contents(folder / "full")
+    assert set(left) <= {"config.json", "checkpoint"} | {
+        name for name in left if name.startswith("tensorboard")
+    }
+    json.loads(left["config.json"])
+
+
+def test_full_disk_at_the_end(folder, outcomes):
+    """Trained, but the model can't be saved: the checkpoints are untouched."""
+    status, out, err = outcomes[0]["full disk at the end"]
+    assert (status, out) == (2, ""), err
+    assert re.search(r"Received: .*trained.*free space", error_line(err))
+    assert contents(folder / "trained") == outcomes[1]["trained"]
+
+
+def test_folder_without_write_permission(folder, outcomes):
+    status, out, err = outcomes[0]["not writable"]
+    assert (status, out) == (2, ""), err
+    text = r"Received: --workdir=forbidden/run \(Permission denied\)\. Expected"
+    assert re.search(text, error_line(err))
+    assert contents(folder / "forbidden") == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("help train", ["--config", "--workdir", "--progress", "run it again"]),
+        ("help evaluate", ["--workdir", "Evaluates the student"]),
+        ("help demo", ["--workdir", "--seeds", "The whole way on real images"]),
+    ],
+)
+def test_help(name, texts, outcomes):
+    """What the command does and its flags, on the standard output; status 0."""
+    status, out, err = outcomes[0][name]
+    assert all(text in out for text in texts), out
+    assert "Traceback" not in err
+    assert status == 0
+
+
+def test_evaluate_repeats_the_last_epoch(folder, outcomes):
+    """The saved model has the accuracy of the summary's last epoch."""
+    status, out, err = outcomes[0]["evaluate"]
+    assert status == 0, err
+    results = json.loads(out)
+    summary = json.loads((folder / "run" / "summary.json").read_text())
+    assert results["accuracy"] == pytest.approx(summary["student"]["last"], abs=1e-6)
+    assert results["teacher_accuracy"] == pytest.approx(
+        summary["teacher"]["last"], abs=1e-6
+    )
+    assert results["test_images"] == summary["test_images"] == 356
+    written = json.loads((folder / "run" / "evaluation.json").read_text())
+    assert written == results
