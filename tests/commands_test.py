@@ -97,6 +97,9 @@ def contents(folder):
 def folder(tmp_path_factory, quick_config_of_a_module):
     """A folder with a finished run, a started one, a file, and so on."""
     folder = tmp_path_factory.mktemp("commands")
+    for parent in folder.parents[:2]:
+        parent.chmod(0o755)  # For the test that drops root's privileges.
+    folder.chmod(0o755)
     experiment.train(quick_config_of_a_module(), folder / "run", verbose=0)
     (folder / "file").write_text("mine")
     (folder / "empty").mkdir()
@@ -131,6 +134,8 @@ def outcomes(folder, tmp_path_factory):
     """Name to `(exit status, standard output, standard error, is there a new/)`."""
     logs = tmp_path_factory.mktemp("logs")
     cases = {name: {"module": m, "arguments": a} for name, (m, a, _) in BAD.items()}
+    for name, case in cases.items():
+        case["arguments"] = [a.replace(NEW, f"{NEW}/{name}") for a in case["arguments"]]
     cases |= {name: {"module": TRAIN, **case} for name, case in DISK.items()}
     cases |= {name: {"module": m, "arguments": a} for name, (m, a) in GOOD.items()}
     for name, case in cases.items():
@@ -172,9 +177,10 @@ def test_bad_input_is_one_clear_line(name, outcomes):
     assert re.search(text, line), line
 
 
-def test_bad_input_leaves_no_folder(folder, outcomes):
-    """A command that is refused can be corrected and given again as it was."""
-    assert not (folder / "new").exists()
+@pytest.mark.parametrize("name", [name for name in BAD if NEW in BAD[name][1]])
+def test_bad_input_leaves_no_folder(name, folder, outcomes):
+    """A command that is refused can be corrected and given again with its folder."""
+    assert not (folder / "new" / name).exists()
 
 
 def test_bad_input_changes_no_run(folder, outcomes):

@@ -20,7 +20,7 @@ def random_logits(rows, classes, dtype="float64", seed=0):
     return (3 * np.random.default_rng(seed).normal(size=(rows, classes))).astype(dtype)
 
 
-@pytest.mark.parametrize("base", [2.0, math.e, 0.5, float("nan")])
+@pytest.mark.parametrize("base", [2.0, math.e])
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("classes", [2, 8, 80, 1000])
 def test_equals_oracle(classes, dtype, base):
