@@ -64,6 +64,7 @@ class RunCheckpoint(keras.callbacks.Callback):
         """
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
+        files.remove_unfinished(self.directory)
         for folder in reversed(self._folders()):
             loaded = self._load(folder)
             if loaded is None:
@@ -95,7 +96,7 @@ class RunCheckpoint(keras.callbacks.Callback):
             np.savez(folder / "variables.npz", **arrays)
             state = {"epoch": epoch + 1, "history": self.history}
             state["seconds"] = self.seconds
-            state["sha256"] = _sha256(folder / "variables.npz")
+            state["sha256"] = _checksum(folder / "variables.npz", state)
             (folder / "state.json").write_text(json.dumps(state))
         for folder in self._folders()[: -self.keep]:
             shutil.rmtree(folder)
@@ -108,11 +109,12 @@ class RunCheckpoint(keras.callbacks.Callback):
         """`(state, arrays)` of a checkpoint, or None if it is broken."""
         try:
             state = json.loads((folder / "state.json").read_text())
-            if _sha256(folder / "variables.npz") != state["sha256"]:
+            stored = state.pop("sha256")
+            if _checksum(folder / "variables.npz", state) != stored:
                 raise ValueError("its checksum differs")
             with np.load(folder / "variables.npz") as stored:
                 return state, [stored[name] for name in sorted(stored.files)]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             logging.warning("Passing over the checkpoint %s: %s", folder, error)
             return None
 
@@ -139,6 +141,9 @@ def _assign(model, arrays, folder):
         variable.assign(array)
 
 
-def _sha256(path):
+def _checksum(path, state):
+    """SHA-256 of the variables and of all else in the state."""
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.file_digest(file, "sha256")
+    digest.update(json.dumps(state, sort_keys=True).encode())
+    return digest.hexdigest()

@@ -120,7 +120,7 @@ def _bare_classifier(model, source):
         )
     image = keras.Input(shape[1:], name="image", dtype="float32")
     float32 = keras.models.clone_model(
-        network, call_function=None, clone_function=_as_float32
+        network, clone_function=_as_float32, recursive=True
     )
     float32.set_weights(network.get_weights())
     return keras.Model(image, {"logits": float32(image)}, name="classifier")

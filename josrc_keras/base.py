@@ -178,8 +178,12 @@ class NoisyLabelModel(keras.Model):
             given["validation_data"] = values.checked_validation(
                 given["validation_data"], self.contract
             )
-        with values.readable_errors():
-            return super().fit(**given)
+        try:
+            with values.readable_errors():
+                return super().fit(**given)
+        except BaseException:
+            self.set_monitored(False)  # Callbacks don't see the end of a failed `fit`.
+            raise
 
     def evaluate(self, *args, **kwargs):
         """Evaluates as `keras.Model.evaluate` does, after checking the data.

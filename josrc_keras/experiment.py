@@ -119,6 +119,10 @@ def train(config, workdir, *, verbose=1):
         OSError: If the folder can't be written or the data can't be read.
         FloatingPointError: If training breaks down.
     """
+    if config.epochs < 1:
+        raise ValueError(
+            f"Expected config.epochs of at least 1. Received: epochs={config.epochs}."
+        )
     workdir = run_folder.open_folder(workdir, config.to_dict())
     seed_everything(config)
     benchmark = make_benchmark(config)
@@ -126,6 +130,14 @@ def train(config, workdir, *, verbose=1):
     checkpoint = RunCheckpoint(
         workdir / "checkpoint", history_path=workdir / "history.csv"
     )
+    try:
+        return _train(model, benchmark, config, checkpoint, workdir, verbose)
+    except OSError as error:
+        raise run_folder.unwritable(workdir, error) from error
+
+
+def _train(model, benchmark, config, checkpoint, workdir, verbose):
+    files.remove_unfinished(workdir)
     initial_epoch = checkpoint.restore(model)
     if initial_epoch:
         logging.info("Resuming after epoch %d of %d.", initial_epoch, config.epochs)

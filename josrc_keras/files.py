@@ -9,6 +9,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
+PREFIX = ".josrc-unfinished-"
+
+
+def remove_unfinished(folder):
+    """Removes from a folder what a killed process was writing there."""
+    for unfinished in Path(folder).glob(f"{PREFIX}*"):
+        shutil.rmtree(unfinished, ignore_errors=True)
+
 
 @contextlib.contextmanager
 def replacing(path):
@@ -24,12 +32,17 @@ def replacing(path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    beside = Path(tempfile.mkdtemp(prefix=PREFIX, dir=path.parent))
     try:
         yield beside / path.name
         if path.is_dir():
             os.replace(path, beside / "replaced")
-        os.replace(beside / path.name, path)
+        try:
+            os.replace(beside / path.name, path)
+        except OSError:
+            if (beside / "replaced").exists():
+                os.replace(beside / "replaced", path)
+            raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

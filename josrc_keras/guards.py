@@ -2,6 +2,9 @@
 
 import keras
 import numpy as np
+from absl import logging
+
+RUNAWAY = -1.0  # Bits; healthy runs stay above -0.1.
 
 
 def check_backend():
@@ -66,7 +69,7 @@ def with_required_callbacks(callbacks, required):
             "josrc_keras.callbacks."
         )
     if is_container:
-        callbacks.append(FiniteLoss())
+        callbacks.callbacks.append(FiniteLoss())
         return callbacks
     return [FiniteLoss(), *present]
 
@@ -92,7 +95,7 @@ def check_true_labels(true_labels):
 
 
 class FiniteLoss(keras.callbacks.Callback):
-    """Stops with an error as soon as the loss is NaN or infinite.
+    """Stops as soon as the loss is NaN or infinite; warns when eq. 9 runs away.
 
     A sample whose likelihood is NaN is never selected, so without this a broken
     network would train on in silence.
@@ -111,6 +114,7 @@ class FiniteLoss(keras.callbacks.Callback):
         super().__init__()
         self.interval = interval
         self.epoch = 0
+        self.warned = False
 
     def on_epoch_begin(self, epoch, logs=None):
         """Remembers the epoch for the message."""
@@ -124,6 +128,16 @@ class FiniteLoss(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Looks at the whole epoch."""
         self._check(f"epoch {epoch + 1}", logs)
+        consistency = float((logs or {}).get("consistency_loss", 0.0))
+        if consistency < RUNAWAY and not self.warned:
+            self.warned = True
+            logging.warning(
+                "The out-of-distribution term of eq. 9 has no lower bound and runs "
+                "away: consistency_loss is %.1f in epoch %d. The network is being "
+                "trained to contradict itself. Lower alpha or the learning rate.",
+                consistency,
+                epoch + 1,
+            )
 
     def _check(self, when, logs):
         values = {name: float(logs[name]) for name in self.WATCHED if name in logs}

@@ -164,6 +164,8 @@ class JoSRC(NoisyLabelModel):
 
         batch = contract.unpack(data)
         self.contract.check(batch, training=True)
+        if self.monitored:
+            guards.check_true_labels(batch.true_labels)
         view_a, view_b = self._make_views(batch.images)
         teacher_probs = self._teacher_probs(view_a, view_b)
 
@@ -284,6 +286,14 @@ class JoSRC(NoisyLabelModel):
         )
         self._teacher_accuracy.update_state(label, logits)
         return super().evaluate_batch(batch, self.student)
+
+    def get_metrics_result(self):
+        """As the base class; the teacher's own only where both are evaluated."""
+        results = super().get_metrics_result()
+        if self.evaluated != "both":
+            for name in self.evaluation_metrics:
+                results.pop(name, None)
+        return results
 
     def set_evaluated(self, evaluated):
         """Chooses what `evaluate` reports: `"student"`, `"teacher"` or `"both"`.

@@ -72,8 +72,10 @@ def _line(axes, history, key, **style):
 
 
 def _draw_accuracy(axes, history):
-    _line(axes, history, "val_accuracy", label="student, test", color="#1f4e8c")
-    if "val_teacher_accuracy" in history[-1]:
+    both = "val_teacher_accuracy" in history[-1]
+    name = "student, test" if both else "test"
+    _line(axes, history, "val_accuracy", label=name, color="#1f4e8c")
+    if both:
         _line(
             axes,
             history,
@@ -86,7 +88,7 @@ def _draw_accuracy(axes, history):
             axes,
             history,
             "accuracy",
-            label="student, given (noisy) training labels",
+            label="training, against the given (noisy) labels",
             color="#999999",
             linestyle="--",
         )

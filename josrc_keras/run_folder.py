@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import json
-import math
 import platform
 import shlex
 import statistics
@@ -37,15 +36,35 @@ def open_folder(workdir, config):
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         if path.exists():
-            _check_same(json.loads(path.read_text()), json.loads(text), workdir)
+            before = _config_in(path)
+            if any((workdir / "checkpoint").glob("epoch-*")):
+                _check_same(before, json.loads(text), workdir)
         files.write_text(path, text + "\n")
     except OSError as error:
-        raise OSError(
-            f"The run folder can't be written. Received: --workdir={workdir} "
-            f"({error.strerror or error}). Expected a folder with write permission "
-            "and free space. Choose another one."
-        ) from error
+        raise unwritable(workdir, error) from error
     return workdir
+
+
+def unwritable(workdir, error):
+    """The error for a run folder that can't be written."""
+    return OSError(
+        f"The run folder can't be written. Received: --workdir={workdir} "
+        f"({error.strerror or error}). Expected a folder with write permission "
+        "and free space. Choose another one, or make room and run again to resume."
+    )
+
+
+def _config_in(path):
+    try:
+        config = json.loads(path.read_text())
+    except json.JSONDecodeError:
+        config = None
+    if not isinstance(config, dict):
+        raise ValueError(
+            f"Expected a configuration in JSON. Received: {path}, which is none. "
+            "Choose another --workdir, or delete the file if it is not needed."
+        )
+    return config
 
 
 def _check_same(before, now, workdir):
@@ -80,8 +99,8 @@ def read_config(workdir):
     """
     path = Path(workdir) / "config.json"
     try:
-        return json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
+        return _config_in(path)
+    except (OSError, ValueError) as error:
         raise OSError(
             f"Expected a run folder that `josrc-train` made. Received: {workdir}, "
             "whose config.json can't be read. Pass the --workdir of a training run."
@@ -103,6 +122,9 @@ def summarise(config, benchmark, checkpoint):
         A dict that JSON can hold.
     """
     history = checkpoint.history
+    columns = {"student": "val_accuracy", "teacher": "val_teacher_accuracy"}
+    if config.method == "josrc" and config.teacher.evaluate == "teacher":
+        columns = {"student": None, "teacher": "val_accuracy"}
     verdicts = {
         name: value
         for name, value in history[-1].items()
@@ -111,8 +133,8 @@ def summarise(config, benchmark, checkpoint):
     return {
         "method": config.method,
         "epochs": len(history),
-        "student": _accuracy(history, "val_accuracy"),
-        "teacher": _accuracy(history, "val_teacher_accuracy"),
+        "student": _accuracy(history, columns["student"]),
+        "teacher": _accuracy(history, columns["teacher"]),
         "verdicts_last_epoch": verdicts,
         "seed": config.seed,
         "noise_seed": config.data.seed,
@@ -133,7 +155,7 @@ def _accuracy(history, key):
     last = values[-LAST:]
     return {
         "last10_mean": statistics.fmean(last),
-        "last10_deviation": statistics.stdev(last) if len(last) > 1 else math.nan,
+        "last10_deviation": statistics.stdev(last) if len(last) > 1 else None,
         "best": max(values),
         "last": values[-1],
     }

@@ -39,11 +39,22 @@ def run(main):
     logging.use_absl_handler()
     signal.signal(signal.SIGTERM, _stop)
     try:
-        app.run(lambda argv: main(argv) and None, argv=_with_config_paths(sys.argv))
+        app.run(
+            lambda argv: main(argv) and None,
+            argv=_with_config_paths(sys.argv),
+            flags_parser=_parse,
+        )
     except (ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
         _fail(name, error)
     except (OSError, FloatingPointError, flags.Error) as error:
         _fail(name, error)
+
+
+def _parse(argv):
+    try:
+        return flags.FLAGS(argv)
+    except SystemExit:  # After --help, which absl ends with status 1.
+        raise SystemExit(0) from None
 
 
 def _stop(signum, frame):

@@ -1,7 +1,7 @@
 """Runs many command lines of the package in forks of one process.
 
 Started as a script with the path of a JSON file: a list of `{"module", "arguments",
-"out", "err", "file_limit", "drop_privileges"}`. TensorFlow is imported once; each
+"out", "err", "file_limit"}`. TensorFlow is imported once; each
 case runs in a fork, as a process of its own. Writes a list of exit statuses to the
 standard output.
 """
@@ -13,8 +13,6 @@ import runpy
 import sys
 import traceback
 
-NOBODY = 65534
-
 
 def run_case(case):
     """The exit status of one command line, run in this process."""
@@ -23,9 +21,6 @@ def run_case(case):
         os.dup2(file, stream)
     if case.get("file_limit"):
         resource.setrlimit(resource.RLIMIT_FSIZE, (case["file_limit"],) * 2)
-    if case.get("drop_privileges") and os.getuid() == 0:
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
     sys.argv = [case["module"], *case["arguments"]]
     try:
         runpy.run_module(case["module"], run_name="__main__", alter_sys=True)

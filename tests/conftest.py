@@ -35,10 +35,11 @@ def seed():
 
 @pytest.fixture
 def deterministic():
-    """Undoes TensorFlow's op determinism, which a training turns on, after a test."""
-    yield
+    """TensorFlow's op determinism, which a training turns on, for one test only."""
     from tensorflow.python.framework import config
 
+    config.enable_op_determinism()
+    yield
     config.disable_op_determinism()
 
 
@@ -117,6 +118,7 @@ def quick_config():
     def make(**fields):
         config = digits8n_o.get_config()
         config.epochs = 4
+        config.deterministic = "always"
         config.data.train_size = 128
         config.threshold.warmup_epochs = 2
         config.decay.start_epoch = 2

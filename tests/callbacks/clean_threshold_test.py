@@ -42,16 +42,10 @@ def test_variables_follow_eq_12(make_digits_model, digits, first_epoch):
     tau = [oracle.threshold(t, 0.6, 0.9, 2, 5) for t in counts]
     assert [row[0] for row in rows] == pytest.approx(tau, rel=1e-6)
     assert history["tau_clean"] == pytest.approx(tau, rel=1e-6)
+    assert rows[0][0] == pytest.approx({0: 0.0, 1: 0.6 / 2}[first_epoch])  # By hand.
     # Algorithm 1: all samples and eq. 10 from epoch t_w = 2 on.
     expected = {0: [0, 0, 1, 1, 1], 1: [0, 1, 1, 1, 1]}[first_epoch]
     assert [row[1] for row in rows] == expected
-
-
-def test_first_and_last_value():
-    """By hand: 0.6 / 2 in the first epoch from 1, 0 from 0; tau_m in the last."""
-    assert oracle.threshold(1, 0.6, 0.9, 2, 5) == pytest.approx(0.3)
-    assert oracle.threshold(0, 0.6, 0.9, 2, 5) == 0
-    assert oracle.threshold(5, 0.6, 0.9, 2, 5) == pytest.approx(0.9)
 
 
 def test_resumed_run_goes_on_where_it_was(make_digits_model, digits):

@@ -1,0 +1,88 @@
+"""The demo's tables, and (slow) its claims on the digits."""
+
+import statistics
+
+import pytest
+
+from josrc_keras import demo
+
+
+def accuracy(value):
+    return {"last10_mean": value, "last10_deviation": 0.0, "best": 1.0, "last": 0.0}
+
+
+def summaries():
+    """Two seeds of both methods; every number another one."""
+    verdicts = {
+        f"{kind}_{score}": (index * 3 + number + 1) / 100
+        for index, kind in enumerate(("clean", "id", "ood"))
+        for number, score in enumerate(("precision", "recall", "fraction"))
+    }
+    return {
+        "standard": [{"seed": s, "student": accuracy(0.71 + s / 10)} for s in (0, 1)],
+        "josrc": [
+            {
+                "seed": s,
+                "student": accuracy(0.9123 + s / 100),
+                "teacher": accuracy(0.9321 + s / 100),
+                "verdicts_last_epoch": verdicts,
+            }
+            for s in (0, 1)
+        ],
+    }
+
+
+def test_table_has_each_seed_and_method():
+    """Seed, ordinary training, Jo-SRC, its teacher: in this order, in percent."""
+    lines = demo._table(summaries()).splitlines()
+    assert [line.split() for line in lines[-2:]] == [
+        ["0", "71.0%", "91.2%", "93.2%"],
+        ["1", "81.0%", "92.2%", "94.2%"],
+    ]
+    heading = lines[-3]
+    assert heading.index("Ordinary") < heading.index("Jo-SRC")
+    # Right-aligned: each number ends where its heading does.
+    for name, column in (("Ordinary training", 1), ("Jo-SRC", 2), ("(its teacher)", 3)):
+        end = heading.index(name) + len(name)
+        for line in lines[-2:]:
+            assert line[:end].endswith(line.split()[column])
+
+
+def test_verdicts_are_those_of_seed_0():
+    """Precision, recall and share of each verdict."""
+    given = summaries()["josrc"]
+    given[1]["verdicts_last_epoch"] = {}
+    lines = demo._verdicts(given).strip().splitlines()
+    assert lines[0].split()[-3:] == ["precision", "recall", "share"]
+    assert [line.split()[-3:] for line in lines[1:]] == [
+        ["0.01", "0.02", "0.03"],
+        ["0.04", "0.05", "0.06"],
+        ["0.07", "0.08", "0.09"],
+    ]
+    assert [line[:18].strip() for line in lines[1:]] == [
+        "label is right",
+        "label is wrong",
+        "image is foreign",
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("deterministic")
+def test_josrc_beats_ordinary_training(tmp_path):
+    """Three seeds: the student's last-10 mean at least 0.985, and 0.04 better."""
+    from josrc_keras import experiment
+    from josrc_keras.configs import digits8n_o
+
+    means = {}
+    for method in demo.METHODS:
+        values = []
+        for seed in range(3):
+            config = digits8n_o.get_config()
+            config.method, config.seed = method, seed
+            workdir = tmp_path / f"{method}-{seed}"
+            summary = experiment.train(config, workdir, verbose=0)
+            values.append(summary["student"]["last10_mean"])
+        means[method] = statistics.fmean(values)
+    print(means)
+    assert means["josrc"] >= 0.985
+    assert means["josrc"] - means["standard"] >= 0.04
