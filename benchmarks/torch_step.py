@@ -25,7 +25,7 @@ NUM_CLASSES = 80
 def convolution(inputs, outputs):
     """Convolution, batch normalisation, ReLU."""
     return [
-        nn.Conv2d(inputs, outputs, 3, padding=1),
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(),
     ]
@@ -44,7 +44,7 @@ def cnn7(num_classes):
         *convolution(196, 16),
         nn.MaxPool2d(2),
         nn.Flatten(),
-        nn.Linear(256, 512),
+        nn.Linear(256, 512, bias=False),
         nn.BatchNorm1d(512),
         nn.ReLU(),
         nn.Linear(512, num_classes),

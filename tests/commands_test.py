@@ -59,7 +59,7 @@ BAD = {
     "other configuration": (
         TRAIN,
         [*QUICK, "--workdir=run", "--config.model.alpha=0.25"],
-        r"Received: model\.alpha: 0\.5 there, 0\.25 now\. Resume it with its own",
+        r"Received: model\.alpha: 0\.3 there, 0\.25 now\. Resume it with its own",
     ),
     "no beta_1": (
         TRAIN,
