@@ -67,10 +67,14 @@ class NoisyLabelModel(keras.Model):
                 None, batch.labels, logits, sample_weight=batch.sample_weight
             )
 
-    def evaluate_batch(self, batch, network=None):
+    @property
+    def evaluated_network(self):
+        """The network that the loss and the compiled metrics judge."""
+        return self.student
+
+    def evaluate_batch(self, batch):
         """Updates the loss with a batch; returns the logits that metrics judge."""
-        network = network or self.student
-        logits = network(batch.image_parts()[0], training=False)
+        logits = self.evaluated_network(batch.image_parts()[0], training=False)
         per_sample = losses.cross_entropy(batch.integer_labels(), logits)
         self._loss_tracker.update_state(per_sample, batch.sample_weight)
         return logits
@@ -172,8 +176,13 @@ class NoisyLabelModel(keras.Model):
         given["callbacks"] = guards.with_required_callbacks(
             given.get("callbacks"), self.required_controls
         )
-        data = (given.get(name) for name in ("x", "y", "sample_weight"))
-        given["x"] = values.checked_inputs(*data, self.contract, training=True)
+        given["x"] = values.checked_inputs(
+            given.get("x"),
+            given.get("y"),
+            given.get("sample_weight"),
+            self.contract,
+            training=True,
+        )
         if given.get("validation_data") is not None:
             given["validation_data"] = values.checked_validation(
                 given["validation_data"], self.contract
@@ -203,8 +212,13 @@ class NoisyLabelModel(keras.Model):
             kwargs = signature.bind(*args, **kwargs).arguments
             kwargs |= kwargs.pop("kwargs", {})
             args = ()
-            data = (kwargs.get(name) for name in ("x", "y", "sample_weight"))
-            kwargs["x"] = values.checked_inputs(*data, self.contract, training=False)
+            kwargs["x"] = values.checked_inputs(
+                kwargs.get("x"),
+                kwargs.get("y"),
+                kwargs.get("sample_weight"),
+                self.contract,
+                training=False,
+            )
         with self._reporting_evaluation(), values.readable_errors():
             return super().evaluate(*args, **kwargs)
 

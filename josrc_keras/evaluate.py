@@ -24,7 +24,7 @@ def _evaluate(argv):
     from josrc_keras import experiment, files, run_folder
     from josrc_keras.data import pipeline
 
-    workdir = Path(_WORKDIR.value)
+    workdir = Path(str(_WORKDIR.value))
     config = ml_collections.ConfigDict(run_folder.read_config(workdir))
     path = workdir / "model.keras"
     if not path.exists():

@@ -274,18 +274,21 @@ class JoSRC(NoisyLabelModel):
 
     # Evaluation: the student, and beside it the teacher.
 
+    @property
+    def evaluated_network(self):
+        """The network that the loss and the compiled metrics judge."""
+        return self.teacher if self.evaluated == "teacher" else self.student
+
     def evaluate_batch(self, batch):
-        """Updates both networks' losses; returns the logits that metrics judge."""
-        if self.evaluated != "both":
-            chosen = self.student if self.evaluated == "student" else self.teacher
-            return super().evaluate_batch(batch, chosen)
-        logits = self.teacher(batch.image_parts()[0], training=False)
-        label = batch.integer_labels()
-        self._teacher_loss.update_state(
-            losses.cross_entropy(label, logits), batch.sample_weight
-        )
-        self._teacher_accuracy.update_state(label, logits)
-        return super().evaluate_batch(batch, self.student)
+        """Updates the losses with a batch; returns the logits that metrics judge."""
+        if self.evaluated == "both":
+            logits = self.teacher(batch.image_parts()[0], training=False)
+            label = batch.integer_labels()
+            self._teacher_loss.update_state(
+                losses.cross_entropy(label, logits), batch.sample_weight
+            )
+            self._teacher_accuracy.update_state(label, logits)
+        return super().evaluate_batch(batch)
 
     def get_metrics_result(self):
         """As the base class; the teacher's own only where both are evaluated."""

@@ -84,7 +84,7 @@ def _check_same(before, now, workdir):
 
 def _flat(config, prefix=""):
     """A nested dict with dotted keys instead."""
-    flat = {}
+    flat: dict = {}
     for key, value in config.items():
         inner = isinstance(value, dict)
         flat |= _flat(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
@@ -122,7 +122,7 @@ def summarise(config, benchmark, checkpoint):
         A dict that JSON can hold.
     """
     history = checkpoint.history
-    columns = {"student": "val_accuracy", "teacher": "val_teacher_accuracy"}
+    columns: dict = {"student": "val_accuracy", "teacher": "val_teacher_accuracy"}
     if config.method == "josrc" and config.teacher.evaluate == "teacher":
         columns = {"student": None, "teacher": "val_accuracy"}
     verdicts = {
