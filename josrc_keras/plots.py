@@ -1,8 +1,8 @@
 """The pictures of a run, from its history."""
 
-import itertools
-
 from josrc_keras import files
+
+MERGED = 4  # Bins of the metric's histogram in one bar.
 
 COLOURS = {"clean": "#2a7f4f", "id": "#d98032", "ood": "#7a4fa3"}
 NAMES = {
@@ -54,9 +54,10 @@ def draw_all(folder, history, histogram=None):
     for name, (draw, possible) in drawn.items():
         if not possible:
             continue
-        figure, axes = pyplot.subplots(figsize=(7, 4.2), layout="constrained")
-        draw(axes, histogram if name == "clean_likelihood" else history)
+        figure, axes = pyplot.subplots(figsize=(7, 4.6), layout="constrained")
+        draw(axes, history, histogram)
         axes.spines[["top", "right"]].set_visible(False)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
         path = folder / f"{name}.png"
         with files.replacing(path) as beside:
             figure.savefig(beside, dpi=120)
@@ -71,7 +72,7 @@ def _line(axes, history, key, **style):
     axes.plot(*zip(*points, strict=True), **style)
 
 
-def _draw_accuracy(axes, history):
+def _draw_accuracy(axes, history, _):
     both = "val_teacher_accuracy" in history[-1]
     name = "student, test" if both else "test"
     _line(axes, history, "val_accuracy", label=name, color="#1f4e8c")
@@ -93,10 +94,9 @@ def _draw_accuracy(axes, history):
             linestyle="--",
         )
     axes.set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1.02), title="Accuracy")
-    axes.legend(loc="lower right", frameon=False)
 
 
-def _draw_fractions(axes, history):
+def _draw_fractions(axes, history, _):
     for kind, name in NAMES.items():
         _line(axes, history, f"{kind}_fraction", label=name, color=COLOURS[kind])
     _line(
@@ -113,10 +113,9 @@ def _draw_fractions(axes, history):
         ylim=(0, 1.02),
         title="How the samples are sorted",
     )
-    axes.legend(loc="center right", frameon=False)
 
 
-def _draw_precision(axes, history):
+def _draw_precision(axes, history, _):
     for kind, name in NAMES.items():
         _line(axes, history, f"{kind}_precision", label=name, color=COLOURS[kind])
         _line(
@@ -133,29 +132,28 @@ def _draw_precision(axes, history):
         ylim=(0, 1.02),
         title="How right the verdicts are",
     )
-    axes.legend(loc="best", frameon=False, fontsize="small")
 
 
-def _draw_likelihood(axes, histogram):
-    edges = histogram["edges"]
+def _draw_likelihood(axes, history, histogram):
+    edges = histogram["edges"][::MERGED]
+    width = edges[1] - edges[0]
     bottom = [0] * (len(edges) - 1)
-    widths = [b - a for a, b in itertools.pairwise(edges)]
     for kind, name in NAMES.items():
-        counts = list(histogram[kind])
+        counts = [
+            sum(histogram[kind][start : start + MERGED])
+            for start in range(0, len(histogram[kind]), MERGED)
+        ]
+        colour = COLOURS[kind]
         axes.bar(
-            edges[:-1],
-            counts,
-            widths,
-            bottom=bottom,
-            align="edge",
-            label=name,
-            color=COLOURS[kind],
+            edges[:-1], counts, width, bottom, align="edge", label=name, color=colour
         )
         bottom = [b + c for b, c in zip(bottom, counts, strict=True)]
+    axes.axvline(
+        history[-1]["tau_clean"], color="#999999", linestyle="--", label="threshold"
+    )
     axes.set(
         xlabel="clean likelihood (eq. 3)",
         ylabel="training samples",
         xlim=(0, 1),
         title="Clean likelihood in the last epoch, by what the samples are",
     )
-    axes.legend(loc="upper left", frameon=False)
