@@ -26,6 +26,10 @@ class RunCheckpoint(keras.callbacks.Callback):
     model.fit(..., initial_epoch=epoch, callbacks=[..., checkpoint])
     ```
 
+    The same numbers as an uninterrupted run need data whose order in an epoch depends
+    on nothing but the epoch, such as `data.pipeline.train_batches`; `fit` on arrays
+    shuffles them anew.
+
     Args:
         directory: Folder of the checkpoints.
         history_path: CSV file with a row an epoch, or None.
@@ -49,6 +53,7 @@ class RunCheckpoint(keras.callbacks.Callback):
         self.history = []
         self.seconds = 0.0
         self._since = time.monotonic()
+        self._restored = False
 
     def restore(self, model):
         """Loads the newest whole checkpoint into a compiled model.
@@ -65,6 +70,7 @@ class RunCheckpoint(keras.callbacks.Callback):
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         files.remove_unfinished(self.directory)
+        self._restored = True
         for folder in reversed(self._folders()):
             loaded = self._load(folder)
             if loaded is None:
@@ -78,17 +84,28 @@ class RunCheckpoint(keras.callbacks.Callback):
         return 0
 
     def on_train_begin(self, logs=None):
-        """Starts the clock."""
+        """Starts the clock.
+
+        Raises:
+            ValueError: If the folder holds another run's checkpoints.
+        """
+        if self._folders() and not self._restored:
+            raise ValueError(
+                "Expected an empty checkpoint folder, or a run that resumes. Received: "
+                f"{self.directory}, which holds checkpoints. Call `restore(model)` "
+                "first, or use another folder."
+            )
+        self._restored = True  # By now they are this run's own.
         self._since = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves a checkpoint and the history."""
-        row = {name: float(value) for name, value in (logs or {}).items()}
+        row = {k: np.asarray(v, "float64").tolist() for k, v in (logs or {}).items()}
         self.history.append({"epoch": epoch + 1, **row})
         now = time.monotonic()
         self.seconds, self._since = self.seconds + now - self._since, now
         arrays = {
-            f"{index:04d}": keras.ops.convert_to_numpy(variable)
+            f"{index:04d}": _to_numpy(variable)
             for index, variable in enumerate(_variables(self.model))
         }
         with files.replacing(self.directory / f"epoch-{epoch + 1:05d}") as folder:
@@ -126,6 +143,12 @@ class RunCheckpoint(keras.callbacks.Callback):
 def _variables(model):
     """All state of a compiled model but that of its metrics."""
     return [*model.variables, *model.optimizer.variables]
+
+
+def _to_numpy(variable):
+    """The value as an array that NumPy can store; bfloat16 as float32, exactly."""
+    array = keras.ops.convert_to_numpy(variable)
+    return array.astype("float32") if array.dtype.name == "bfloat16" else array
 
 
 def _assign(model, arrays, folder):

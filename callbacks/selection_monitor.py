@@ -26,7 +26,16 @@ class SelectionMonitor(keras.callbacks.Callback):
         self.histogram = None
 
     def on_train_begin(self, logs=None):
-        """Switches the metrics on."""
+        """Switches the metrics on.
+
+        Raises:
+            TypeError: If the model does not sort samples.
+        """
+        if not getattr(self.model, "selects_samples", False):
+            raise TypeError(
+                "SelectionMonitor judges how a model sorts its samples. Received: a "
+                f"{type(self.model).__name__}, which does not. Leave the callback out."
+            )
         self.model.set_monitored(True)
 
     def on_epoch_begin(self, epoch, logs=None):

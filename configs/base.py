@@ -66,5 +66,5 @@ def get_config():
 
     config.decay = ml_collections.ConfigDict()  # arguments of LinearDecay
     config.decay.start_epoch = 80
-    config.decay.beta_1 = 0.1
+    config.decay.beta_1 = config_dict.placeholder(float)  # of Adam, from then on
     return config.lock()

@@ -17,4 +17,5 @@ def get_config():
     config = base.get_config()
     config.data.name = "cifar80n_o"
     config.data.rate = 0.2
+    config.decay.beta_1 = 0.1  # the published code's; None: the paper's text
     return config

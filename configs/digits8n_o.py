@@ -29,4 +29,5 @@ def get_config():
     config.model.smoothing = 0.3
     config.model.alpha = 0.3
     config.decay.start_epoch = 20
+    config.decay.beta_1 = 0.1
     return config

@@ -13,6 +13,7 @@ import numpy as np
 
 from josrc_keras import files
 from josrc_keras.guards import check_choice
+from josrc_keras.networks import input_shape
 
 FORMATS = {"onnx": "onnx", "saved_model": "tf_saved_model"}  # Ours, and Keras's.
 SOURCES = ("teacher", "student")
@@ -112,8 +113,8 @@ def _bare_classifier(model, source):
     network = getattr(model, source, getattr(model, "student", model))
     if not isinstance(network, keras.Model):
         raise TypeError(f"Expected a Keras model. Received: {model!r}.")
-    shape = getattr(network, "input_shape", None)
-    if not network.built or not isinstance(shape, tuple):
+    shape = input_shape(network) if network.built else None
+    if shape is None or not all(s is None or isinstance(s, int) for s in shape):
         raise ValueError(
             f"Expected a network that is built for one image input. Received: "
             f"{network.name!r}, input shape {shape}. Call it once on a batch first."

@@ -9,6 +9,7 @@ from keras import ops
 
 from josrc_keras import guards, losses, metrics
 from josrc_keras.data import contract, values
+from josrc_keras.networks import input_shape
 
 
 class NoisyLabelModel(keras.Model):
@@ -21,6 +22,7 @@ class NoisyLabelModel(keras.Model):
         required_controls: Dict from a variable that a callback must set to an example
             of that callback.
         needs_two_views: Whether training compares two views of an image.
+        selects_samples: Whether it sorts samples, so that there are verdicts to judge.
         training_metrics: Names of the metrics that only training reports.
         evaluation_metrics: Names of those that only evaluation reports.
         monitored: Whether the quality of the verdicts is measured; see
@@ -29,6 +31,7 @@ class NoisyLabelModel(keras.Model):
 
     required_controls: ClassVar[dict] = {}
     needs_two_views = True
+    selects_samples = False
     training_metrics: ClassVar[tuple] = ()
     evaluation_metrics: ClassVar[tuple] = ()
 
@@ -41,10 +44,11 @@ class NoisyLabelModel(keras.Model):
         }
         self.selection_quality = metrics.SelectionQuality()
 
-    @property
-    def contract(self):
+    # Methods, not properties: Keras saves the layers that it finds in properties.
+
+    def data_contract(self):
         """What this model expects of its data."""
-        shape = getattr(self.student, "input_shape", None)
+        shape = input_shape(self.student)
         return contract.Contract(
             self.num_classes, shape, self.augmentation, self.needs_two_views
         )
@@ -60,21 +64,20 @@ class NoisyLabelModel(keras.Model):
     def test_step(self, data):
         """Cross-entropy against the given labels, and the compiled metrics."""
         batch = contract.unpack(data)
-        self.contract.check(batch, training=False)
+        self.data_contract().check(batch, training=False)
         logits = self.evaluate_batch(batch)
         with self._reporting_evaluation():
             return self.compute_metrics(
                 None, batch.labels, logits, sample_weight=batch.sample_weight
             )
 
-    @property
-    def evaluated_network(self):
+    def network_to_evaluate(self):
         """The network that the loss and the compiled metrics judge."""
         return self.student
 
     def evaluate_batch(self, batch):
         """Updates the loss with a batch; returns the logits that metrics judge."""
-        logits = self.evaluated_network(batch.image_parts()[0], training=False)
+        logits = self.network_to_evaluate()(batch.image_parts()[0], training=False)
         per_sample = losses.cross_entropy(batch.integer_labels(), logits)
         self._loss_tracker.update_state(per_sample, batch.sample_weight)
         return logits
@@ -124,14 +127,21 @@ class NoisyLabelModel(keras.Model):
             if self.train_function is not None:
                 self.make_train_function(force=True)
 
-    def compile(self, optimizer, metrics=None, loss=None, loss_weights=None, **kwargs):
+    def compile(
+        self,
+        optimizer="rmsprop",
+        loss=None,
+        loss_weights=None,
+        metrics=None,
+        **kwargs,
+    ):
         """Configures training, as `keras.Model.compile` without a loss.
 
         Args:
             optimizer: A Keras optimizer or its name.
-            metrics: Keras metrics of the student against the given labels.
             loss: Must be None; the method brings its own.
             loss_weights: Must be None.
+            metrics: Keras metrics of the student against the given labels.
             **kwargs: Further arguments of `keras.Model.compile`.
 
         Raises:
@@ -176,16 +186,10 @@ class NoisyLabelModel(keras.Model):
         given["callbacks"] = guards.with_required_callbacks(
             given.get("callbacks"), self.required_controls
         )
-        given["x"] = values.checked_inputs(
-            given.get("x"),
-            given.get("y"),
-            given.get("sample_weight"),
-            self.contract,
-            training=True,
-        )
+        self._check_inputs(given, training=True)
         if given.get("validation_data") is not None:
             given["validation_data"] = values.checked_validation(
-                given["validation_data"], self.contract
+                given["validation_data"], self.data_contract()
             )
         try:
             with values.readable_errors():
@@ -202,7 +206,8 @@ class NoisyLabelModel(keras.Model):
             **kwargs: As for `keras.Model.evaluate`.
 
         Returns:
-            As `keras.Model.evaluate`.
+            As `keras.Model.evaluate`: the loss and the compiled metrics; with
+            `return_dict=True` also the method's own `evaluation_metrics`.
 
         Raises:
             ValueError: If the data is not what the class docstring says.
@@ -212,15 +217,27 @@ class NoisyLabelModel(keras.Model):
             kwargs = signature.bind(*args, **kwargs).arguments
             kwargs |= kwargs.pop("kwargs", {})
             args = ()
-            kwargs["x"] = values.checked_inputs(
-                kwargs.get("x"),
-                kwargs.get("y"),
-                kwargs.get("sample_weight"),
-                self.contract,
-                training=False,
-            )
+            self._check_inputs(kwargs, training=False)
+        as_dict = kwargs.pop("return_dict", False)
         with self._reporting_evaluation(), values.readable_errors():
-            return super().evaluate(*args, **kwargs)
+            results = super().evaluate(*args, **kwargs, return_dict=True)
+        if as_dict:
+            return results
+        own = {k: v for k, v in results.items() if k not in self.evaluation_metrics}
+        return self._flatten_metrics_in_order(own)
+
+    def _check_inputs(self, given, *, training):
+        """Checks, in place, the data among the arguments of `fit` or `evaluate`."""
+        names = ("x", "y", "sample_weight")
+        parts = [given.get(name) for name in names]
+        if given.get("class_weight") is not None and isinstance(parts[1], dict):
+            raise ValueError(
+                "Expected labels alone beside `class_weight`. Received: labels as a "
+                f"dict of {sorted(parts[1])}. Pass `sample_weight=` the weight of each "
+                "sample's given label instead."
+            )
+        checked = values.checked_inputs(*parts, self.data_contract(), training=training)
+        given.update(zip(names, checked, strict=True))
 
     @classmethod
     def from_config(cls, config, custom_objects=None):

@@ -13,13 +13,18 @@ def _float32(x):
     return ops.cast(x, "float32")
 
 
-def _log_base(base):
+def check_base(base):
+    """Returns `base`; raises a `ValueError` unless it is a number above 1."""
     if not isinstance(base, (int, float)) or not base > 1:
         raise ValueError(
             "The base of the logarithm must be a number above 1. Received: "
             f"base={base!r}. Use base=2.0 for bits or base=math.e for nats."
         )
-    return math.log(base)
+    return base
+
+
+def _log_base(base):
+    return math.log(check_base(base))
 
 
 def _safe_log(x):

@@ -148,7 +148,10 @@ def _train(model, benchmark, config, checkpoint, workdir, verbose):
         model.save(beside)
     summary = run_folder.summarise(config, benchmark, checkpoint)
     files.write_json(workdir / "summary.json", summary)
-    run_folder.draw(workdir, checkpoint.history)
+    if importlib.util.find_spec("matplotlib") is None:
+        logging.info("No plots: `pip install josrc-keras[report]` adds them.")
+    else:
+        run_folder.draw(workdir, checkpoint.history)
     return summary
 
 

@@ -69,7 +69,11 @@ def with_required_callbacks(callbacks, required):
             "josrc_keras.callbacks."
         )
     if is_container:
-        callbacks.callbacks.append(FiniteLoss())
+        if not any(isinstance(callback, FiniteLoss) for callback in present):
+            guard = FiniteLoss()
+            guard.set_params(callbacks.params)
+            guard.set_model(present[0].model)
+            present.insert(0, guard)
         return callbacks
     return [FiniteLoss(), *present]
 
@@ -114,15 +118,18 @@ class FiniteLoss(keras.callbacks.Callback):
         super().__init__()
         self.interval = interval
         self.epoch = 0
+        self.looked = None
         self.warned = False
 
     def on_epoch_begin(self, epoch, logs=None):
         """Remembers the epoch for the message."""
         self.epoch = epoch
+        self.looked = None
 
     def on_train_batch_end(self, batch, logs=None):
-        """Looks at every `interval`-th batch."""
-        if batch % self.interval == 0:
+        """Looks once in `interval` batches; an execution may run several."""
+        if batch // self.interval != self.looked:
+            self.looked = batch // self.interval
             self._check(f"epoch {self.epoch + 1}, by batch {batch + 1}", logs)
 
     def on_epoch_end(self, epoch, logs=None):

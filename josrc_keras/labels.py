@@ -85,6 +85,7 @@ def smooth_labels(labels, num_classes, smoothing):
     if len(labels.shape) == 2:
         given = ops.cast(labels, "float32")
     else:
+        labels = ops.cast(labels, "int32")  # So that 256 classes fit.
         given = ops.one_hot(labels, num_classes, dtype="float32")
         in_range = ops.logical_and(labels >= 0, labels < num_classes)
         given = ops.where(ops.expand_dims(in_range, -1), given, math.nan)

@@ -1,5 +1,8 @@
 """The joint loss and its two terms, a value per sample (eq. 9 to 11)."""
 
+import math
+import numbers
+
 from keras import ops
 
 from josrc_keras.divergence import symmetric_kl_divergence
@@ -48,7 +51,7 @@ def consistency_loss(logits_a, logits_b, out_of_distribution, base=2.0):
 
 def check_alpha(alpha):
     """Returns `alpha`; raises a `ValueError` if it is a number outside [0, 1]."""
-    if isinstance(alpha, (int, float)) and not 0 <= alpha <= 1:
+    if isinstance(alpha, numbers.Real) and not 0 <= alpha <= 1:
         raise ValueError(
             "`alpha` weighs the consistency term against the classification term and "
             f"must be in [0, 1]. Received: alpha={alpha}. The paper uses 0.5 on CIFAR."
@@ -82,11 +85,14 @@ def cross_entropy(labels, logits):
         logits: `(N, C)`.
 
     Returns:
-        `(N,)` float32 in nats.
+        `(N,)` float32 in nats; NaN for a label out of range.
     """
     log_probs = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
-    one_hot = ops.one_hot(labels, log_probs.shape[-1], dtype="float32")
-    return -ops.sum(one_hot * log_probs, axis=-1)
+    num_classes = log_probs.shape[-1]
+    labels = ops.cast(labels, "int32")
+    one_hot = ops.one_hot(labels, num_classes, dtype="float32")
+    in_range = ops.logical_and(labels >= 0, labels < num_classes)
+    return ops.where(in_range, -ops.sum(one_hot * log_probs, axis=-1), math.nan)
 
 
 def masked_sum(values, mask, sample_weight=None):

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, NamedTuple
 import keras
 from keras import ops
 
-from josrc_keras import guards, losses, replicas, selection, teacher
+from josrc_keras import divergence, guards, losses, replicas, selection, teacher
 from josrc_keras import labels as label_distributions
 from josrc_keras.base import NoisyLabelModel, weighted
 from josrc_keras.data import contract
@@ -68,7 +68,8 @@ class JoSRC(NoisyLabelModel):
             the paper's p(x; teacher) read literally.
         teacher_statistics: What the teacher's batch normalisation uses in training:
             `"batch"` (as in the published code) or `"moving"` statistics. Either way
-            its moving statistics fit its weights, so it can be evaluated.
+            its moving statistics fit its weights, so it can be evaluated. With
+            `"batch"` the teacher's dropout is active too, if it has any.
         **kwargs: Arguments of `keras.Model`.
 
     Attributes:
@@ -81,14 +82,16 @@ class JoSRC(NoisyLabelModel):
 
     Raises:
         TypeError: If `network` or `augmentation` is of the wrong type.
-        ValueError: If an argument is out of range, the network does not end in C
-            logits, or the backend can't train it.
+        ValueError: If an argument is out of range, or the network does not end in C
+            logits.
+        RuntimeError: If the backend can't train it.
     """
 
     required_controls: ClassVar[dict] = {
         "tau_clean": "CleanThreshold(tau_c=0.75, tau_m=0.95, warmup_epochs=10)",
         "teacher_decay": "MeanTeacher(decay=0.99)",
     }
+    selects_samples = True
     training_metrics = (
         "classification_loss",
         "consistency_loss",
@@ -126,7 +129,7 @@ class JoSRC(NoisyLabelModel):
         self.tau_ood = selection.check_tau_ood(tau_ood)
         self.scale = label_distributions.check_scale(scale)
         self.augmentation = guards.check_augmentation(augmentation)
-        self.consistency_base = consistency_base
+        self.consistency_base = divergence.check_base(consistency_base)
         self.inclusive = inclusive
         self.teacher_views = guards.check_choice(
             "teacher_views", teacher_views, TEACHER_VIEWS
@@ -163,7 +166,7 @@ class JoSRC(NoisyLabelModel):
         import tensorflow as tf
 
         batch = contract.unpack(data)
-        self.contract.check(batch, training=True)
+        self.data_contract().check(batch, training=True)
         if self.monitored:
             guards.check_true_labels(batch.true_labels)
         view_a, view_b = self._make_views(batch.images)
@@ -274,8 +277,7 @@ class JoSRC(NoisyLabelModel):
 
     # Evaluation: the student, and beside it the teacher.
 
-    @property
-    def evaluated_network(self):
+    def network_to_evaluate(self):
         """The network that the loss and the compiled metrics judge."""
         return self.teacher if self.evaluated == "teacher" else self.student
 
@@ -311,6 +313,11 @@ class JoSRC(NoisyLabelModel):
         if evaluated != self.evaluated:
             self.evaluated = evaluated
             self.test_function = None  # It is compiled for what it evaluates.
+
+    def compile(self, *args, **kwargs):
+        """Configures training; see the base class. Frozen layers freeze in both."""
+        teacher.follow_freezing(self.teacher, self.student)
+        super().compile(*args, **kwargs)
 
     def get_config(self):
         """The constructor's arguments."""

@@ -160,13 +160,24 @@ def check_network(network, num_classes):
     return network
 
 
+def input_shape(network):
+    """The shape of a network's input, batch axis included; None where unknown.
+
+    A functional network declares it; a subclassed one remembers what it was built on.
+    """
+    try:
+        return tuple(network.input_shape)
+    except AttributeError:
+        shape = (network.get_build_config() or {}).get("input_shape")
+        return None if shape is None else (None, *tuple(shape)[1:])
+
+
 def _probe(network):
     """The network's output on two noise images; None where the shape is unknown."""
-    try:
-        shape = network.input_shape
-    except AttributeError:
+    shape = input_shape(network)
+    if shape is None:
         return None
-    if not isinstance(shape, tuple) or any(isinstance(s, (tuple, list)) for s in shape):
+    if not all(side is None or isinstance(side, int) for side in shape):
         raise ValueError(
             f"Expected a network with one image input. Received: {network.name!r} "
             f"with input shape {shape}."

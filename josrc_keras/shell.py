@@ -46,7 +46,7 @@ def run(main):
         )
     except (ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
         _fail(name, error)
-    except (OSError, FloatingPointError, flags.Error) as error:
+    except (OSError, FloatingPointError, RuntimeError, flags.Error) as error:
         _fail(name, error)
 
 

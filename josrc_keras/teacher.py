@@ -28,9 +28,27 @@ def clone(network):
             "list every constructor argument, and create its layers in `__init__`."
         )
     copy.set_weights(network.get_weights())
-    for variable in copy.weights:
-        variable.trainable = False
+    follow_freezing(copy, network)
     return copy
+
+
+def follow_freezing(teacher, student):
+    """Makes the same layers of both networks trainable; no variable of the teacher.
+
+    A frozen layer of the student gives the teacher its weights, since no average of
+    what does not move is needed.
+
+    Args:
+        teacher: What `clone` made of `student`.
+        student: The trained network.
+    """
+    layers = zip(teacher._flatten_layers(), student._flatten_layers(), strict=True)
+    for ours, theirs in layers:
+        ours.trainable = theirs.trainable
+        if not theirs.trainable:
+            ours.set_weights(theirs.get_weights())
+    for variable in teacher.weights:
+        variable.trainable = False
 
 
 def update(teacher, student, decay, *, statistics):

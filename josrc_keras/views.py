@@ -1,5 +1,7 @@
 """The two views of an image: on the device, or in tf.data."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -41,8 +43,7 @@ class CropAndFlip(keras.layers.Layer):
         """Returns the images, augmented if `training`."""
         if not training:
             return images
-        _, height, width, channels = images.shape
-        count = ops.shape(images)[0]
+        count, height, width, channels = ops.shape(images)
         pad = self.padding
         padded = ops.pad(images, [[0, 0], [pad, pad], [pad, pad], [0, 0]])
         padded_width = width + 2 * pad
@@ -94,12 +95,15 @@ def two_views(augment):
     """Makes both views in tf.data: `dataset.map(two_views(augment))`.
 
     Args:
-        augment: Function of a batch (or one) of images to as many augmented ones,
-            with a new random draw at each call.
+        augment: Function or layer from a batch of images to as many augmented ones,
+            with a new random draw at each call. A layer is called with
+            `training=True`.
 
     Returns:
         A function `(image, label, ...) -> ({"view_a", "view_b"}, label, ...)`.
     """
+    if isinstance(augment, keras.Layer):
+        augment = functools.partial(augment, training=True)
 
     def make_views(image, *rest):
         return ({"view_a": augment(image), "view_b": augment(image)}, *rest)

@@ -27,6 +27,7 @@ def test_training_that_breaks_down_stops(make_digits_model, digits):
 def watched(batch, logs, interval=20):
     guard = guards.FiniteLoss(interval)
     guard.on_epoch_begin(2)
+    guard.on_train_batch_end(0, {"loss": 1.0})
     guard.on_train_batch_end(batch, logs)
 
 
@@ -43,8 +44,14 @@ def test_looks_at_loss_and_likelihood(name, value):
 
 
 def test_other_metrics_may_be_anything():
-    watched(0, {"loss": 1.0, "mine": np.nan})
-    watched(0, {})
+    watched(20, {"loss": 1.0, "mine": np.nan})
+    watched(20, {})
+
+
+def test_looks_though_an_execution_runs_many_batches():
+    """With eight batches an execution the index is 7, 15, 23, ...: it looks at 23."""
+    with pytest.raises(FloatingPointError, match="by batch 24"):
+        watched(23, {"loss": np.nan})
 
 
 def test_missing_callbacks_are_named(make_digits_model, digits):

@@ -167,3 +167,62 @@ def test_steps_per_execution_gives_the_same_weights():
         results.append(model.get_weights())
     for first, second in zip(*results, strict=True):
         np.testing.assert_allclose(first, second, atol=1e-6)
+
+
+@pytest.mark.parametrize("evaluated", ["both", "student", "teacher"])
+def test_saved_networks_are_their_own(evaluated, tmp_path):
+    """Both networks come back as themselves, whatever was evaluated."""
+    model = make_model(augmentation=views.crop_and_flip(1))
+    model.set_evaluated(evaluated)
+    for network, value in ((model.student, 1.0), (model.teacher, 2.0)):
+        network.set_weights([np.full_like(w, value) for w in network.get_weights()])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert all((w == 1.0).all() for w in loaded.student.get_weights())
+    assert all((w == 2.0).all() for w in loaded.teacher.get_weights())
+
+
+def test_evaluate_returns_loss_and_accuracy():
+    """As any Keras model with one metric; the dict has the teacher's beside them."""
+    model = make_model()
+    images, labels = pair_batch()
+    loss, accuracy = model.evaluate(images, labels, verbose=0)
+    named = model.evaluate(images, labels, verbose=0, return_dict=True)
+    assert (loss, accuracy) == (named["loss"], named["accuracy"])
+    assert named.keys() - {"loss", "accuracy"} == {"teacher_loss", "teacher_accuracy"}
+
+
+def test_a_layer_that_is_frozen_and_unfrozen_has_a_teacher():
+    """Frozen: the teacher has the student's weights. Unfrozen: it follows again."""
+    x = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1)).astype("uint8")
+    y = np.arange(64) % CLASSES
+    network = networks.digits_cnn(CLASSES)
+    model = JoSRC(
+        network,
+        CLASSES,
+        smoothing=0.3,
+        augmentation=views.crop_and_flip(0, flip=False),
+    )
+    for layer in network.layers[:-2]:
+        layer.trainable = False
+    frozen, copied = network.get_layer("conv1"), model.teacher.get_layer("conv1")
+    frozen.set_weights([np.ones_like(w) for w in frozen.get_weights()])
+    model.compile(keras.optimizers.SGD(0.01))
+    np.testing.assert_array_equal(copied.kernel, frozen.kernel)
+    assert not model.teacher.trainable_variables
+
+    for layer in network.layers:
+        layer.trainable = True
+    model.compile(keras.optimizers.SGD(0.01))
+    set_state(model, 0.0, 1.0, decay=0.0)
+    for _ in range(60):
+        model.train_on_batch(x, y)
+    np.testing.assert_array_equal(copied.kernel, frozen.kernel)
+    norm = "conv1_norm"
+    np.testing.assert_allclose(
+        model.teacher.get_layer(norm).moving_mean,
+        network.get_layer(norm).moving_mean,
+        rtol=0.05,
+        atol=0.05,
+    )
+    assert not model.teacher.trainable_variables

@@ -129,9 +129,15 @@ def test_bad_sample_weights_are_refused(weight):
         fit(make_model(), sample_weight=changed(np.ones(24), 2, weight))
 
 
+@pytest.mark.parametrize("weights", [np.ones((24, 1)), {"label": np.ones(24)}])
+def test_sample_weights_of_another_shape_are_refused(weights):
+    """(N, 1) against (N,) would broadcast to (N, N) in silence."""
+    with pytest.raises(ValueError, match=r"shape \(N,\).*Squeeze"):
+        fit(make_model(), sample_weight=weights)
+
+
 def test_class_weights_with_true_labels_are_refused():
-    """Keras can't tell which of the two labels to weigh by; it says so."""
-    with pytest.raises(ValueError, match="class_weight"):
+    with pytest.raises(ValueError, match=r"`class_weight`.*Pass `sample_weight=`"):
         truth = {"label": Y, "true_label": Y}
         fit(make_model(), X, truth, class_weight={0: 2.0})
 
@@ -265,3 +271,93 @@ def test_a_loss_in_compile_is_refused():
 def test_evaluate_checks_its_data():
     with pytest.raises(ValueError, match="labels from 0 to 9"):
         make_model().evaluate(X, changed(Y, 0, 9), verbose=0)
+
+
+def test_pandas_labels_train():
+    pandas = pytest.importorskip("pandas")
+    history = fit(make_model(), y=pandas.Series(Y)).history
+    assert np.isfinite(history["loss"][0])
+
+
+def test_256_classes_with_uint8_labels_train():
+    """256 itself does not fit in the labels' dtype."""
+    history = fit(make_model(256), y=Y.astype("uint8")).history
+    assert np.isfinite(history["loss"][0])
+
+
+def test_bfloat16_images_train():
+    images = tf.cast(X, "bfloat16")
+    assert np.isfinite(fit(make_model(), dataset(images), None).history["loss"][0])
+
+
+def test_labels_of_unknown_rank_are_refused():
+    unknown = tf.data.Dataset.from_generator(
+        lambda: iter([(X[:8], Y[:8])]), output_types=("uint8", "int64")
+    )
+    with pytest.raises(ValueError, match="output_signature"):
+        fit(make_model(), unknown, None)
+
+
+def test_images_of_unknown_size_train():
+    """The size may be known to the batch alone."""
+    specs = (
+        tf.TensorSpec((None, None, None, 1), "uint8"),
+        tf.TensorSpec((None,), "int64"),
+    )
+    data = tf.data.Dataset.from_generator(
+        lambda: iter([(X[:8], Y[:8])]), output_signature=specs
+    )
+    assert np.isfinite(fit(make_model(), data, None).history["loss"][0])
+
+
+def test_a_layer_of_ones_own_can_augment():
+    """Even one that does not compute its output shape."""
+
+    class Noise(keras.layers.Layer):
+        def call(self, images, training=False):
+            noise = keras.random.normal(keras.ops.shape(images))
+            return keras.ops.cast(images, "float32") + noise
+
+    model = JoSRC(networks.digits_cnn(4), 4, smoothing=0.3, augmentation=Noise())
+    model.compile("sgd")
+    assert np.isfinite(fit(model).history["loss"][0])
+
+
+def test_two_views_of_a_layer_differ():
+    """A layer augments only when it is told that this is training."""
+    pair = views.two_views(views.crop_and_flip(3, seed=0))
+    images, _ = next(iter(dataset(X, Y, 24).map(pair)))
+    assert (images["view_a"].numpy() != images["view_b"].numpy()).any()
+    assert (images["view_a"].numpy() != X).any()
+
+
+def test_a_subclassed_network_is_checked():
+    """It has no declared input, but remembers what it was called on."""
+
+    class Network(keras.Model):
+        def __init__(self, units, activation=None, **kwargs):
+            super().__init__(**kwargs)
+            self.flatten = keras.layers.Flatten()
+            self.dense = keras.layers.Dense(units, activation=activation)
+
+        def call(self, images):
+            return self.dense(self.flatten(images))
+
+    for arguments, message in (
+        ((4, "softmax"), "Remove the softmax"),
+        ((7,), "Give its last layer 4 units"),
+    ):
+        network = Network(*arguments)
+        network(X[:1].astype("float32"))
+        with pytest.raises(ValueError, match=message):
+            JoSRC(network, 4, smoothing=0.3)
+
+
+def test_evaluating_a_generator_with_labels_out_of_range_is_nan():
+    """No check sees a generator's values; its loss must not look like a good one."""
+
+    def batches():
+        yield X[:8], Y[:8] + 50
+
+    results = make_model().evaluate(batches(), verbose=0, return_dict=True)
+    assert np.isnan(results["loss"])

@@ -45,7 +45,7 @@ class Standard(NoisyLabelModel):
         import tensorflow as tf
 
         batch = contract.unpack(data)
-        self.contract.check(batch, training=True)
+        self.data_contract().check(batch, training=True)
         images = batch.image_parts()[0]
         if self.augmentation is not None and not isinstance(batch.images, dict):
             images = self.augmentation(images, training=True)

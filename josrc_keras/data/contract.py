@@ -27,7 +27,7 @@ class Batch(NamedTuple):
     def image_parts(self):
         """The image tensors: one, or both views."""
         if isinstance(self.images, dict):
-            return list(self.images.values())
+            return [self.images["view_a"], self.images["view_b"]]
         return [self.images]
 
     def integer_labels(self):
@@ -113,6 +113,8 @@ class Contract(NamedTuple):
         self._check_labels(batch.labels)
         if batch.true_labels is not None:
             self._check_true_labels(batch.true_labels)
+        if batch.sample_weight is not None:
+            _check_sample_weight(batch.sample_weight)
 
     def _check_image(self, image, *, augmented):
         shape = _shape(image)
@@ -121,7 +123,8 @@ class Contract(NamedTuple):
                 f"Expected images of numbers. Received: dtype {dtype_name(image)}. "
                 "Decode them to uint8 or float pixels."
             )
-        if shape is None or self.input_shape is None:
+        _check_rank_known(shape, "images")
+        if self.input_shape is None:
             return
         if len(shape) != len(self.input_shape):
             raise ValueError(
@@ -130,7 +133,10 @@ class Contract(NamedTuple):
                 "Batch the dataset, or add a channel axis with `images[..., None]`."
             )
         if augmented and self.augmentation is not None:
-            shape = self.augmentation.compute_output_shape((None, *shape[1:]))
+            try:
+                shape = self.augmentation.compute_output_shape((None, *shape[1:]))
+            except NotImplementedError:  # The first step will tell.
+                return
         for received, expected in zip(shape[1:], self.input_shape[1:], strict=True):
             if None not in (received, expected) and received != expected:
                 raise ValueError(
@@ -141,14 +147,15 @@ class Contract(NamedTuple):
 
     def _check_labels(self, labels):
         shape = _shape(labels)
-        rows = shape is not None and len(shape) == 2 and shape[1] == self.num_classes
+        _check_rank_known(shape, "labels")
+        rows = len(shape) == 2 and shape[1] == self.num_classes
         if rows and _is(labels, "float", "int", "uint", "bool"):
             return
         expected = (
             f"Expected labels as integers in [0, {self.num_classes - 1}] of shape (N,) "
             f"or one-hot rows of shape (N, {self.num_classes})."
         )
-        if shape is not None and len(shape) != 1:
+        if len(shape) != 1:
             raise ValueError(
                 f"{expected} Received: shape {shape}. Squeeze labels of shape (N, 1), "
                 "batch a dataset of single samples, or pass the right `num_classes`."
@@ -161,12 +168,32 @@ class Contract(NamedTuple):
 
     def _check_true_labels(self, true_labels):
         shape = _shape(true_labels)
-        if (shape is not None and len(shape) != 1) or not _is(true_labels, "int"):
+        _check_rank_known(shape, "true labels")
+        if len(shape) != 1 or not _is(true_labels, "int"):
             raise ValueError(
                 "Expected true labels as signed integers of shape (N,), -1 for out of "
                 f"distribution. Received: shape {shape}, dtype "
                 f"{dtype_name(true_labels)}."
             )
+
+
+def _check_sample_weight(weight):
+    shape = None if isinstance(weight, dict) else _shape(weight)
+    if shape is None or len(shape) != 1:
+        raise ValueError(
+            "Expected sample weights of shape (N,), one for each image. Received: "
+            f"{'a dict' if isinstance(weight, dict) else f'shape {shape}'}. Squeeze "
+            "them."
+        )
+
+
+def _check_rank_known(shape, what):
+    if shape is None:
+        raise ValueError(
+            f"Expected {what} whose number of dimensions is known. Received: a dataset "
+            "that leaves it open. Give `from_generator` an `output_signature`, or call "
+            "`tf.ensure_shape` in a `map`."
+        )
 
 
 def _shape(part):

@@ -23,7 +23,7 @@ def _conditions(batch, num_classes, xp):
     for image in batch.image_parts():
         if "float" in contract.dtype_name(image):
             yield (
-                xp.all(xp.isfinite(image)),
+                xp.all(xp.isfinite(xp.asarray(image, dtype="float32"))),
                 "Expected finite pixels. Received: NaN or infinity among them. Drop "
                 "or repair the broken images.",
                 (),
@@ -74,14 +74,19 @@ def checked_inputs(x, y, sample_weight, expected, *, training):
         training: Whether two views will be made.
 
     Returns:
-        `x`, or for a `tf.data.Dataset` one that checks the values of each batch.
+        `x`, `y` and `sample_weight`: a `tf.data.Dataset` as one that checks the values
+        of each batch, pandas objects as arrays, all else as it is.
 
     Raises:
         ValueError: With what was received, what is expected, and the fix.
     """
     if _is_tf_dataset(x):
         expected.check(contract.unpack(x.element_spec), training=training)
-        return _checked_dataset(x, expected.num_classes)
+        return _checked_dataset(x, expected.num_classes), y, sample_weight
+    x, y, sample_weight = keras.tree.map_structure(
+        lambda part: part.to_numpy() if hasattr(part, "to_numpy") else part,
+        (x, y, sample_weight),
+    )
     parts = [p for p in keras.tree.flatten((x, y, sample_weight)) if p is not None]
     if parts and all(hasattr(p, "shape") and hasattr(p, "dtype") for p in parts):
         batch = contract.unpack((x, y, sample_weight))
@@ -92,16 +97,16 @@ def checked_inputs(x, y, sample_weight, expected, *, training):
             "Expected labels as a NumPy array or tensor. Received: a "
             f"{type(y).__name__}. Use `np.asarray(labels)`."
         )
-    return x  # A generator or another kind of dataset: checked by the first step.
+    # A generator or another kind of dataset is checked by the first step.
+    return x, y, sample_weight
 
 
 def checked_validation(data, expected):
     """The same for `validation_data`: a dataset or a tuple of arrays."""
     if isinstance(data, (tuple, list)):
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(tuple(data))
-        checked_inputs(x, y, sample_weight, expected, training=False)
-        return data
-    return checked_inputs(data, None, None, expected, training=False)
+        parts = keras.utils.unpack_x_y_sample_weight(tuple(data))
+        return checked_inputs(*parts, expected, training=False)
+    return checked_inputs(data, None, None, expected, training=False)[0]
 
 
 @contextlib.contextmanager
@@ -129,10 +134,10 @@ def _check_arrays(batch, num_classes):
                 "Expected one label for each image, and at least one of both. "
                 f"Received: {len(image)} images and {count} labels."
             )
-    batch = contract.Batch(
-        {name: np.asarray(part) for name, part in enumerate(batch.image_parts())},
-        *(None if part is None else np.asarray(part) for part in batch[1:]),
+    arrays = keras.tree.map_structure(
+        lambda part: None if part is None else np.asarray(part), tuple(batch)
     )
+    batch = contract.Batch(*arrays)
     for holds, message, values in _conditions(batch, num_classes, np):
         if not holds:
             raise ValueError(message.format(*values))
@@ -164,7 +169,7 @@ def _checked_dataset(dataset, num_classes):
         with tf.control_dependencies(asserts):
             return tf.nest.map_structure(tf.identity, data)
 
-    return dataset.map(check)
+    return dataset.map(check).prefetch(2)
 
 
 def _is_tf_dataset(x):
