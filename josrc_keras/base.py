@@ -236,7 +236,7 @@ class NoisyLabelModel(keras.Model):
                 f"dict of {sorted(parts[1])}. Pass `sample_weight=` the weight of each "
                 "sample's given label instead."
             )
-        checked = values.checked_inputs(*parts, self.data_contract(), training=training)
+        checked = values.checked_inputs(parts, self.data_contract(), training=training)
         given.update(zip(names, checked, strict=True))
 
     @classmethod

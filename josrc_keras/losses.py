@@ -1,8 +1,8 @@
 """The joint loss and its two terms, a value per sample (eq. 9 to 11)."""
 
 import math
-import numbers
 
+import numpy as np
 from keras import ops
 
 from josrc_keras.divergence import symmetric_kl_divergence
@@ -51,7 +51,7 @@ def consistency_loss(logits_a, logits_b, out_of_distribution, base=2.0):
 
 def check_alpha(alpha):
     """Returns `alpha`; raises a `ValueError` if it is a number outside [0, 1]."""
-    if isinstance(alpha, numbers.Real) and not 0 <= alpha <= 1:
+    if isinstance(alpha, (int, float, np.number)) and not 0 <= alpha <= 1:
         raise ValueError(
             "`alpha` weighs the consistency term against the classification term and "
             f"must be in [0, 1]. Received: alpha={alpha}. The paper uses 0.5 on CIFAR."

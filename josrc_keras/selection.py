@@ -1,8 +1,8 @@
 """Which samples are clean, in-distribution noise or out of distribution (eq. 3, 4)."""
 
-import numbers
 from typing import Any, NamedTuple
 
+import numpy as np
 from keras import ops
 
 from josrc_keras.divergence import js_divergence
@@ -50,7 +50,7 @@ def ood_likelihood(probs_a, probs_b):
 
 def check_tau_ood(tau_ood):
     """Returns `tau_ood`; raises a `ValueError` unless it is in (0, 1) (C3.2)."""
-    if isinstance(tau_ood, numbers.Real) and not 0 < tau_ood < 1:
+    if isinstance(tau_ood, (int, float, np.number)) and not 0 < tau_ood < 1:
         raise ValueError(
             "`tau_ood` must lie strictly between 0 and 1, since the out-of-"
             f"distribution likelihood is 0 or 1. Received: tau_ood={tau_ood}. "

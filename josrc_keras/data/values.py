@@ -63,13 +63,12 @@ def _conditions(batch, num_classes, xp):
         )
 
 
-def checked_inputs(x, y, sample_weight, expected, *, training):
+def checked_inputs(data, expected, *, training):
     """Checks what `fit` or `evaluate` got, as far as it can be known beforehand.
 
     Args:
-        x: Images, or a dataset of batches.
-        y: Labels, or None for a dataset.
-        sample_weight: `(N,)`, or None.
+        data: `x`, `y` and `sample_weight` as `fit` takes them; for a dataset the last
+            two are None.
         expected: The model's `contract.Contract`.
         training: Whether two views will be made.
 
@@ -80,6 +79,7 @@ def checked_inputs(x, y, sample_weight, expected, *, training):
     Raises:
         ValueError: With what was received, what is expected, and the fix.
     """
+    x, y, sample_weight = data
     if _is_tf_dataset(x):
         expected.check(contract.unpack(x.element_spec), training=training)
         return _checked_dataset(x, expected.num_classes), y, sample_weight
@@ -105,8 +105,8 @@ def checked_validation(data, expected):
     """The same for `validation_data`: a dataset or a tuple of arrays."""
     if isinstance(data, (tuple, list)):
         parts = keras.utils.unpack_x_y_sample_weight(tuple(data))
-        return checked_inputs(*parts, expected, training=False)
-    return checked_inputs(data, None, None, expected, training=False)[0]
+        return checked_inputs(parts, expected, training=False)
+    return checked_inputs((data, None, None), expected, training=False)[0]
 
 
 @contextlib.contextmanager
