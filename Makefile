@@ -35,7 +35,7 @@ $(STAMP): setup.py
 .venv: $(STAMP)
 
 demo: $(STAMP)
-	$(BIN)/josrc-demo --workdir=runs/demo $(DEMO_ARGS)
+	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/josrc-demo --workdir=runs/demo $(DEMO_ARGS)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

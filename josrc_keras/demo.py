@@ -63,15 +63,17 @@ def _table(summaries):
         "Test accuracy on digits 0 to 7, mean of the last 10 epochs. Training labels: "
         "half of those",
         "of 0 to 7 wrong, and every 8 and 9 labelled as one of them.",
+        "(The best epoch is chosen on the test images, so it can't be had in earnest.)",
         "",
-        f"{'seed':>4}  {METHODS['standard']:>17}  {METHODS['josrc']:>8}  "
-        f"{'(its teacher)':>13}",
+        f"{'seed':>4}  {METHODS['standard']:>17}  {'its best epoch':>14}  "
+        f"{METHODS['josrc']:>8}  {'its teacher':>11}",
     ]
     for standard, josrc in zip(summaries["standard"], summaries["josrc"], strict=True):
-        values = [standard["student"], josrc["student"], josrc["teacher"]]
-        shown = [f"{value['last10_mean']:.1%}" for value in values]
         lines.append(
-            f"{josrc['seed']:>4}  {shown[0]:>17}  {shown[1]:>8}  {shown[2]:>13}"
+            f"{josrc['seed']:>4}  {standard['student']['last10_mean']:>17.1%}  "
+            f"{standard['student']['best']:>14.1%}  "
+            f"{josrc['student']['last10_mean']:>8.1%}  "
+            f"{josrc['teacher']['last10_mean']:>11.1%}"
         )
     return "\n".join(lines)
 
