@@ -2,7 +2,7 @@
 
 from josrc_keras import files
 
-MERGED = 4  # Bins of the metric's histogram in one bar.
+BARS = 50  # Bins of the metric's histogram are merged into so many.
 
 COLOURS = {"clean": "#2a7f4f", "id": "#d98032", "ood": "#7a4fa3"}
 NAMES = {
@@ -135,22 +135,23 @@ def _draw_precision(axes, history, _):
 
 
 def _draw_likelihood(axes, history, histogram):
-    edges = histogram["edges"][::MERGED]
+    merged = max(1, len(histogram["clean"]) // BARS)
+    edges = histogram["edges"][::merged]
     width = edges[1] - edges[0]
     bottom = [0] * (len(edges) - 1)
     for kind, name in NAMES.items():
         counts = [
-            sum(histogram[kind][start : start + MERGED])
-            for start in range(0, len(histogram[kind]), MERGED)
+            sum(histogram[kind][start : start + merged])
+            for start in range(0, len(histogram[kind]), merged)
         ]
         colour = COLOURS[kind]
         axes.bar(
             edges[:-1], counts, width, bottom, align="edge", label=name, color=colour
         )
         bottom = [b + c for b, c in zip(bottom, counts, strict=True)]
-    axes.axvline(
-        history[-1]["tau_clean"], color="#999999", linestyle="--", label="threshold"
-    )
+    if "tau_clean" in history[-1]:
+        tau = history[-1]["tau_clean"]
+        axes.axvline(tau, color="#999999", linestyle="--", label="threshold")
     axes.set(
         xlabel="clean likelihood (eq. 3)",
         ylabel="training samples",

@@ -188,7 +188,7 @@ class Subclassed(keras.Model):
         (
             with_two_inputs,
             ValueError,
-            r"one image input\. Received: 'mine' with input shape \[\(None, 4\), \(No",
+            r"one image input\. Received: 'mine' with input shape \(\(None, 4\), \(No",
         ),
     ],
 )
