@@ -1,5 +1,6 @@
 """What the commands share: flags, one clear line on bad input, signals."""
 
+import re
 import signal
 import sys
 from pathlib import Path
@@ -53,6 +54,14 @@ def run(main):
 def _parse(argv):
     try:
         return flags.FLAGS(argv)
+    except (KeyError, AttributeError) as error:  # How the locked configuration refuses.
+        overrides = [a for a in argv if a.startswith(("--config.", "-config."))]
+        meant = re.search(r'Did you mean \\*"(\w+)', str(error))
+        fix = f"Did you mean {meant[1]}?" if meant else "configs/base.py lists them."
+        raise ValueError(
+            "The configuration has no such field. Received: "
+            f"{' '.join(overrides)}. Expected fields that its file sets. {fix}"
+        ) from error
     except SystemExit:  # After --help, which absl ends with status 1.
         raise SystemExit(0) from None
 
