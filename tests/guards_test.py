@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import guards
+from josrc_keras import JoSRC, guards, networks
 from josrc_keras.callbacks import CleanThreshold, MeanTeacher
 
 
@@ -82,3 +82,11 @@ def test_choice():
     assert guards.check_choice("colour", "red", ("red", "blue")) == "red"
     with pytest.raises(ValueError, match=r"colour as one of .*blue.*Received: 'green'"):
         guards.check_choice("colour", "green", ("red", "blue"))
+
+
+def test_another_backend_is_refused(monkeypatch):
+    """When the model is built, not at some later step."""
+    network = networks.digits_cnn(4)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(RuntimeError, match=r"Received: the backend 'torch'\. Set"):
+        JoSRC(network, 4, smoothing=0.3)
