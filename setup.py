@@ -44,6 +44,7 @@ EXTRAS = {
         "pytest==9.2.0",
         "pytest-timeout==2.4.0",
         "pre-commit",
+        "jax",  # for the tests of that backend
         "setuptools>=70.1",  # the first that builds wheels by itself
     ],
 }

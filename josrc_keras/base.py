@@ -7,7 +7,7 @@ from typing import ClassVar
 import keras
 from keras import ops
 
-from josrc_keras import guards, losses, metrics
+from josrc_keras import guards, jax_step, losses, metrics
 from josrc_keras.data import contract, values
 from josrc_keras.networks import input_shape
 
@@ -61,7 +61,14 @@ class NoisyLabelModel(keras.Model):
             images = images["view_a"]
         return self.student(images, training=training)
 
-    def test_step(self, data):
+    def test_step(self, *arguments):
+        """As `evaluation_step`; on JAX Keras passes `(state, data)`."""
+        *state, data = arguments
+        if state:
+            return jax_step.test_step(self, *state, data)
+        return self.evaluation_step(data)
+
+    def evaluation_step(self, data):
         """Cross-entropy against the given labels, and the compiled metrics."""
         batch = contract.unpack(data)
         self.data_contract().check(batch, training=False)

@@ -7,14 +7,14 @@ from absl import logging
 RUNAWAY = -1.0  # Bits; healthy runs stay above -0.1.
 
 
-def check_backend():
-    """Raises a `RuntimeError` on a Keras backend that can't train `JoSRC`."""
+def check_backend(*supported):
+    """Raises a `RuntimeError` unless Keras's backend is one of `supported`."""
     backend = keras.backend.backend()
-    if backend != "tensorflow":
+    if backend not in supported:
         raise RuntimeError(
-            "JoSRC trains on Keras's TensorFlow backend. Received: the backend "
-            f"{backend!r}. Set the environment variable KERAS_BACKEND=tensorflow "
-            "before Keras is imported."
+            f"This model trains on the backends {' and '.join(supported)}. Received: "
+            f"the backend {backend!r}. Set the environment variable "
+            f"KERAS_BACKEND={supported[0]} before Keras is imported."
         )
 
 

@@ -5,7 +5,15 @@ from typing import Any, ClassVar, NamedTuple
 import keras
 from keras import ops
 
-from josrc_keras import divergence, guards, losses, replicas, selection, teacher
+from josrc_keras import (
+    divergence,
+    guards,
+    jax_step,
+    losses,
+    replicas,
+    selection,
+    teacher,
+)
 from josrc_keras import labels as label_distributions
 from josrc_keras.base import NoisyLabelModel, weighted
 from josrc_keras.data import contract
@@ -119,7 +127,7 @@ class JoSRC(NoisyLabelModel):
         teacher_statistics="batch",
         **kwargs,
     ):
-        guards.check_backend()
+        guards.check_backend("tensorflow", "jax")
         super().__init__(**kwargs)
         self.student = check_network(network, num_classes)
         self.teacher = teacher.clone(network)
@@ -161,37 +169,38 @@ class JoSRC(NoisyLabelModel):
 
     # Training: Algorithm 1.
 
-    def train_step(self, data):
-        """One step of Algorithm 1 on one batch."""
-        import tensorflow as tf
+    def train_step(self, *arguments):
+        """One step of Algorithm 1 on one batch.
 
+        On JAX Keras passes `(state, data)`, on TensorFlow `(data,)`.
+        """
+        *state, data = arguments
         batch = contract.unpack(data)
         self.data_contract().check(batch, training=True)
         if self.monitored:
             guards.check_true_labels(batch.true_labels)
-        view_a, view_b = self._make_views(batch.images)
-        teacher_probs = self._teacher_probs(view_a, view_b)
+        if state:
+            return jax_step.train_step(self, *state, batch)
+        import tensorflow as tf
+
+        view_a, view_b = self.make_views(batch.images)
+        teacher_probs = self.teacher_probs(view_a, view_b)
 
         with tf.GradientTape() as tape:
             logits_a = self.student(view_a, training=True)
             logits_b = self.student(view_b, training=True)
-            outcome = self._joint_objective(logits_a, logits_b, teacher_probs, batch)
+            outcome = self.joint_objective(logits_a, logits_b, teacher_probs, batch)
             penalty = self.penalty()
-            loss = self._mean_over_included(outcome, batch.sample_weight, penalty)
+            loss = self.mean_over_included(outcome, batch.sample_weight, penalty)
             scaled_loss = self.optimizer.scale_loss(loss)
         weights = self.student.trainable_variables
         gradients = tape.gradient(scaled_loss, weights)
         self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
 
-        teacher.update(  # eq. 8
-            self.teacher,
-            self.student,
-            self.teacher_decay,
-            statistics=self.teacher_statistics,
-        )
-        return self._training_metrics(batch, logits_a, outcome, penalty)
+        self.update_teacher()  # eq. 8
+        return self.record_step(batch, logits_a, outcome, penalty)
 
-    def _joint_objective(self, logits_a, logits_b, teacher_probs, batch):
+    def joint_objective(self, logits_a, logits_b, teacher_probs, batch):
         """Selection, re-labelling and joint loss, sample by sample."""
         # Which samples are clean, in-distribution noise, out of distribution?
         probs_a = ops.softmax(ops.cast(logits_a, "float32"))
@@ -221,7 +230,8 @@ class JoSRC(NoisyLabelModel):
             likelihood, selected, included, classification, consistency, joint
         )
 
-    def _make_views(self, images):
+    def make_views(self, images):
+        """Both views of the images, given or drawn."""
         if isinstance(images, dict):
             return images["view_a"], images["view_b"]
         return (
@@ -229,7 +239,7 @@ class JoSRC(NoisyLabelModel):
             self.augmentation(images, training=True),
         )
 
-    def _teacher_probs(self, view_a, view_b):
+    def teacher_probs(self, view_a, view_b):
         """The teacher's prediction q: `(N, C)` probabilities in float32."""
         seen = (view_a, view_b) if self.teacher_views == "both" else (view_a,)
         batch_statistics = self.teacher_statistics == "batch"
@@ -237,14 +247,23 @@ class JoSRC(NoisyLabelModel):
         probs = [ops.softmax(ops.cast(each, "float32")) for each in logits]
         return sum(probs) / len(probs)
 
-    def _mean_over_included(self, outcome, sample_weight, penalty):
+    def mean_over_included(self, outcome, sample_weight, penalty):
         """The scalar to minimise: a mean over all replicas, and the weight decay."""
         count = ops.sum(ops.cast(outcome.included, "float32"))
         total = losses.masked_sum(outcome.joint, outcome.included, sample_weight)
         mean = total / ops.maximum(replicas.global_sum(count), 1.0)
         return mean + penalty / replicas.replica_count()
 
-    def _training_metrics(self, batch, logits, outcome, penalty):
+    def update_teacher(self):
+        """Moves the teacher a step towards the student (eq. 8)."""
+        teacher.update(
+            self.teacher,
+            self.student,
+            self.teacher_decay,
+            statistics=self.teacher_statistics,
+        )
+
+    def record_step(self, batch, logits, outcome, penalty):
         """Updates every metric with a batch; returns their values."""
         joint, classification, consistency = (
             weighted(each, batch.sample_weight)

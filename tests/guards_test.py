@@ -88,5 +88,7 @@ def test_another_backend_is_refused(monkeypatch):
     """When the model is built, not at some later step."""
     network = networks.digits_cnn(4)
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
-    with pytest.raises(RuntimeError, match=r"Received: the backend 'torch'\. Set"):
+    with pytest.raises(
+        RuntimeError, match=r"tensorflow and jax\. Received: the backend 'torch'\. Set"
+    ):
         JoSRC(network, 4, smoothing=0.3)

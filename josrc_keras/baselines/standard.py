@@ -32,7 +32,7 @@ class Standard(NoisyLabelModel):
     needs_two_views = False
 
     def __init__(self, network, num_classes, augmentation=None, **kwargs):
-        guards.check_backend()
+        guards.check_backend("tensorflow")
         super().__init__(**kwargs)
         self.student = check_network(network, num_classes)
         self.num_classes = num_classes

@@ -1,0 +1,91 @@
+"""Algorithm 1 on the JAX backend: the same parts, in stateless form.
+
+Keras passes a step all variables' values and takes the new ones back. Inside a
+`StatelessScope` the model's own methods run on those values as they do elsewhere.
+"""
+
+import keras
+
+
+def train_step(model, state, batch):
+    """One step on one batch; see `JoSRC.train_step`, of which this is the twin.
+
+    Args:
+        model: A `JoSRC`.
+        state: The values of its trainable, non-trainable, optimizer and metric
+            variables.
+        batch: A `contract.Batch`.
+
+    Returns:
+        The metrics' values and the new state.
+    """
+    import jax
+
+    trainable, non_trainable, optimizer_values, metric_values = state
+
+    def loss_of(trainable):
+        values = (trainable, non_trainable, optimizer_values)
+        with _scope(_variables(model)[:3], values) as scope:
+            view_a, view_b = model.make_views(batch.images)
+            teacher_probs = jax.lax.stop_gradient(model.teacher_probs(view_a, view_b))
+            logits_a = model.student(view_a, training=True)
+            logits_b = model.student(view_b, training=True)
+            outcome = model.joint_objective(logits_a, logits_b, teacher_probs, batch)
+            penalty = model.penalty()
+            loss = model.mean_over_included(outcome, batch.sample_weight, penalty)
+            scaled_loss = model.optimizer.scale_loss(loss)
+        updated = _current(scope, model.non_trainable_variables)
+        return scaled_loss, (logits_a, outcome, penalty, updated)
+
+    gradients, auxiliary = jax.grad(loss_of, has_aux=True)(trainable)
+    logits, outcome, penalty, non_trainable = auxiliary
+    trainable, optimizer_values = model.optimizer.stateless_apply(
+        optimizer_values, gradients, trainable
+    )
+    values = (trainable, non_trainable, optimizer_values, metric_values)
+    with _scope(_variables(model), values) as scope:
+        model.update_teacher()  # eq. 8
+        logs = model.record_step(batch, logits, outcome, penalty)
+    return logs, tuple(_current(scope, group) for group in _variables(model))
+
+
+def test_step(model, state, data):
+    """Evaluates one batch with `model.evaluation_step(data)`, in stateless form.
+
+    Args:
+        model: A model of this package.
+        state: The values of its trainable, non-trainable and metric variables.
+        data: A batch as `evaluate` passes it on.
+
+    Returns:
+        The metrics' values and the new state.
+    """
+    trainable, non_trainable, _, metric = _variables(model)
+    groups = (trainable, non_trainable, metric)
+    with _scope(groups, state) as scope:
+        logs = model.evaluation_step(data)
+    return logs, tuple(_current(scope, group) for group in groups)
+
+
+def _variables(model):
+    return (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+
+
+def _scope(groups, values):
+    """A scope in which the groups' variables have these values."""
+    pairs = [
+        pair
+        for group, of_group in zip(groups, values, strict=True)
+        for pair in zip(group, of_group, strict=True)
+    ]
+    return keras.StatelessScope(state_mapping=pairs)
+
+
+def _current(scope, variables):
+    """The variables' values at the end of a scope."""
+    return [scope.get_current_value(variable) for variable in variables]

@@ -1,0 +1,123 @@
+"""JoSRC on the JAX backend: the same step, training, no TensorFlow needed."""
+
+import ast
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="JAX is not installed"
+)
+
+
+def run(backend, *command):
+    """Runs Python in a process of its own, on a backend."""
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_a_step_equals_tensorflows(tmp_path):
+    """Equal weights and batch: losses, verdicts, update and teacher to 1e-5.
+
+    In the warm-up and in the joint phase, with samples of all three kinds.
+    """
+    results = {}
+    for backend in ("tensorflow", "jax"):
+        path = tmp_path / f"{backend}.npz"
+        run(backend, "tests/backend_step.py", str(path))
+        results[backend] = dict(np.load(path))
+    ours, theirs = results["jax"], results["tensorflow"]
+    assert ours.keys() == theirs.keys()
+    for kind in ("clean", "id", "ood"):
+        assert 0 < theirs[f"1.0/logs/{kind}_fraction"] < 1
+    for name, value in theirs.items():
+        np.testing.assert_allclose(
+            ours[name], value, rtol=1e-5, atol=1e-5, err_msg=name
+        )
+
+
+TRAINING = """
+import sys
+import keras
+import numpy as np
+from josrc_keras import JoSRC, networks, views
+from josrc_keras.callbacks import (
+    CleanThreshold, LinearDecay, MeanTeacher, RunCheckpoint, SelectionMonitor
+)
+
+keras.utils.set_random_seed(0)
+random = np.random.default_rng(0)
+truth = random.integers(0, 4, 512)
+images = np.zeros((512, 8, 8, 1), "uint8")
+images[np.arange(512), 2 * truth] = 200  # A class is a row that is lit.
+images += random.integers(0, 55, images.shape).astype("uint8")
+given = np.where(random.random(512) < 0.6, truth, random.integers(0, 4, 512))
+
+
+def make_model():
+    network = networks.digits_cnn(4)
+    augmentation = views.crop_and_flip(0)
+    model = JoSRC(network, 4, smoothing=0.2, alpha=0.1, augmentation=augmentation)
+    model.compile(keras.optimizers.Adam(1e-3), metrics=["accuracy"])
+    return model
+
+
+model, checkpoint = make_model(), RunCheckpoint(sys.argv[1])
+history = model.fit(
+    images, {"label": given, "true_label": truth}, batch_size=32, epochs=6, verbose=0,
+    validation_data=(images, truth),
+    callbacks=[
+        CleanThreshold(0.7, 0.8, 4), MeanTeacher(), SelectionMonitor(),
+        LinearDecay(3, 1e-3, beta_1=0.5), checkpoint,
+    ],
+).history
+other = make_model()
+assert RunCheckpoint(sys.argv[1]).restore(other) == 6
+for first, second in zip(model.get_weights(), other.get_weights(), strict=True):
+    np.testing.assert_array_equal(first, second)
+print(history["val_accuracy"][-1], history["clean_auroc"][-1])
+"""
+
+
+def test_trains_on_jax(tmp_path):
+    """Arrays, views on the device, callbacks, checkpoint; 30% of the labels wrong."""
+    output = run("jax", "-c", TRAINING, str(tmp_path / "checkpoint"))
+    accuracy, auroc = map(float, output.split()[-2:])
+    assert accuracy > 0.95
+    assert auroc > 0.9
+
+
+def imports_of(path):
+    """Modules that a file imports when it is imported itself."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def test_tensorflow_is_imported_where_it_is_needed():
+    """`data.pipeline` alone imports it on import, and only the commands import that."""
+    files = [*ROOT.glob("josrc_keras/**/*.py"), *ROOT.glob("callbacks/*.py")]
+    importers: dict = {"tensorflow": set(), "josrc_keras.data.pipeline": set()}
+    for path in files:
+        for name in imports_of(path):
+            for heavy, found in importers.items():
+                if name == heavy or name.startswith(f"{heavy}."):
+                    found.add(path.relative_to(ROOT).as_posix())
+    assert importers["tensorflow"] == {"josrc_keras/data/pipeline.py"}
+    assert importers["josrc_keras.data.pipeline"] == {"josrc_keras/experiment.py"}
