@@ -65,7 +65,7 @@ class NoisyLabelModel(keras.Model):
         """As `evaluation_step`; on JAX Keras passes `(state, data)`."""
         *state, data = arguments
         if state:
-            return jax_step.test_step(self, *state, data)
+            return jax_step.test_step(self, state[0], data)
         return self.evaluation_step(data)
 
     def evaluation_step(self, data):

@@ -180,7 +180,7 @@ class JoSRC(NoisyLabelModel):
         if self.monitored:
             guards.check_true_labels(batch.true_labels)
         if state:
-            return jax_step.train_step(self, *state, batch)
+            return jax_step.train_step(self, state[0], batch)
         import tensorflow as tf
 
         view_a, view_b = self.make_views(batch.images)

@@ -1,5 +1,6 @@
 """What the commands share: flags, one clear line on bad input, signals."""
 
+import os
 import re
 import signal
 import sys
@@ -64,6 +65,17 @@ def _parse(argv):
         ) from error
     except SystemExit:  # After --help, which absl ends with status 1.
         raise SystemExit(0) from None
+
+
+def exit_at_once(status):
+    """Ends the process without the interpreter's own clearing up.
+
+    TensorFlow's threads still run when a step was interrupted, and can crash there.
+    """
+    logging.flush()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _stop(signum, frame):

@@ -33,7 +33,7 @@ def _train(argv):
             "Stopped. Whole epochs are saved in %s; the same command resumes.",
             _WORKDIR.value,
         )
-        raise SystemExit(stop.code if isinstance(stop, SystemExit) else 130) from None
+        shell.exit_at_once(stop.code if isinstance(stop, SystemExit) else 130)
     sys.stdout.write(json.dumps(summary, indent=2) + "\n")
 
 
