@@ -6,8 +6,7 @@ Real images that come with a package: no download, half a minute on two CPU core
 `smoothing` is 0.3, not the paper's 0.6: with eight classes and 0.6 a prediction that
 contradicts its label would pass as clean (`schedules.largest_useful_smoothing`).
 `alpha` is 0.3, not 0.5, with which the out-of-distribution term of eq. 9, which has no
-lower bound, ran away in one of ten seeds. Both were chosen on seeds 10 to 19; what the
-README reports is seeds 0 to 2.
+lower bound, ran away in one of ten seeds. results/README.md says how they were chosen.
 """
 
 from josrc_keras.configs import base

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from absl import logging
 
-RUNAWAY = -1.0  # Bits; healthy runs stay above -0.1.
+RUNAWAY = -1.0  # Bits; in the runs on digits that did not collapse it is positive.
 
 
 def check_backend(*supported):

@@ -4,6 +4,7 @@ import numpy as np
 
 from josrc_keras.data.benchmark import make_benchmark
 
+CLASSES = 100
 IN_DISTRIBUTION = 80  # CIFAR80N-O: classes 80 to 99 are out of distribution.
 
 
@@ -24,16 +25,7 @@ def cifar100n_c(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_di
         ValueError: If an argument is out of range.
         OSError: If the dataset can't be read or downloaded.
     """
-    train, test, names = _load(data_dir)
-    return make_benchmark(
-        train,
-        test,
-        class_names=names,
-        kind=noise,
-        rate=rate,
-        seed=seed,
-        train_size=train_size,
-    )
+    return _benchmark(CLASSES, data_dir, noise, rate, seed, train_size)
 
 
 def cifar80n_o(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_dir=None):
@@ -57,11 +49,15 @@ def cifar80n_o(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_dir
         ValueError: If an argument is out of range.
         OSError: If the dataset can't be read or downloaded.
     """
+    return _benchmark(IN_DISTRIBUTION, data_dir, noise, rate, seed, train_size)
+
+
+def _benchmark(in_distribution, data_dir, noise, rate, seed, train_size):
     train, test, names = _load(data_dir)
     return make_benchmark(
         train,
         test,
-        class_names=names[:IN_DISTRIBUTION],
+        class_names=names[:in_distribution],
         kind=noise,
         rate=rate,
         seed=seed,
