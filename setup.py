@@ -81,6 +81,7 @@ setup(
         "console_scripts": [
             "josrc-train = josrc_keras.train:main",
             "josrc-evaluate = josrc_keras.evaluate:main",
+            "josrc-reproduce = josrc_keras.reproduce:main",
             "josrc-demo = josrc_keras.demo:main",
         ]
     },

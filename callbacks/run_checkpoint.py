@@ -27,29 +27,34 @@ class RunCheckpoint(keras.callbacks.Callback):
     ```
 
     The same numbers as an uninterrupted run need data whose order in an epoch depends
-    on nothing but the epoch, such as `data.pipeline.train_batches`; `fit` on arrays
+    on nothing but the epoch, such as `data.batches.train_batches`; `fit` on arrays
     shuffles them anew.
 
     Args:
         directory: Folder of the checkpoints.
         history_path: CSV file with a row an epoch, or None.
         keep: Number of checkpoints that are kept, at least 1.
+        every: Save after each so many epochs, and at the end of training, at least 1.
 
     Attributes:
         history: A dict an epoch: `epoch` counted from 1, and what `fit` reported.
         seconds: Wall time of the epochs that are done, over all resumptions.
 
     Raises:
-        ValueError: If `keep` is below 1.
+        ValueError: If `keep` or `every` is below 1.
     """
 
-    def __init__(self, directory, history_path=None, keep=2):
+    def __init__(self, directory, history_path=None, keep=2, every=1):
         super().__init__()
-        if keep < 1:
-            raise ValueError(f"`keep` must be at least 1. Received: keep={keep}.")
+        if keep < 1 or every < 1:
+            raise ValueError(
+                f"`keep` and `every` must be at least 1. Received: keep={keep}, "
+                f"every={every}."
+            )
         self.directory = Path(directory)
         self.history_path = history_path
         self.keep = keep
+        self.every = every
         self.history = []
         self.seconds = 0.0
         self._since = time.monotonic()
@@ -99,19 +104,29 @@ class RunCheckpoint(keras.callbacks.Callback):
         self._since = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Saves a checkpoint and the history."""
+        """Adds the epoch to the history; saves both where it is due."""
         row = {k: np.asarray(v, "float64").tolist() for k, v in (logs or {}).items()}
         self.history.append({"epoch": epoch + 1, **row})
         now = time.monotonic()
         self.seconds, self._since = self.seconds + now - self._since, now
+        if (epoch + 1) % self.every == 0:
+            self._save()
+
+    def on_train_end(self, logs=None):
+        """Saves what is not saved yet."""
+        if self.history and self.history[-1]["epoch"] % self.every:
+            self._save()
+
+    def _save(self):
+        epoch = self.history[-1]["epoch"]
         arrays = {
             f"{index:04d}": _to_numpy(variable)
             for index, variable in enumerate(_variables(self.model))
         }
-        with files.replacing(self.directory / f"epoch-{epoch + 1:05d}") as folder:
+        with files.replacing(self.directory / f"epoch-{epoch:05d}") as folder:
             folder.mkdir()
             np.savez(folder / "variables.npz", **arrays)
-            state = {"epoch": epoch + 1, "history": self.history}
+            state = {"epoch": epoch, "history": self.history}
             state["seconds"] = self.seconds
             state["sha256"] = _checksum(folder / "variables.npz", state)
             (folder / "state.json").write_text(json.dumps(state))

@@ -1,4 +1,4 @@
-"""The quality of the verdicts where the truth is known (Figure 4, Table 5)."""
+"""Verdicts and predictions against the truth (Figures 4 and 5, Table 5)."""
 
 import keras
 
@@ -8,16 +8,19 @@ from josrc_keras import files
 class SelectionMonitor(keras.callbacks.Callback):
     """Adds precision, recall and F1 of the verdicts to what `fit` reports.
 
-    The metrics are those of `metrics.SelectionQuality`: `clean_precision` to
-    `ood_f1`, and `clean_auroc`. They need labels as `{"label", "true_label"}`, and
-    cost no forward pass: they judge the selection that the step makes anyway.
+    The metrics are those of `metrics.SelectionQuality` (`clean_precision` to `ood_f1`,
+    and `clean_auroc`), for a model that sorts its samples, and for any those of
+    `metrics.AccuracyByKind` (`accuracy_clean` to `accuracy_ood_given`). They need
+    labels as `{"label", "true_label"}`, and cost no forward pass: they judge what the
+    step finds anyway.
 
     Args:
         histogram_path: JSON file for the histogram of the newest epoch, or None.
 
     Attributes:
         histogram: Counts of the clean likelihood by truth in the last epoch that was
-            trained, as `SelectionQuality.histograms` returns; None before.
+            trained, as `SelectionQuality.histograms` returns; None before, and for a
+            model that does not sort its samples.
     """
 
     def __init__(self, histogram_path=None):
@@ -29,12 +32,12 @@ class SelectionMonitor(keras.callbacks.Callback):
         """Switches the metrics on.
 
         Raises:
-            TypeError: If the model does not sort samples.
+            TypeError: If the model has no such metrics.
         """
-        if not getattr(self.model, "selects_samples", False):
+        if not hasattr(self.model, "set_monitored"):
             raise TypeError(
-                "SelectionMonitor judges how a model sorts its samples. Received: a "
-                f"{type(self.model).__name__}, which does not. Leave the callback out."
+                "SelectionMonitor judges the models of josrc_keras. Received: a "
+                f"{type(self.model).__name__}. Leave the callback out."
             )
         self.model.set_monitored(True)
 
@@ -44,13 +47,13 @@ class SelectionMonitor(keras.callbacks.Callback):
 
     def on_test_begin(self, logs=None):
         """Takes the histogram before validation resets the metrics."""
-        if self.histogram is None:
+        if self.histogram is None and self.model.selects_samples:
             self.histogram = self.model.selection_quality.histograms()
 
     def on_epoch_end(self, epoch, logs=None):
         """Takes the histogram of the clean likelihood, and writes it."""
         self.on_test_begin()
-        if self.histogram_path is not None:
+        if self.histogram_path is not None and self.histogram is not None:
             files.write_json(self.histogram_path, self.histogram)
 
     def on_train_end(self, logs=None):

@@ -13,9 +13,8 @@ full run; a short one: --config.epochs=3 --config.data.train_size=8000
 from josrc_keras.configs import base
 
 
-def get_config():
-    config = base.get_config()
+def get_config(recipe="paper"):
+    config = base.get_config(recipe)
     config.data.name = "cifar80n_o"
     config.data.rate = 0.2
-    config.decay.beta_1 = 0.1  # the published code's; None: the paper's text
     return config

@@ -12,8 +12,8 @@ lower bound, ran away in one of ten seeds. results/README.md says how they were 
 from josrc_keras.configs import base
 
 
-def get_config():
-    config = base.get_config()
+def get_config(recipe="paper"):
+    config = base.get_config(recipe)
 
     config.data.name = "digits8n_o"
     config.data.rate = 0.5
@@ -28,5 +28,4 @@ def get_config():
     config.model.smoothing = 0.3
     config.model.alpha = 0.3
     config.decay.start_epoch = 20
-    config.decay.beta_1 = 0.1
     return config

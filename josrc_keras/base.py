@@ -25,8 +25,8 @@ class NoisyLabelModel(keras.Model):
         selects_samples: Whether it sorts samples, so that there are verdicts to judge.
         training_metrics: Names of the metrics that only training reports.
         evaluation_metrics: Names of those that only evaluation reports.
-        monitored: Whether the quality of the verdicts is measured; see
-            `callbacks.SelectionMonitor`.
+        monitored: Whether predictions and verdicts are compared with the true labels;
+            see `callbacks.SelectionMonitor`.
     """
 
     required_controls: ClassVar[dict] = {}
@@ -43,6 +43,7 @@ class NoisyLabelModel(keras.Model):
             name: keras.metrics.Mean(name=name) for name in self.training_metrics
         }
         self.selection_quality = metrics.SelectionQuality()
+        self.accuracy_by_kind = metrics.AccuracyByKind()
 
     # Methods, not properties: Keras saves the layers that it finds in properties.
 
@@ -104,6 +105,30 @@ class NoisyLabelModel(keras.Model):
         """
         self._loss_tracker.update_state(per_sample, ops.cast(included, "float32"))
 
+    def record_truth(self, batch, logits, selected=None, clean_likelihood=None):
+        """Where `monitored`, compares predictions and verdicts with the true labels.
+
+        Args:
+            batch: A `contract.Batch`, with true labels if `monitored`.
+            logits: `(N, C)` in training.
+            selected: A `selection.Selection`, from a method that sorts samples.
+            clean_likelihood: `(N,)` in [0, 1], from such a method.
+        """
+        if not self.monitored:
+            return
+        given, truth = batch.integer_labels(), batch.true_labels
+        self.accuracy_by_kind.update_state(given, truth, logits)
+        if selected is not None:
+            self.selection_quality.update_state(
+                given, truth, selected, clean_likelihood
+            )
+
+    def check_batch(self, batch):
+        """Checks a training batch while the step is traced."""
+        self.data_contract().check(batch, training=True)
+        if self.monitored:
+            guards.check_true_labels(batch.true_labels)
+
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Updates the compiled metrics with the given labels."""
         given = y["label"] if isinstance(y, dict) else y
@@ -115,6 +140,8 @@ class NoisyLabelModel(keras.Model):
             self.training_metrics if self._evaluating else self.evaluation_metrics
         )
         if self._evaluating or not self.monitored:
+            hidden.update(metrics.AccuracyByKind.result_names())
+        if self._evaluating or not (self.monitored and self.selects_samples):
             hidden.update(metrics.SelectionQuality.result_names())
         results = super().get_metrics_result()
         return {name: value for name, value in results.items() if name not in hidden}
@@ -128,7 +155,7 @@ class NoisyLabelModel(keras.Model):
             self._evaluating = before
 
     def set_monitored(self, monitored):
-        """Turns the metrics of the verdicts on or off; on needs true labels."""
+        """Turns the metrics against the truth on or off; on needs true labels."""
         if monitored != self.monitored:
             self.monitored = monitored
             if self.train_function is not None:
@@ -166,6 +193,13 @@ class NoisyLabelModel(keras.Model):
             # Keras looks at the wrapper's own policy only.
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         super().compile(optimizer=optimizer, metrics=metrics, **kwargs)
+
+    def make_train_function(self, force=False):
+        """Compiles the step; on JAX `steps_per_execution` of them in one."""
+        if not jax_step.runs_on_device(self):
+            super().make_train_function(force=force)
+        elif force or self.train_function is None:
+            self.train_function = jax_step.many_steps(self)
 
     def compile_from_config(self, config):
         """Compiles a loaded model as it was when saved."""

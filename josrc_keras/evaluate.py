@@ -22,7 +22,7 @@ def _evaluate(argv):
     import ml_collections
 
     from josrc_keras import experiment, files, run_folder
-    from josrc_keras.data import pipeline
+    from josrc_keras.data import batches
 
     workdir = Path(str(_WORKDIR.value))
     config = ml_collections.ConfigDict(run_folder.read_config(workdir))
@@ -35,7 +35,7 @@ def _evaluate(argv):
     model = keras.saving.load_model(path)
     test = experiment.make_benchmark(config).test
     results = model.evaluate(
-        pipeline.evaluation_batches(test, batch_size=500), return_dict=True, verbose=0
+        batches.evaluation_batches(test, batch_size=500), return_dict=True, verbose=0
     )
     results = {name: float(value) for name, value in results.items()}
     results["test_images"] = len(test)

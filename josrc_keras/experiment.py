@@ -1,6 +1,8 @@
 """From a configuration to data, model, callbacks and a trained run folder."""
 
+import contextlib
 import importlib.util
+import os
 
 import keras
 from absl import logging
@@ -14,11 +16,12 @@ from josrc_keras.callbacks import (
     RunCheckpoint,
     SelectionMonitor,
 )
-from josrc_keras.data import pipeline
+from josrc_keras.data import batches
 from josrc_keras.model import JoSRC
 from josrc_keras.progress import Progress
 
 METHODS = {"josrc": JoSRC, "standard": Standard}
+ON_DEVICE = 50  # Steps an execution on JAX with an accelerator, at most.
 
 
 def make_benchmark(config):
@@ -33,14 +36,29 @@ def make_benchmark(config):
     )
 
 
-def make_model(config, num_classes):
-    """The compiled model of `config.method`."""
+def make_model(config, num_classes, steps_per_epoch=1):
+    """The compiled model of `config.method`.
+
+    Args:
+        config: A configuration.
+        num_classes: Number of in-distribution classes.
+        steps_per_epoch: Of which `config.steps_per_execution` must be a divisor.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        ValueError: If a field is out of range.
+    """
     guards.check_choice("config.method", config.method, tuple(METHODS))
     names = tuple(networks.NETWORKS)
     make_network = networks.NETWORKS[
         guards.check_choice("config.network.name", config.network.name, names)
     ]
-    network = make_network(num_classes, head=config.network.head)
+    with _precision(config.precision):
+        network = make_network(
+            num_classes, head=config.network.head, width=config.network.width
+        )
     augmentation = views.crop_and_flip(**config.augmentation)
     arguments = config.model if config.method == "josrc" else {}
     model = METHODS[config.method](
@@ -55,9 +73,44 @@ def make_model(config, num_classes):
     model.compile(
         optimizer,
         metrics=["accuracy"],
-        steps_per_execution=config.steps_per_execution,
+        steps_per_execution=_steps_per_execution(config, steps_per_epoch),
     )
     return model
+
+
+@contextlib.contextmanager
+def _precision(name):
+    """Builds what is inside with this dtype policy."""
+    names = ("float32", "mixed_bfloat16", "mixed_float16")
+    guards.check_choice("config.precision", name, names)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _steps_per_execution(config, steps_per_epoch):
+    """As configured; by default many on JAX with an accelerator, else 1."""
+    steps = config.steps_per_execution
+    divisors = [n for n in range(1, steps_per_epoch + 1) if steps_per_epoch % n == 0]
+    if steps is None:
+        return max(n for n in divisors if n <= ON_DEVICE) if _on_accelerator() else 1
+    if steps not in divisors:
+        raise ValueError(
+            f"Expected config.steps_per_execution as a divisor of the {steps_per_epoch}"
+            f" steps of an epoch. Received: {steps}. Use one of {divisors}."
+        )
+    return steps
+
+
+def _on_accelerator():
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return jax.default_backend() != "cpu"
 
 
 def make_callbacks(config, workdir):
@@ -65,12 +118,12 @@ def make_callbacks(config, workdir):
     decay = LinearDecay(
         learning_rate=config.optimizer.arguments.learning_rate, **config.decay
     )
-    callbacks = [decay, *_tensorboard(workdir)]
+    monitor = SelectionMonitor(workdir / "clean_likelihood.json")
+    callbacks = [decay, monitor, *_tensorboard(workdir)]
     if config.method == "josrc":
         callbacks += [
             CleanThreshold(**config.threshold),
             MeanTeacher(**config.teacher),
-            SelectionMonitor(workdir / "clean_likelihood.json"),
         ]
     return callbacks
 
@@ -87,31 +140,46 @@ def _tensorboard(workdir):
 
 
 def seed_everything(config):
-    """Seeds Python, NumPy and Keras; where asked, makes TensorFlow's ops deterministic.
+    """Seeds Python, NumPy and Keras; where asked, makes every operation deterministic.
 
-    `config.deterministic` is `"always"`, `"never"`, or `"cpu"`: unless there is a GPU,
-    where determinism costs speed, XLA not least, which Keras then turns off.
+    `config.deterministic` is `"always"`, `"never"`, or `"cpu"`: unless there is an
+    accelerator, where determinism costs speed. On JAX the CPU always is, and an
+    accelerator only if the environment says so before the start.
+
+    Raises:
+        ValueError: If the field is unknown, or JAX was started without determinism.
     """
-    import tensorflow as tf
-
     choices = ("cpu", "always", "never")
     when = guards.check_choice("config.deterministic", config.deterministic, choices)
     keras.utils.set_random_seed(config.seed)
+    if keras.backend.backend() == "jax":
+        flag = "--xla_gpu_deterministic_ops=true"
+        flags = os.environ.get("XLA_FLAGS", "")
+        if when == "always" and _on_accelerator() and flag not in flags:
+            raise ValueError(
+                "config.deterministic=always on JAX needs a setting that XLA reads at "
+                f"its start. Received: XLA_FLAGS={flags!r}. Set XLA_FLAGS={flag} in "
+                "the environment."
+            )
+        return
+    import tensorflow as tf
+
     on_cpu = not tf.config.list_physical_devices("GPU")
     if when == "always" or (when == "cpu" and on_cpu):
         tf.config.experimental.enable_op_determinism()
 
 
-def train(config, workdir, *, verbose=1):
+def train(config, workdir, *, verbose=1, callbacks=()):
     """Trains by a configuration into a run folder, or resumes the run in it.
 
     Args:
         config: A configuration of `josrc_keras.configs`.
         workdir: The run folder; see the README for what it will hold.
         verbose: 0 silent, 1 a progress bar, 2 a line an epoch.
+        callbacks: Further Keras callbacks, called after the run's own.
 
     Returns:
-        The summary, a dict.
+        The summary, a dict; None if a callback stopped the run before its last epoch.
 
     Raises:
         ValueError: If a field of the configuration is out of range, or the folder
@@ -126,24 +194,29 @@ def train(config, workdir, *, verbose=1):
     workdir = run_folder.open_folder(workdir, config.to_dict())
     seed_everything(config)
     benchmark = make_benchmark(config)
-    model = make_model(config, benchmark.num_classes)
+    steps = batches.steps_per_epoch(benchmark.train, config.batch_size)
+    model = make_model(config, benchmark.num_classes, steps)
     checkpoint = RunCheckpoint(
-        workdir / "checkpoint", history_path=workdir / "history.csv"
+        workdir / "checkpoint",
+        history_path=workdir / "history.csv",
+        every=config.checkpoint_every,
     )
+    own = [*make_callbacks(config, workdir), checkpoint, Progress(verbose)]
     try:
-        return _train(model, benchmark, config, checkpoint, workdir, verbose)
+        return _train(model, benchmark, config, [*own, *callbacks], checkpoint, workdir)
     except OSError as error:
         raise run_folder.unwritable(workdir, error) from error
 
 
-def _train(model, benchmark, config, checkpoint, workdir, verbose):
+def _train(model, benchmark, config, callbacks, checkpoint, workdir):
     files.remove_unfinished(workdir)
     initial_epoch = checkpoint.restore(model)
     if initial_epoch:
         logging.info("Resuming after epoch %d of %d.", initial_epoch, config.epochs)
     if initial_epoch < config.epochs:
-        callbacks = [*make_callbacks(config, workdir), checkpoint, Progress(verbose)]
         _fit(model, benchmark, config, callbacks, initial_epoch)
+        if len(checkpoint.history) < config.epochs:
+            return None
     with files.replacing(workdir / "model.keras") as beside:
         model.save(beside)
     summary = run_folder.summarise(config, benchmark, checkpoint)
@@ -156,18 +229,18 @@ def _train(model, benchmark, config, checkpoint, workdir, verbose):
 
 
 def _fit(model, benchmark, config, callbacks, initial_epoch):
-    batches = pipeline.train_batches(
-        benchmark.train,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        initial_epoch=initial_epoch,
-    )
+    train = benchmark.train
     model.fit(
-        batches,
+        batches.train_batches(
+            train,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            initial_epoch=initial_epoch,
+        ),
         epochs=config.epochs,
         initial_epoch=initial_epoch,
-        steps_per_epoch=pipeline.steps_per_epoch(benchmark.train, config.batch_size),
-        validation_data=pipeline.evaluation_batches(benchmark.test, batch_size=500),
+        steps_per_epoch=batches.steps_per_epoch(train, config.batch_size),
+        validation_data=batches.evaluation_batches(benchmark.test, batch_size=500),
         callbacks=callbacks,
         shuffle=False,
         verbose=0,

@@ -105,8 +105,8 @@ class FiniteLoss(keras.callbacks.Callback):
     network would train on in silence.
 
     Args:
-        interval: Batches between two looks; each waits for the device. The metrics
-            are means over the epoch so far, so that nothing is missed in between.
+        interval: Batches between two looks. The metrics are means over the epoch so
+            far, so that nothing is missed in between.
 
     Raises:
         FloatingPointError: With the epoch, the batch and what to do.
@@ -119,18 +119,26 @@ class FiniteLoss(keras.callbacks.Callback):
         self.interval = interval
         self.epoch = 0
         self.looked = None
+        self.pending = None
         self.warned = False
 
     def on_epoch_begin(self, epoch, logs=None):
         """Remembers the epoch for the message."""
         self.epoch = epoch
         self.looked = None
+        self.pending = None
 
     def on_train_batch_end(self, batch, logs=None):
-        """Looks once in `interval` batches; an execution may run several."""
+        """Looks once in `interval` batches; an execution may run several.
+
+        It looks at what the device has computed by then, the numbers of the look
+        before, so that the device never waits for the host.
+        """
         if batch // self.interval != self.looked:
             self.looked = batch // self.interval
-            self._check(f"epoch {self.epoch + 1}, by batch {batch + 1}", logs)
+            if self.pending is not None:
+                self._check(*self.pending)
+            self.pending = f"epoch {self.epoch + 1}, by batch {batch + 1}", logs
 
     def on_epoch_end(self, epoch, logs=None):
         """Looks at the whole epoch."""

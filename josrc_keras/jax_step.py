@@ -1,10 +1,67 @@
 """Algorithm 1 on the JAX backend: the same parts, in stateless form.
 
+`many_steps` runs several steps in one execution on the device: Keras's own JAX trainer
+loops over `steps_per_execution` on the host.
+
 Keras passes a step all variables' values and takes the new ones back. Inside a
 `StatelessScope` the model's own methods run on those values as they do elsewhere.
 """
 
+import functools
+import itertools
+
 import keras
+
+
+def runs_on_device(model):
+    """Whether `many_steps` can run the compiled model's training."""
+    return (
+        keras.backend.backend() == "jax"
+        and model.steps_per_execution > 1
+        and model.jit_compile
+        and not model.run_eagerly
+        and keras.distribution.distribution() is None
+    )
+
+
+def many_steps(model):
+    """The train function of `steps_per_execution` steps in one `lax.scan`.
+
+    Args:
+        model: A compiled model, whose `train_step` is `(state, batch) -> (logs,
+            state)`.
+
+    Returns:
+        A function `(state, iterator) -> (logs, state)` as Keras's `fit` calls it; the
+        logs are those of the last step. Batches that are left over at the end of the
+        data run one by one.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    def swapped(state, batch):
+        logs, state = model.train_step(state, batch)
+        return state, logs
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def scan(state, batches):
+        stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *batches)
+        state, logs = jax.lax.scan(swapped, state, stacked)
+        return jax.tree.map(lambda values: values[-1], logs), state
+
+    one_step = jax.jit(model.train_step, donate_argnums=0)
+
+    def run(state, iterator):
+        batches = list(itertools.islice(iterator, model.steps_per_execution))
+        if not batches:
+            raise StopIteration
+        if len(batches) == model.steps_per_execution:
+            return scan(state, batches)
+        for batch in batches:
+            logs, state = one_step(state, batch)
+        return logs, state
+
+    return run
 
 
 def train_step(model, state, batch):

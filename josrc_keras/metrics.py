@@ -1,4 +1,4 @@
-"""How good the verdicts are where the true labels are known (Figure 4, Table 5)."""
+"""What is seen where the true labels are known (Figures 4 and 5, Table 5)."""
 
 import keras
 from keras import ops
@@ -91,6 +91,57 @@ class SelectionQuality(keras.metrics.Metric):
         counts = ops.convert_to_numpy(self.histogram).astype(int).tolist()
         edges = [index / BINS for index in range(BINS + 1)]
         return {"edges": edges, **dict(zip(KINDS, counts, strict=True))}
+
+
+@keras.saving.register_keras_serializable(package="josrc_keras")
+class AccuracyByKind(keras.metrics.Metric):
+    """Training accuracy on what the samples are: what a model memorises (Figure 5).
+
+    `result()` is a dict of accuracies in [0, 1] in the training mode of the network:
+    `accuracy_clean` on clean samples, `accuracy_id_given` on in-distribution noise
+    against the given, wrong label, `accuracy_id_true` on the same against the true
+    one, `accuracy_ood_given` on out-of-distribution samples, which have no true label.
+    0 where there is no such sample.
+
+    Args:
+        name: Name of the metric.
+        **kwargs: Arguments of `keras.metrics.Metric`.
+    """
+
+    def __init__(self, name="accuracy_by_kind", **kwargs):
+        super().__init__(name=name, **kwargs)
+        # Rows: samples, right by the given label, right by the true one.
+        self.counts = self.add_variable((3, len(KINDS)), "zeros", name="counts")
+
+    def update_state(self, labels, true_labels, logits):
+        """Adds a batch.
+
+        Args:
+            labels: `(N,)` integer given labels.
+            true_labels: `(N,)` integer true labels; -1 = out of distribution.
+            logits: `(N, C)`.
+        """
+        predicted = ops.cast(ops.argmax(logits, axis=-1), "int32")
+        rows = [
+            ops.ones_like(predicted, dtype="float32"),
+            ops.cast(predicted == ops.cast(labels, "int32"), "float32"),
+            ops.cast(predicted == ops.cast(true_labels, "int32"), "float32"),
+        ]
+        kinds = ops.one_hot(kind_of_noise(labels, true_labels), 3, dtype="float32")
+        self.counts.assign_add(ops.matmul(ops.stack(rows), kinds))
+
+    def result(self):
+        """The dict of the class docstring."""
+        given = _ratio(self.counts[1], self.counts[0])
+        true = _ratio(self.counts[2], self.counts[0])
+        values = (given[0], given[1], true[1], given[2])
+        return dict(zip(self.result_names(), values, strict=True))
+
+    @classmethod
+    def result_names(cls):
+        """The keys of `result()`."""
+        kinds = ("clean", "id_given", "id_true", "ood_given")
+        return [f"accuracy_{kind}" for kind in kinds]
 
 
 def _ratio(numerator, denominator):

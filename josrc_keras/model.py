@@ -78,6 +78,10 @@ class JoSRC(NoisyLabelModel):
             `"batch"` (as in the published code) or `"moving"` statistics. Either way
             its moving statistics fit its weights, so it can be evaluated. With
             `"batch"` the teacher's dropout is active too, if it has any.
+        relabel: Which unclean samples are re-labelled and trained on after the warm-up:
+            any of `"in_distribution"` and `"out_of_distribution"`. The ablation of
+            the paper's Table 6 is `()` (Jo-SRC-C), `("in_distribution",)` (-CI) and
+            both (-CIO), each with `alpha=0`.
         **kwargs: Arguments of `keras.Model`.
 
     Attributes:
@@ -125,6 +129,7 @@ class JoSRC(NoisyLabelModel):
         inclusive=False,
         teacher_views="both",
         teacher_statistics="batch",
+        relabel=selection.UNCLEAN,
         **kwargs,
     ):
         guards.check_backend("tensorflow", "jax")
@@ -145,6 +150,7 @@ class JoSRC(NoisyLabelModel):
         self.teacher_statistics = guards.check_choice(
             "teacher_statistics", teacher_statistics, TEACHER_STATISTICS
         )
+        self.relabel = selection.check_unclean(relabel)
         self.evaluated = "both"
         self._make_variables()
         self.make_metrics()
@@ -176,9 +182,7 @@ class JoSRC(NoisyLabelModel):
         """
         *state, data = arguments
         batch = contract.unpack(data)
-        self.data_contract().check(batch, training=True)
-        if self.monitored:
-            guards.check_true_labels(batch.true_labels)
+        self.check_batch(batch)
         if state:
             return jax_step.train_step(self, state[0], batch)
         import tensorflow as tf
@@ -220,7 +224,10 @@ class JoSRC(NoisyLabelModel):
             selected, label_probs, teacher_probs, self.scale
         )
         # Before the end of the warm-up: the clean samples, and eq. 11 alone.
-        included = ops.logical_or(selected.clean, self.joint > 0)
+        unclean = selection.union(selected, self.relabel)
+        included = ops.logical_or(
+            selected.clean, ops.logical_and(unclean, self.joint > 0)
+        )
         classification = losses.classification_loss(logits_a, logits_b, targets)
         consistency = losses.consistency_loss(  # eq. 9
             logits_a, logits_b, selected.out_of_distribution, self.consistency_base
@@ -283,13 +290,7 @@ class JoSRC(NoisyLabelModel):
         }
         for name, update in updates.items():
             self._training_means[name].update_state(*update)
-        if self.monitored:
-            self.selection_quality.update_state(
-                batch.integer_labels(),
-                guards.check_true_labels(batch.true_labels),
-                outcome.selected,
-                outcome.likelihood,
-            )
+        self.record_truth(batch, logits, outcome.selected, outcome.likelihood)
         return self.compute_metrics(
             None, batch.labels, logits, sample_weight=batch.sample_weight
         )
@@ -352,4 +353,5 @@ class JoSRC(NoisyLabelModel):
             "inclusive": self.inclusive,
             "teacher_views": self.teacher_views,
             "teacher_statistics": self.teacher_statistics,
+            "relabel": self.relabel,
         }

@@ -19,6 +19,11 @@ def _normalise(pixels, mean, deviation):
     return layers.Rescaling(scale, offset, name="normalise")(pixels)
 
 
+def _check_width(width):
+    if not width > 0:
+        raise ValueError(f"`width` must be positive. Received: width={width}.")
+
+
 def _conv_block(x, filters, name):
     """3x3 convolution, batch normalisation, ReLU, with PyTorch's default settings."""
     # Uniform in +-1/sqrt(fan_in). Under batch normalisation the scale of a kernel sets
@@ -55,7 +60,7 @@ def _head(features, num_classes, head):
     )
 
 
-def cnn7(num_classes, head="mlp", input_shape=(32, 32, 3)):
+def cnn7(num_classes, head="mlp", input_shape=(32, 32, 3), width=1.0):
     """The 7-layer network of the paper's CIFAR experiments (from JoCoR).
 
     Six 3x3 convolutions (64, 64, pool, 128, 128, pool, 196, 16, pool), each with batch
@@ -66,13 +71,17 @@ def cnn7(num_classes, head="mlp", input_shape=(32, 32, 3)):
         head: `"linear"` (the paper's text) or `"mlp"`, twice the feature width with
             batch normalisation and ReLU before the output (its published code).
         input_shape: `(H, W, 3)`, each side at least 8.
+        width: Factor on the number of filters of every convolution, positive; below 1
+            for a machine without a GPU.
 
     Returns:
         A `keras.Model` from `(N, H, W, 3)` pixels in [0, 255] to `(N, C)` logits.
 
     Raises:
-        ValueError: If `head` is unknown or the images are smaller than 8x8.
+        ValueError: If `head` is unknown, `width` is not positive, or the images are
+            smaller than 8x8.
     """
+    _check_width(width)
     if min(input_shape[:2]) < 8:
         raise ValueError(
             "`cnn7` halves the image three times and needs at least 8x8 pixels. "
@@ -84,31 +93,33 @@ def cnn7(num_classes, head="mlp", input_shape=(32, 32, 3)):
     for stage in ((64, 64), (128, 128), (196, 16)):
         for filters in stage:
             number += 1
-            x = _conv_block(x, filters, f"conv{number}")
+            x = _conv_block(x, max(1, round(width * filters)), f"conv{number}")
         x = layers.MaxPooling2D(2)(x)
     logits = _head(layers.Flatten(name="features")(x), num_classes, head)
     return keras.Model(pixels, logits, name="cnn7")
 
 
-def digits_cnn(num_classes, head="linear", input_shape=(8, 8, 1)):
+def digits_cnn(num_classes, head="linear", input_shape=(8, 8, 1), width=1.0):
     """A small network for 8x8 digits: four 3x3 convolutions (32, 32, pool, 64, 64).
 
     Args:
         num_classes: Number of outputs.
         head: `"linear"` or `"mlp"`, as in `cnn7`.
         input_shape: `(H, W, channels)`.
+        width: Factor on the number of filters, as in `cnn7`.
 
     Returns:
         A `keras.Model` from `(N, H, W, channels)` pixels in [0, 255] to `(N, C)`
         logits.
 
     Raises:
-        ValueError: If `head` is unknown.
+        ValueError: If `head` is unknown or `width` is not positive.
     """
+    _check_width(width)
     pixels = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1 / 255, name="normalise")(pixels)
     for number, filters in enumerate((32, 32, 64, 64), start=1):
-        x = _conv_block(x, filters, f"conv{number}")
+        x = _conv_block(x, max(1, round(width * filters)), f"conv{number}")
         if number == 2:
             x = layers.MaxPooling2D(2)(x)
     x = layers.MaxPooling2D(2)(x)

@@ -12,7 +12,12 @@ NAMES = {
 }
 
 
-def _pyplot():
+def import_pyplot():
+    """Matplotlib's `pyplot` that draws into files.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
     try:
         import matplotlib
     except ImportError as error:
@@ -49,7 +54,7 @@ def draw_all(folder, history, histogram=None):
         "precision": (_draw_precision, "clean_precision" in history[-1]),
         "clean_likelihood": (_draw_likelihood, histogram is not None),
     }
-    pyplot = _pyplot()
+    pyplot = import_pyplot()
     paths = []
     for name, (draw, possible) in drawn.items():
         if not possible:

@@ -1,5 +1,6 @@
 """A run folder: what is in it, and how it is opened, summarised and drawn."""
 
+import csv
 import importlib.metadata
 import json
 import platform
@@ -67,14 +68,20 @@ def _config_in(path):
     return config
 
 
-def _check_same(before, now, workdir):
+def differences(before, now):
+    """How two configurations differ, a text for each field."""
     before, now = _flat(before), _flat(now)
-    differing = sorted(k for k in before | now if before.get(k) != now.get(k))
+    return [
+        f"{key}: {before.get(key)!r} there, {now.get(key)!r} now"
+        for key in sorted(before | now)
+        if before.get(key) != now.get(key)
+    ]
+
+
+def _check_same(before, now, workdir):
+    differing = differences(before, now)
     if differing:
-        changes = ", ".join(
-            f"{key}: {before.get(key)!r} there, {now.get(key)!r} now"
-            for key in differing[:5]
-        )
+        changes = ", ".join(differing[:5])
         raise ValueError(
             f"The folder {workdir} holds a run of another configuration. Received: "
             f"{changes}. Resume it with its own configuration (config.json), or choose "
@@ -107,6 +114,28 @@ def read_config(workdir):
         ) from error
 
 
+def read_summary(workdir):
+    """The `summary.json` of a complete run, as a dict.
+
+    Raises:
+        OSError: If the run is not complete.
+    """
+    return json.loads((Path(workdir) / "summary.json").read_text(encoding="utf-8"))
+
+
+def read_history(workdir):
+    """The `history.csv` of a run: a dict of numbers an epoch.
+
+    Raises:
+        OSError: If there is none.
+    """
+    with open(Path(workdir) / "history.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        {name: float(value) for name, value in row.items() if value} for row in rows
+    ]
+
+
 def summarise(config, benchmark, checkpoint):
     """The final numbers of a run and all that is needed to repeat it.
 
@@ -125,17 +154,15 @@ def summarise(config, benchmark, checkpoint):
     columns: dict = {"student": "val_accuracy", "teacher": "val_teacher_accuracy"}
     if config.method == "josrc" and config.teacher.evaluate == "teacher":
         columns = {"student": None, "teacher": "val_accuracy"}
-    verdicts = {
-        name: value
-        for name, value in history[-1].items()
-        if name.startswith(("clean_", "id_", "ood_"))
-    }
+    best = max(history, key=lambda row: row["val_accuracy"])  # The first of equals.
     return {
         "method": config.method,
         "epochs": len(history),
-        "student": _accuracy(history, columns["student"]),
-        "teacher": _accuracy(history, columns["teacher"]),
-        "verdicts_last_epoch": verdicts,
+        "student": accuracy(history, columns["student"]),
+        "teacher": accuracy(history, columns["teacher"]),
+        "best_epoch": best["epoch"],
+        "verdicts_best_epoch": _verdicts(best),
+        "verdicts_last_epoch": _verdicts(history[-1]),
         "seed": config.seed,
         "noise_seed": config.data.seed,
         "noise_checksum": benchmark.noise_checksum,
@@ -148,7 +175,22 @@ def summarise(config, benchmark, checkpoint):
     }
 
 
-def _accuracy(history, key):
+def _verdicts(row):
+    """What an epoch's row says of the verdicts."""
+    kinds = ("clean_", "id_", "ood_")
+    return {name: value for name, value in row.items() if name.startswith(kinds)}
+
+
+def accuracy(history, key):
+    """Mean and deviation of the last ten epochs, and the best and the last epoch.
+
+    Args:
+        history: A dict an epoch.
+        key: Name of the accuracy, or None.
+
+    Returns:
+        A dict; None if no epoch has such a number.
+    """
     values = [row[key] for row in history if key in row]
     if not values:
         return None
@@ -163,6 +205,12 @@ def _accuracy(history, key):
 
 def device():
     """The hardware that Keras trains on, in words."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        if jax.default_backend() != "cpu":
+            return ", ".join(device.device_kind for device in jax.devices())
+        return f"CPU ({platform.machine()})"
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
@@ -178,9 +226,10 @@ def device():
 def versions():
     """Versions of Python, this package and what it computes with."""
     found = {"python": platform.python_version(), "josrc_keras": __version__}
-    for name in ("keras", "tensorflow", "numpy"):
+    backend = keras.backend.backend()
+    for name in ("keras", backend, "numpy"):
         found[name] = importlib.metadata.version(name)
-    return found | {"backend": keras.backend.backend()}
+    return found | {"backend": backend}
 
 
 def draw(workdir, history):

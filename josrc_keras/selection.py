@@ -7,6 +7,8 @@ from keras import ops
 
 from josrc_keras.divergence import js_divergence
 
+UNCLEAN = ("in_distribution", "out_of_distribution")
+
 
 class Selection(NamedTuple):
     """The three-way partition of a batch: boolean `(N,)`, disjoint and covering."""
@@ -87,3 +89,30 @@ def select(
         in_distribution=ops.logical_and(unclean, ops.logical_not(outside)),
         out_of_distribution=ops.logical_and(unclean, outside),
     )
+
+
+def check_unclean(kinds):
+    """Returns `kinds` as a tuple; raises a `ValueError` unless all are of `UNCLEAN`."""
+    is_sequence = isinstance(kinds, (list, tuple))
+    if not is_sequence or not set(kinds) <= set(UNCLEAN):
+        raise ValueError(
+            f"Expected `relabel` as a tuple of any of {UNCLEAN}, or (). Received: "
+            f"relabel={kinds!r}. For one kind write ({UNCLEAN[0]!r},)."
+        )
+    return tuple(kinds)
+
+
+def union(selected, kinds):
+    """Which samples are of one of these kinds.
+
+    Args:
+        selected: A `Selection` of boolean `(N,)`.
+        kinds: Names of its fields.
+
+    Returns:
+        Boolean `(N,)`; all False without any kind.
+    """
+    found = ops.zeros_like(selected.clean)
+    for kind in kinds:
+        found = ops.logical_or(found, getattr(selected, kind))
+    return found

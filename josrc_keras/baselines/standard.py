@@ -45,7 +45,7 @@ class Standard(NoisyLabelModel):
         import tensorflow as tf
 
         batch = contract.unpack(data)
-        self.data_contract().check(batch, training=True)
+        self.check_batch(batch)
         images = batch.image_parts()[0]
         if self.augmentation is not None and not isinstance(batch.images, dict):
             images = self.augmentation(images, training=True)
@@ -62,6 +62,7 @@ class Standard(NoisyLabelModel):
         gradients = tape.gradient(scaled_loss, weights)
         self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
         self.record_loss(weighted(per_sample, batch.sample_weight) + penalty, everyone)
+        self.record_truth(batch, logits)
         return self.compute_metrics(
             None, batch.labels, logits, sample_weight=batch.sample_weight
         )

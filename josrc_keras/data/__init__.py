@@ -2,19 +2,21 @@
 
 from josrc_keras.data import noise
 from josrc_keras.data.benchmark import Benchmark, Split
-from josrc_keras.data.cifar import cifar80n_o, cifar100n_c
+from josrc_keras.data.cifar import cifar8n_o, cifar80n_o, cifar100n_c
 from josrc_keras.data.digits import digits8n_o
 
 BENCHMARKS = {
     "digits8n_o": digits8n_o,
     "cifar100n_c": cifar100n_c,
     "cifar80n_o": cifar80n_o,
+    "cifar8n_o": cifar8n_o,
 }
 
 __all__ = [
     "BENCHMARKS",
     "Benchmark",
     "Split",
+    "cifar8n_o",
     "cifar80n_o",
     "cifar100n_c",
     "digits8n_o",

@@ -1,11 +1,14 @@
-"""CIFAR-100 with label noise, through TensorFlow Datasets."""
+"""CIFAR-100 with label noise."""
 
 import numpy as np
 
+from josrc_keras.data import cifar_files
 from josrc_keras.data.benchmark import make_benchmark
 
 CLASSES = 100
 IN_DISTRIBUTION = 80  # CIFAR80N-O: classes 80 to 99 are out of distribution.
+REDUCED_CLASSES = 10  # CIFAR8N-O, of which the last two are out of distribution.
+REDUCED_IMAGES = 125  # Training images of each class.
 
 
 def cifar100n_c(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_dir=None):
@@ -16,7 +19,7 @@ def cifar100n_c(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_di
         rate: Noise rate, in [0, 1].
         seed: Noise seed.
         train_size: Keep the first so many training images; None keeps all 50,000.
-        data_dir: TFDS folder; None is TFDS's default, `TFDS_DATA_DIR` included.
+        data_dir: Folder of the data, see `cifar_files.load`.
 
     Returns:
         A `Benchmark` of `(N, 32, 32, 3)` uint8 images and 100 classes.
@@ -25,7 +28,9 @@ def cifar100n_c(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_di
         ValueError: If an argument is out of range.
         OSError: If the dataset can't be read or downloaded.
     """
-    return _benchmark(CLASSES, data_dir, noise, rate, seed, train_size)
+    return _benchmark(
+        *cifar_files.load(data_dir), CLASSES, noise, rate, seed, train_size
+    )
 
 
 def cifar80n_o(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_dir=None):
@@ -40,7 +45,7 @@ def cifar80n_o(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_dir
         rate: Noise rate among the 80 classes, in [0, 1].
         seed: Noise seed.
         train_size: Keep the first so many training images; None keeps all 50,000.
-        data_dir: TFDS folder; None is TFDS's default, `TFDS_DATA_DIR` included.
+        data_dir: Folder of the data, see `cifar_files.load`.
 
     Returns:
         A `Benchmark` of `(N, 32, 32, 3)` uint8 images and 80 classes.
@@ -49,11 +54,49 @@ def cifar80n_o(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_dir
         ValueError: If an argument is out of range.
         OSError: If the dataset can't be read or downloaded.
     """
-    return _benchmark(IN_DISTRIBUTION, data_dir, noise, rate, seed, train_size)
+    return _benchmark(
+        *cifar_files.load(data_dir), IN_DISTRIBUTION, noise, rate, seed, train_size
+    )
 
 
-def _benchmark(in_distribution, data_dir, noise, rate, seed, train_size):
-    train, test, names = _load(data_dir)
+def cifar8n_o(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_dir=None):
+    """A reduced CIFAR80N-O, small enough for two CPU cores.
+
+    The first 125 training images of each of CIFAR-100's classes 0 to 9, in original
+    order; classes 8 and 9 are out of distribution, each of their images with a random
+    label among the first 8. The test set is the 800 test images of the 8 classes.
+    Results on it say nothing about the paper's numbers.
+
+    Args:
+        noise: Noise kind among the 8 classes, of `noise.KINDS`.
+        rate: Noise rate among the 8 classes, in [0, 1].
+        seed: Noise seed.
+        train_size: Keep the first so many training images; None keeps all 1,250.
+        data_dir: Folder of the data, see `cifar_files.load`.
+
+    Returns:
+        A `Benchmark` of `(N, 32, 32, 3)` uint8 images and 8 classes.
+
+    Raises:
+        ValueError: If an argument is out of range.
+        OSError: If the dataset can't be read or downloaded.
+    """
+    train, test, names = cifar_files.load(data_dir)
+    train = _first_of_each(train, REDUCED_CLASSES, REDUCED_IMAGES)
+    test = _first_of_each(test, REDUCED_CLASSES)
+    inside = REDUCED_CLASSES * IN_DISTRIBUTION // CLASSES
+    return _benchmark(train, test, names, inside, noise, rate, seed, train_size)
+
+
+def _first_of_each(split, classes, images=None):
+    """The first `images` rows of each of the first `classes`, in original order."""
+    labels = split[1]
+    rows = [np.flatnonzero(labels == label)[:images] for label in range(classes)]
+    kept = np.sort(np.concatenate(rows))
+    return tuple(part[kept] for part in split)
+
+
+def _benchmark(train, test, names, in_distribution, noise, rate, seed, train_size):
     return make_benchmark(
         train,
         test,
@@ -63,35 +106,3 @@ def _benchmark(in_distribution, data_dir, noise, rate, seed, train_size):
         seed=seed,
         train_size=train_size,
     )
-
-
-def _load(data_dir):
-    """Both splits as `(images, labels, ids)` by original row, and the class names."""
-    import tensorflow_datasets as tfds
-
-    try:
-        (train, test), info = tfds.load(
-            "cifar100",
-            split=["train", "test"],
-            data_dir=data_dir,
-            batch_size=-1,
-            with_info=True,
-        )
-    except Exception as error:  # TFDS raises a different kind for every way to fail.
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise OSError(
-            "CIFAR-100 can't be read through TensorFlow Datasets. Received: "
-            f"data_dir={data_dir!r} (None is TFDS_DATA_DIR, or TFDS's own folder); "
-            f"TFDS said: {reason[0]}. Expected a folder that TFDS has prepared or can "
-            "download into. Pass the right `data_dir`, or delete its 'cifar100' folder "
-            "so that TFDS prepares it again."
-        ) from error
-    names = info.features["label"].names
-    return _by_row(tfds.as_numpy(train)), _by_row(tfds.as_numpy(test)), names
-
-
-def _by_row(split):
-    """`(images, labels, ids)` sorted by the integer in TFDS's id ('train_00016')."""
-    ids = np.array([int(name.rsplit(b"_", 1)[1]) for name in split["id"]])
-    order = np.argsort(ids)
-    return split["image"][order], split["label"][order].astype(np.int64), ids[order]

@@ -14,7 +14,7 @@ from josrc_keras.callbacks import (
     RunCheckpoint,
     SelectionMonitor,
 )
-from josrc_keras.data import Split, pipeline
+from josrc_keras.data import Split, batches
 
 EPOCHS = 4
 
@@ -22,7 +22,7 @@ EPOCHS = 4
 def fit(model, digits, checkpoint, until, initial_epoch=0):
     split = Split(digits.x, digits.y, digits.truth, np.arange(digits.count))
     model.fit(
-        pipeline.train_batches(
+        batches.train_batches(
             split, batch_size=64, seed=0, initial_epoch=initial_epoch
         ),
         steps_per_epoch=3,

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from josrc_keras.data import pipeline
+from josrc_keras.data import batches
 from josrc_keras.data.benchmark import Split
 
 
@@ -22,10 +22,10 @@ def split_of(rows):
 
 def epochs_of(split, count, *, batch_size, **options):
     """`count` epochs as lists of row numbers, of batches that belong together."""
-    batches = pipeline.train_batches(split, batch_size=batch_size, **options)
-    steps = pipeline.steps_per_epoch(split, batch_size)
+    stream = batches.train_batches(split, batch_size=batch_size, **options)
+    steps = batches.steps_per_epoch(split, batch_size)
     result = []
-    iterator = iter(batches.take(count * steps))
+    iterator = iter(stream.take(count * steps))
     for _ in range(count):
         rows = []
         for image, truth in itertools.islice(iterator, steps):
@@ -84,11 +84,11 @@ def test_every_position_is_equally_likely():
 
 
 def test_evaluation_batches_keep_order_and_remainder():
-    batches = list(pipeline.evaluation_batches(split_of(10), batch_size=4))
-    assert [len(label) for _, label in batches] == [4, 4, 2]
-    pixels = np.concatenate([image[:, 0, 0, 0] for image, _ in batches])
+    pairs = list(batches.evaluation_batches(split_of(10), batch_size=4))
+    assert [len(label) for _, label in pairs] == [4, 4, 2]
+    pixels = np.concatenate([image[:, 0, 0, 0] for image, _ in pairs])
     np.testing.assert_array_equal(pixels, np.arange(10))
-    labels = np.concatenate([label for _, label in batches])
+    labels = np.concatenate([label for _, label in pairs])
     np.testing.assert_array_equal(labels, np.arange(10) % 7)
 
 
@@ -96,13 +96,13 @@ def test_evaluation_batches_keep_order_and_remainder():
     ("rows", "batch_size", "steps"), [(10, 3, 3), (9, 3, 3), (10, 10, 1)]
 )
 def test_steps_per_epoch_drops_the_remainder(rows, batch_size, steps):
-    assert pipeline.steps_per_epoch(split_of(rows), batch_size) == steps
+    assert batches.steps_per_epoch(split_of(rows), batch_size) == steps
 
 
 @pytest.mark.parametrize("batch_size", [0, -1, 11])
 def test_a_batch_that_does_not_fit_is_refused(batch_size):
     message = rf"number of images, 10\. Received: batch_size={batch_size}\."
     with pytest.raises(ValueError, match=message):
-        pipeline.steps_per_epoch(split_of(10), batch_size)
+        batches.steps_per_epoch(split_of(10), batch_size)
     with pytest.raises(ValueError, match=message):
-        pipeline.train_batches(split_of(10), batch_size=batch_size, seed=0)
+        batches.train_batches(split_of(10), batch_size=batch_size, seed=0)

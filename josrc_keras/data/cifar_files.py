@@ -1,0 +1,96 @@
+"""CIFAR-100's files: the binary release, or what TensorFlow Datasets prepared."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+
+BINARY = "cifar-100-binary"  # What the release's archive unpacks to.
+ROW = 2 + 3 * 32 * 32  # Coarse label, fine label, 32x32 red, green and blue.
+SHA256 = {
+    "train": "f31298fc616915fa142368359df1c4ca2ae984d6915ca468b998a5ec6aeebf29",
+    "test": "d8b1e6b7b3bee4020055f0699b111f60b1af1e262aeb93a0b659061746f8224a",
+}
+
+
+def load(data_dir=None):
+    """Reads CIFAR-100 in its original order.
+
+    The folder may hold `cifar-100-binary/`, unpacked from the release's
+    `cifar-100-binary.tar.gz`, which is read with NumPy alone; else TensorFlow Datasets
+    reads it, or downloads into it.
+
+    Args:
+        data_dir: The folder; None is the environment's `TFDS_DATA_DIR`, or TFDS's own.
+
+    Returns:
+        Both splits as `(images, labels, ids)`: `(N, 32, 32, 3)` uint8, `(N,)` int64
+        fine labels, `(N,)` int64 original rows; and the list of 100 class names.
+
+    Raises:
+        OSError: If it can't be read or downloaded.
+    """
+    folder = Path(data_dir or os.environ.get("TFDS_DATA_DIR", "")) / BINARY
+    if folder.is_dir():
+        names = _read(folder / "fine_label_names.txt").decode().split()
+        return _read_binary(folder, "train"), _read_binary(folder, "test"), names
+    return _load_tfds(data_dir)
+
+
+def _read(path):
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise OSError(
+            f"CIFAR-100's binary release is incomplete. Received: {path} "
+            f"({error.strerror}). Expected train.bin, test.bin and "
+            "fine_label_names.txt. Unpack cifar-100-binary.tar.gz again."
+        ) from error
+
+
+def _read_binary(folder, split):
+    content = _read(folder / f"{split}.bin")
+    if hashlib.sha256(content).hexdigest() != SHA256[split]:
+        raise OSError(
+            f"Expected the {split}.bin of CIFAR-100's binary release. Received: "
+            f"{folder / split}.bin with {len(content)} bytes and another checksum. "
+            "Unpack cifar-100-binary.tar.gz again."
+        )
+    rows = np.frombuffer(content, np.uint8).reshape(-1, ROW)
+    planes = rows[:, 2:].reshape(-1, 3, 32, 32)
+    images = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
+    return images, rows[:, 1].astype(np.int64), np.arange(len(rows))
+
+
+def _load_tfds(data_dir):
+    try:
+        import tensorflow_datasets as tfds
+
+        (train, test), info = tfds.load(
+            "cifar100",
+            split=["train", "test"],
+            data_dir=data_dir,
+            batch_size=-1,
+            with_info=True,
+        )
+        train, test = tfds.as_numpy(train), tfds.as_numpy(test)
+    except Exception as error:  # TFDS raises a different kind for every way to fail.
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise OSError(
+            "CIFAR-100 can't be read through TensorFlow Datasets. Received: "
+            f"data_dir={data_dir!r} (None is TFDS_DATA_DIR, or TFDS's own folder); "
+            f"TFDS said: {reason[0]}. Expected a folder that TFDS has prepared or can "
+            "download into. Pass the right `data_dir`, or delete its 'cifar100' folder "
+            "so that TFDS prepares it again. Without TensorFlow, unpack the release's "
+            f"cifar-100-binary.tar.gz there, so that it holds {BINARY}/train.bin."
+        ) from error
+    names = info.features["label"].names
+    return _by_row(train), _by_row(test), names
+
+
+def _by_row(split):
+    """`(images, labels, ids)` sorted by the integer in TFDS's id ('train_00016')."""
+    ids = np.array([int(name.rsplit(b"_", 1)[1]) for name in split["id"]])
+    order = np.argsort(ids)
+    return split["image"][order], split["label"][order].astype(np.int64), ids[order]

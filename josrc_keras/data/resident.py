@@ -1,0 +1,68 @@
+"""Batches from arrays that stay on the device, on JAX; see `data.batches`.
+
+The images are copied to the device once; of each epoch only its order is. A batch is
+gathered there, so the accelerator does not wait for the host.
+"""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+
+@jax.jit
+def _gather(arrays, rows, step):
+    """The arrays' rows of one step."""
+    return jax.tree.map(lambda array: array[rows[step]], arrays)
+
+
+def train_batches(split, steps, batch_size, seed, initial_epoch):
+    """Endless shuffled batches; see `data.batches.train_batches`."""
+    truth = {"label": split.labels, "true_label": split.true_labels}
+    arrays = _on_device((split.images, truth))
+
+    def batches():
+        for epoch in itertools.count(initial_epoch):
+            order = np.random.default_rng([seed, epoch]).permutation(len(split))
+            order = order[: steps * batch_size].reshape(steps, batch_size)
+            rows = jnp.asarray(order, jnp.int32)
+            for step in range(steps):
+                yield _gather(arrays, rows, np.int32(step))
+
+    return batches()
+
+
+def evaluation_batches(split, batch_size):
+    """Batches in original order; see `data.batches.evaluation_batches`."""
+    return _InOrder((split.images, split.labels), batch_size)
+
+
+class _InOrder(keras.utils.PyDataset):
+    """Batches of arrays on the device, the same ones every time."""
+
+    def __init__(self, arrays, batch_size):
+        super().__init__()
+        count = len(arrays[0])
+        arrays = _on_device(arrays)
+        self.batches = [
+            tuple(array[start : start + batch_size] for array in arrays)
+            for start in range(0, count, batch_size)
+        ]
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
+
+
+def _on_device(arrays):
+    """NumPy arrays as JAX arrays; integers wider than 32 bits as int32."""
+
+    def put(array):
+        wide = array.dtype == np.int64
+        return jax.device_put(array.astype(np.int32) if wide else array)
+
+    return jax.tree.map(put, arrays)

@@ -1,0 +1,125 @@
+r"""Runs the cells of the paper's tables, records them, and writes the page.
+
+josrc-reproduce --table=2 --seeds=3 --workdir=runs/full
+josrc-reproduce --table=2 --cell=symmetric-0.2 --workdir=runs/full
+josrc-reproduce --table=2 --table=6 --protocol=reduced --seeds=3 --workdir=runs/reduced
+josrc-reproduce --page --workdir=runs/reduced
+
+Stop it at any time: the same command goes on after the last saved epoch, and skips
+what is done. WORKDIR/results/PROTOCOL/ holds a JSON file a run, README.md and the
+figures.
+"""
+
+import ast
+import sys
+from pathlib import Path
+
+from absl import flags, logging
+
+from josrc_keras import shell
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the runs and the results.")
+_TABLE = flags.DEFINE_multi_integer("table", [], "1, 2, 5 or 6; may be repeated.")
+_CELL = flags.DEFINE_multi_string(
+    "cell", [], "symmetric-0.2, -0.5, -0.8 or asymmetric-0.4; none: the table's."
+)
+_METHOD = flags.DEFINE_multi_string(
+    "method",
+    [],
+    "josrc, josrc-c, josrc-ci, josrc-cio or standard; none: the table's of Jo-SRC.",
+)
+_RECIPE = flags.DEFINE_enum(
+    "recipe", "paper", ["paper", "published_code", "paper_text"], "See configs/base.py."
+)
+_PROTOCOL = flags.DEFINE_enum(
+    "protocol", "full", ["full", "reduced"], "The paper's, or one for a CPU."
+)
+_SEEDS = flags.DEFINE_integer("seeds", 1, "Seeds 0, 1, ... of a cell.", lower_bound=1)
+_EPOCHS = flags.DEFINE_integer(
+    "epochs", None, "Fewer epochs, for a rehearsal.", lower_bound=1
+)
+_OVERRIDE = flags.DEFINE_multi_string(
+    "override", [], "FIELD=VALUE of the configuration, as in network.head=linear."
+)
+_TIME_LIMIT = flags.DEFINE_float(
+    "time_limit", None, "Stop after so many minutes, at the end of an epoch."
+)
+_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Say what is left to do, and stop.")
+_PAGE = flags.DEFINE_bool("page", False, "Write page and figures anew, and stop.")
+flags.mark_flags_as_required(["workdir"])
+
+
+def _reproduce(argv):
+    if len(argv) > 1:
+        raise ValueError(f"Expected flags only. Received: {argv[1:]}. See --help.")
+    from josrc_keras.reproduction import runner
+
+    workdir = Path(_WORKDIR.value)
+    results = workdir / "results" / _PROTOCOL.value
+    if _PAGE.value:
+        _say(f"Wrote {runner.write_page(results, _PROTOCOL.value)}.")
+        return
+    queue = runner.Queue(_runs(), workdir / "runs", results)
+    _say(queue.describe())
+    if _DRY_RUN.value:
+        return
+    try:
+        finished = queue.work(time_limit=_TIME_LIMIT.value, say=_say)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        logging.warning("Stopped. The same command goes on from the last saved epoch.")
+        shell.exit_at_once(stop.code if isinstance(stop, SystemExit) else 130)
+    if not finished:
+        _say("The time is up. The same command goes on from here.")
+    _say(f"Wrote {runner.write_page(results, _PROTOCOL.value)}.")
+
+
+def _runs():
+    """The runs that the flags ask for, each once."""
+    from josrc_keras.reproduction import grid
+
+    if not _TABLE.value:
+        raise ValueError(
+            f"Expected --table=N, one of {tuple(grid.DATASETS)}. Received: none."
+        )
+    overrides = [_parsed(text) for text in _OVERRIDE.value]
+    if _EPOCHS.value is not None:
+        overrides.append(("epochs", _EPOCHS.value))
+    runs = [
+        run
+        for table in _TABLE.value
+        for run in grid.runs_of(
+            table,
+            protocol=_PROTOCOL.value,
+            cells=tuple(_CELL.value),
+            methods=tuple(_METHOD.value),
+            recipe=_RECIPE.value,
+            seeds=range(_SEEDS.value),
+            overrides=overrides,
+        )
+    ]
+    return list(dict.fromkeys(runs))
+
+
+def _parsed(text):
+    """`(field, value)` of `FIELD=VALUE`; the value as Python reads it, or a string."""
+    field, equals, value = text.partition("=")
+    if not field or not equals:
+        raise ValueError(f"Expected --override=FIELD=VALUE. Received: {text!r}.")
+    try:
+        return field, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return field, value
+
+
+def _say(text):
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def main():
+    """Entry point of `josrc-reproduce`."""
+    shell.run(_reproduce)
+
+
+if __name__ == "__main__":
+    main()

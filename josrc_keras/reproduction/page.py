@@ -1,0 +1,269 @@
+"""The Markdown page of a protocol, computed from the histories in its records."""
+
+import itertools
+import json
+import math
+import statistics
+
+from josrc_keras import run_folder
+from josrc_keras.reproduction import grid, paper
+
+INTRODUCTION = {
+    "full": (
+        "Full protocol",
+        "The paper's protocol: all 50,000 training images of CIFAR-100, `cnn7`, 200 "
+        "epochs.",
+    ),
+    "reduced": (
+        "Reduced protocol",
+        "A reduced protocol for two CPU cores, on real CIFAR-100 images: see "
+        "`configs/cifar8n_o.py`. **These numbers say nothing about the paper's**: other "
+        "classes, fewer images, a narrower network, other settings.",
+    ),
+}
+NAMES = {
+    "standard": "ordinary training",
+    "josrc-c": "Jo-SRC-C",
+    "josrc-ci": "Jo-SRC-CI",
+    "josrc-cio": "Jo-SRC-CIO",
+    "josrc": "Jo-SRC",
+}
+SHORTER = ("epochs", "data.train_size")  # A run with these is no run of the protocol.
+TITLES = {
+    "cifar100n_c": "Table 1: CIFAR100N-C",
+    "cifar80n_o": "Table 2: CIFAR80N-O",
+    "cifar8n_o": "As Table 2: CIFAR8N-O",
+}
+
+
+def write(records, protocol, figures=()):
+    """The page.
+
+    Args:
+        records: What `records.read_all` found.
+        protocol: One of `grid.PROTOCOLS`.
+        figures: `(caption, relative path)` of each figure.
+
+    Returns:
+        The text.
+    """
+    title, introduction = INTRODUCTION[protocol]
+    groups = grouped(records)
+    parts = [
+        f"# {title}",
+        "Written by `josrc-reproduce` from the histories in the JSON files beside it; "
+        "do not edit.",
+        introduction,
+        "Accuracies are on clean test labels, in percent: the mean of the last 10 "
+        "epochs, then the mean over the seeds and, after ±, their standard deviation. "
+        "The best epoch is chosen on test data, so it can't be had in earnest.",
+    ]
+    for dataset in dict.fromkeys(key[0] for key in groups):
+        of_dataset = {k: v for k, v in groups.items() if k[0] == dataset}
+        parts += [f"## {TITLES[dataset]}", _accuracies(of_dataset)]
+        if any(key[2] in ("josrc-c", "josrc-ci", "josrc-cio") for key in of_dataset):
+            parts += ["## Table 6: what each part contributes", _ablation(of_dataset)]
+        parts += [
+            "## Table 5: how right the verdicts are",
+            "Precision / recall / F1 over a training epoch, and the area under the "
+            "ROC curve of the clean likelihood; means over the seeds.",
+            _verdicts(of_dataset),
+        ]
+    parts += [f"## {caption}\n\n![{caption}]({path})" for caption, path in figures]
+    parts += ["## The runs", _runs(groups)]
+    return "\n\n".join(parts) + "\n"
+
+
+def grouped(records):
+    """Records by `(dataset, cell, method, recipe, overrides)`, seeds together."""
+
+    def key(record):
+        run = record["run"]
+        return (
+            run["dataset"],
+            list(grid.CELLS).index(run["cell"]),
+            list(grid.METHODS).index(run["method"]),
+            run["recipe"],
+            json.dumps(run["overrides"], sort_keys=True),
+        )
+
+    ordered = sorted(records, key=lambda record: (key(record), record["run"]["seed"]))
+    return {
+        (k[0], list(grid.CELLS)[k[1]], list(grid.METHODS)[k[2]], k[3], k[4]): list(same)
+        for k, same in itertools.groupby(ordered, key)
+    }
+
+
+def rows_of(record):
+    """The history of a record as a dict an epoch, as training saw it."""
+    columns = record["history"]
+    return [
+        {k: v for k, v in zip(columns, values, strict=True) if v is not None}
+        for values in zip(*columns.values(), strict=True)
+    ]
+
+
+def accuracy(record, network):
+    """Last-10 mean, deviation, best and last of `"student"` or `"teacher"`, or None."""
+    names = {"student": "val_accuracy", "teacher": "val_teacher_accuracy"}
+    return run_folder.accuracy(rows_of(record), names[network])
+
+
+def _over_seeds(records, network, field):
+    found = [accuracy(record, network) for record in records]
+    return [100 * each[field] for each in found if each is not None]
+
+
+def _spread(values):
+    if not values:
+        return ""
+    deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.1f}{deviation}"
+
+
+def _choice(key):
+    overrides = json.loads(key[4])
+    return ", ".join([key[3], *(f"{k}={v}" for k, v in overrides.items())])
+
+
+def _reference(key, table):
+    """The paper's value for a group of runs, or None where it is no such run."""
+    dataset, cell, method, _, overrides = key
+    if dataset not in ("cifar100n_c", "cifar80n_o"):
+        return None
+    if any(name in json.loads(overrides) for name in SHORTER):
+        return None
+    return paper.ACCURACY[table].get(method, {}).get(cell)
+
+
+def _beside_paper(key, table, student):
+    value = _reference(key, table)
+    if value is None:
+        return ["", ""]
+    return [f"{value:.2f}", f"{statistics.fmean(student) - value:+.2f}"]
+
+
+def _accuracies(groups):
+    full = any(key[0] in ("cifar100n_c", "cifar80n_o") for key in groups)
+    header = ["noise", "method", "recipe", "seeds", "student", "teacher"]
+    header += ["student's best epoch"] + (["paper", "difference"] if full else [])
+    rows = []
+    for key, records in groups.items():
+        student = _over_seeds(records, "student", "last10_mean")
+        row = [
+            key[1],
+            NAMES[key[2]],
+            _choice(key),
+            _seeds(records),
+            f"**{_spread(student)}**",
+            _spread(_over_seeds(records, "teacher", "last10_mean")),
+            _spread(_over_seeds(records, "student", "best")),
+        ]
+        table = 1 if key[0] == "cifar100n_c" else 2
+        rows.append(row + (_beside_paper(key, table, student) if full else []))
+    return _table(header, rows)
+
+
+def _ablation(groups):
+    """The cells in which a part was left out."""
+    left_out = {
+        (key[1], key[3], key[4])
+        for key in groups
+        if key[2] in grid.ABLATION and key[2] != "josrc"
+    }
+    header = ["noise", "method", "recipe", "seeds", "student", "teacher"]
+    full = any(key[0] == "cifar80n_o" for key in groups)
+    header += ["paper", "difference"] if full else []
+    rows = []
+    for key, records in groups.items():
+        if key[2] not in grid.ABLATION or (key[1], key[3], key[4]) not in left_out:
+            continue
+        student = _over_seeds(records, "student", "last10_mean")
+        row = [key[1], NAMES[key[2]], _choice(key), _seeds(records)]
+        row += [f"**{_spread(student)}**"]
+        row += [_spread(_over_seeds(records, "teacher", "last10_mean"))]
+        rows.append(row + (_beside_paper(key, 6, student) if full else []))
+    return _table(header, rows)
+
+
+def _verdicts(groups):
+    header = ["noise", "method", "recipe", "epoch", "clean", "in-distribution noise"]
+    header += ["out of distribution", "AUROC"]
+    rows = []
+    for key, records in groups.items():
+        if "clean_precision" not in records[0]["history"]:
+            continue
+        for epoch in ("best", "last"):
+            seen = [_row_at(record, epoch) for record in records]
+            cells = [
+                " / ".join(
+                    _mean([row[f"{kind}_{score}"] for row in seen])
+                    for score in ("precision", "recall", "f1")
+                )
+                for kind in ("clean", "id", "ood")
+            ]
+            area = _mean([row["clean_auroc"] for row in seen])
+            rows.append([key[1], NAMES[key[2]], _choice(key), epoch, *cells, area])
+    return _table(header, rows)
+
+
+def _row_at(record, epoch):
+    history = rows_of(record)
+    if epoch == "last":
+        return history[-1]
+    return max(history, key=lambda row: row["val_accuracy"])
+
+
+def _mean(values):
+    return f"{statistics.fmean(values):.2f}"
+
+
+def _runs(groups):
+    header = ["noise", "method", "recipe", "seed", "epochs", "student", "teacher"]
+    header += ["best", "noise checksum", "minutes", "device", "versions", "command"]
+    rows = []
+    for key, records in groups.items():
+        for record in records:
+            summary = record["summary"]
+            student, teacher = (
+                accuracy(record, network) for network in ("student", "teacher")
+            )
+            rows.append(
+                [
+                    key[1],
+                    NAMES[key[2]],
+                    _choice(key),
+                    str(record["run"]["seed"]),
+                    str(len(record["history"]["epoch"])),
+                    _within(student),
+                    _within(teacher),
+                    f"{100 * student['best']:.1f}",
+                    f"`{summary['noise_checksum'][:12]}`",
+                    str(math.ceil(summary["wall_seconds"] / 60)),
+                    summary["device"],
+                    ", ".join(f"{k} {v}" for k, v in summary["versions"].items()),
+                    f"`{summary['command']}`",
+                ]
+            )
+    note = (
+        "Student and teacher: mean of the last 10 epochs ± their standard deviation "
+        "within the run."
+    )
+    return f"{note}\n\n{_table(header, rows)}"
+
+
+def _within(found):
+    if found is None:
+        return ""
+    deviation = found["last10_deviation"]
+    spread = "" if deviation is None else f" ± {100 * deviation:.1f}"
+    return f"{100 * found['last10_mean']:.1f}{spread}"
+
+
+def _seeds(records):
+    return ", ".join(str(record["run"]["seed"]) for record in records)
+
+
+def _table(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,174 @@
+"""Does the runs that are left, one after the other, and records each."""
+
+import importlib.util
+import math
+import statistics
+import time
+
+import keras
+from absl import logging
+
+from josrc_keras import experiment, files, run_folder
+from josrc_keras.reproduction import figures, page, records
+
+
+class Queue:
+    """The runs of a reproduction: those that have a record, and those that are left.
+
+    Args:
+        runs: A list of `grid.Run`.
+        workdirs: Folder of the run folders.
+        results: Folder of the records.
+
+    Raises:
+        ValueError: If a record belongs to another configuration.
+    """
+
+    def __init__(self, runs, workdirs, results):
+        self.workdirs = workdirs
+        self.results = results
+        self.configs = {run: run.config() for run in runs}
+        self.seconds = {}
+        self.left = []
+        for run, config in self.configs.items():
+            if records.is_done(results, run, config.to_dict()):
+                found = records.read(records.path_of(results, run))
+                self.seconds[run] = found["summary"]["wall_seconds"]
+            else:
+                self.left.append(run)
+
+    def describe(self):
+        """What is done and what is left, in lines."""
+        lines = [f"  done  {run.name}" for run in self.seconds]
+        lines += [f"  left  {run.name}{self._progress(run)}" for run in self.left]
+        lines.append(
+            f"{len(self.seconds)} of {len(self.configs)} runs done"
+            f"{self.remaining() if self.left else ''}"
+        )
+        return "\n".join(lines)
+
+    def remaining(self):
+        """How long what is left should take, by the runs that are done, in words."""
+        estimates = [self._estimate(run) for run in self.left]
+        if None in estimates:
+            return ", the rest will take: unknown until a run like it is done"
+        return f", the rest should take {_minutes(sum(estimates))}"
+
+    def work(self, *, time_limit=None, say=logging.info):
+        """Does what is left.
+
+        Args:
+            time_limit: Minutes after which to stop, at the end of an epoch, or None.
+            say: Function that is told, in a line, of each run that starts or ends.
+
+        Returns:
+            Whether everything is done.
+
+        Raises:
+            OSError: If data can't be read or results can't be written.
+            FloatingPointError: If a run breaks down.
+        """
+        deadline = None if time_limit is None else time.monotonic() + 60 * time_limit
+        while self.left:
+            run = self.left[0]
+            say(f"Training {run.name} ...")
+            workdir = self.workdirs / run.name
+            keras.backend.clear_session()  # Else every run keeps its graphs.
+            pace = Pace(deadline, self.configs[run].epochs)
+            summary = experiment.train(
+                self.configs[run], workdir, verbose=0, callbacks=[pace]
+            )
+            if summary is None:
+                return False
+            records.write(self.results, run, workdir)
+            self.seconds[run] = summary["wall_seconds"]
+            self.left.pop(0)
+            say(f"{run.name}: {_outcome(summary)}{self.remaining() if self.left else ''}")
+            if self.left and deadline is not None and time.monotonic() > deadline:
+                return False
+        return True
+
+    def _progress(self, run):
+        """How far an unfinished run has come."""
+        try:
+            epochs = len(run_folder.read_history(self.workdirs / run.name))
+        except OSError:
+            return ""
+        return f" (after epoch {epochs} of {self.configs[run].epochs})"
+
+    def _estimate(self, run):
+        """Seconds that a run should take, by those of its kind; None if none is done."""
+        kind = run.dataset, run.method
+        epochs = self.configs[run].epochs
+        paces = [
+            seconds / self.configs[done].epochs
+            for done, seconds in self.seconds.items()
+            if (done.dataset, done.method) == kind
+        ]
+        return statistics.median(paces) * epochs if paces else None
+
+
+class Pace(keras.callbacks.Callback):
+    """Says how long a run should take, and stops it at a deadline.
+
+    Args:
+        deadline: A time of `time.monotonic()`, or None.
+        epochs: Number of epochs of the run.
+    """
+
+    MEASURED = 3  # Epochs; the first is left out, in which the step is compiled.
+
+    def __init__(self, deadline, epochs):
+        super().__init__()
+        self.deadline = deadline
+        self.epochs = epochs
+        self.ends = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Notes the time."""
+        self.ends.append(time.monotonic())
+        if len(self.ends) == self.MEASURED:
+            pace = (self.ends[-1] - self.ends[0]) / (self.MEASURED - 1)
+            left = pace * (self.epochs - epoch - 1)
+            logging.info(
+                "Epoch %d of %d; this run should end in %s.",
+                epoch + 1,
+                self.epochs,
+                _minutes(left),
+            )
+        if self.deadline is not None and self.ends[-1] > self.deadline:
+            self.model.stop_training = True
+
+
+def write_page(results, protocol):
+    """Writes the page and the figures from the records; returns the page's path.
+
+    Raises:
+        ValueError: If there are no records, or one is broken.
+    """
+    found = records.read_all(results)
+    if not found:
+        raise ValueError(
+            f"Expected records of `josrc-reproduce`. Received: {results}, without any. "
+            "Run it with --table first."
+        )
+    drawn = []
+    if importlib.util.find_spec("matplotlib") is None:
+        logging.info("No figures: `pip install josrc-keras[report]` adds them.")
+    else:
+        drawn = figures.draw(found, results)
+    path = results / "README.md"
+    files.write_text(path, page.write(found, protocol, drawn))
+    return path
+
+
+def _outcome(summary):
+    student = summary["student"]["last10_mean"]
+    return f"student {student:.1%} in {_minutes(summary['wall_seconds'])}"
+
+
+def _minutes(seconds):
+    minutes = math.ceil(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
