@@ -13,8 +13,11 @@ from absl import logging
 from josrc_keras import files
 
 
+SHARE = 0.05  # Of the time, that saving may take.
+
+
 class RunCheckpoint(keras.callbacks.Callback):
-    """Saves all state at the end of every epoch, and brings it back.
+    """Saves all state at the end of epochs, and brings it back.
 
     Saves student, teacher, thresholds, optimizer, random seeds, the epoch and the
     history. A checkpoint is written beside its place and renamed, and its checksum is
@@ -34,7 +37,9 @@ class RunCheckpoint(keras.callbacks.Callback):
         directory: Folder of the checkpoints.
         history_path: CSV file with a row an epoch, or None.
         keep: Number of checkpoints that are kept, at least 1.
-        every: Save after each so many epochs, and at the end of training, at least 1.
+        every: Save after each so many epochs, at least 1; None saves as often as takes
+            a twentieth of the time, where epochs are short. The first epoch and the end
+            of training are saved always.
 
     Attributes:
         history: A dict an epoch: `epoch` counted from 1, and what `fit` reported.
@@ -46,7 +51,7 @@ class RunCheckpoint(keras.callbacks.Callback):
 
     def __init__(self, directory, history_path=None, keep=2, every=1):
         super().__init__()
-        if keep < 1 or every < 1:
+        if keep < 1 or (every is not None and every < 1):
             raise ValueError(
                 f"`keep` and `every` must be at least 1. Received: keep={keep}, "
                 f"every={every}."
@@ -58,6 +63,8 @@ class RunCheckpoint(keras.callbacks.Callback):
         self.history = []
         self.seconds = 0.0
         self._since = time.monotonic()
+        self._due = 0.0
+        self._saved = None  # The newest epoch that is.
         self._restored = False
 
     def restore(self, model):
@@ -84,6 +91,7 @@ class RunCheckpoint(keras.callbacks.Callback):
             _assign(model, arrays, folder)
             self.history[:] = state["history"]
             self.seconds = state["seconds"]
+            self._saved = state["epoch"]
             self._write_history()
             return state["epoch"]
         return 0
@@ -109,15 +117,22 @@ class RunCheckpoint(keras.callbacks.Callback):
         self.history.append({"epoch": epoch + 1, **row})
         now = time.monotonic()
         self.seconds, self._since = self.seconds + now - self._since, now
-        if (epoch + 1) % self.every == 0:
+        self._write_history()
+        if self._saved is None or self._is_due(epoch + 1):
             self._save()
+
+    def _is_due(self, epoch):
+        if self.every is None:
+            return time.monotonic() >= self._due
+        return epoch % self.every == 0
 
     def on_train_end(self, logs=None):
         """Saves what is not saved yet."""
-        if self.history and self.history[-1]["epoch"] % self.every:
+        if self.history and self.history[-1]["epoch"] != self._saved:
             self._save()
 
     def _save(self):
+        start = time.monotonic()
         epoch = self.history[-1]["epoch"]
         arrays = {
             f"{index:04d}": _to_numpy(variable)
@@ -132,7 +147,9 @@ class RunCheckpoint(keras.callbacks.Callback):
             (folder / "state.json").write_text(json.dumps(state))
         for folder in self._folders()[: -self.keep]:
             shutil.rmtree(folder)
-        self._write_history()
+        self._saved = epoch
+        end = time.monotonic()
+        self._due = end + (end - start) / SHARE
 
     def _folders(self):
         return sorted(self.directory.glob("epoch-*"))

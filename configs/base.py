@@ -44,7 +44,7 @@ def get_config(recipe="paper"):
     config.epochs = 200
     config.steps_per_execution = config_dict.placeholder(int)  # None: by the backend
     config.precision = "float32"  # or "mixed_bfloat16", "mixed_float16"
-    config.checkpoint_every = 1  # epochs; a run resumes after the last saved one
+    config.checkpoint_every = config_dict.placeholder(int)  # epochs; see RunCheckpoint
 
     config.network = ml_collections.ConfigDict()
     config.network.name = "cnn7"

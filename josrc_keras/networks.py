@@ -71,8 +71,8 @@ def cnn7(num_classes, head="mlp", input_shape=(32, 32, 3), width=1.0):
         head: `"linear"` (the paper's text) or `"mlp"`, twice the feature width with
             batch normalisation and ReLU before the output (its published code).
         input_shape: `(H, W, 3)`, each side at least 8.
-        width: Factor on the number of filters of every convolution, positive; below 1
-            for a machine without a GPU.
+        width: Factor on the number of filters of all convolutions but the last, which
+            keeps its 16, positive; below 1 for a machine without a GPU.
 
     Returns:
         A `keras.Model` from `(N, H, W, 3)` pixels in [0, 255] to `(N, C)` logits.
@@ -93,7 +93,9 @@ def cnn7(num_classes, head="mlp", input_shape=(32, 32, 3), width=1.0):
     for stage in ((64, 64), (128, 128), (196, 16)):
         for filters in stage:
             number += 1
-            x = _conv_block(x, max(1, round(width * filters)), f"conv{number}")
+            if number < 6:
+                filters = max(1, round(width * filters))
+            x = _conv_block(x, filters, f"conv{number}")
         x = layers.MaxPooling2D(2)(x)
     logits = _head(layers.Flatten(name="features")(x), num_classes, head)
     return keras.Model(pixels, logits, name="cnn7")

@@ -32,7 +32,10 @@ _RECIPE = flags.DEFINE_enum(
     "recipe", "paper", ["paper", "published_code", "paper_text"], "See configs/base.py."
 )
 _PROTOCOL = flags.DEFINE_enum(
-    "protocol", "full", ["full", "reduced"], "The paper's, or one for a CPU."
+    "protocol",
+    "full",
+    ["full", "reduced", "digits"],
+    "The paper's, one for a CPU, or one that needs no download.",
 )
 _SEEDS = flags.DEFINE_integer("seeds", 1, "Seeds 0, 1, ... of a cell.", lower_bound=1)
 _EPOCHS = flags.DEFINE_integer(

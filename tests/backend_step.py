@@ -1,6 +1,7 @@
 """One step of Jo-SRC on the backend that KERAS_BACKEND names, for `jax_test.py`.
 
-Writes the weights before and after, and the metrics, to the file that is its argument.
+Writes to the file that is its argument: the verdicts, labels and losses of each sample,
+the gradients (a step of plain SGD at rate 1 subtracts them), teacher and metrics.
 """
 
 import sys
@@ -9,32 +10,46 @@ import keras
 import numpy as np
 
 from josrc_keras import JoSRC, networks
+from josrc_keras.data import contract
 
 
 def main(path):
     random = np.random.default_rng(0)
     network = networks.digits_cnn(4)
     scaled = [0.3 * random.normal(size=w.shape) for w in network.get_weights()]
-    network.set_weights([np.abs(w) + 0.5 if w.ndim == 1 else w for w in scaled])
+    initial = [np.abs(w) + 0.5 if w.ndim == 1 else w for w in scaled]
     images = random.integers(0, 256, (2, 32, 8, 8, 1)).astype("float32")
     views = dict(zip(("view_a", "view_b"), images, strict=True))
     given = random.integers(0, 4, 32)
     truth = np.where(random.random(32) < 0.5, given, random.integers(-1, 4, 32))
     results = {}
     for joint in (0.0, 1.0):
+        network.set_weights(initial)
         model = JoSRC(network, 4, smoothing=0.3)
-        model.compile(keras.optimizers.SGD(1e-3), metrics=["accuracy"])
+        model.compile(keras.optimizers.SGD(1.0), metrics=["accuracy"])
         model.set_monitored(True)
         model.tau_clean.assign(0.5)
         model.joint.assign(joint)
         model.teacher_decay.assign(0.9)
-        logs = model.train_on_batch(
-            views, {"label": given, "true_label": truth}, return_dict=True
+        labels = {"label": given, "true_label": truth}
+        logits = [model.student(view, training=False) for view in views.values()]
+        outcome = model.joint_objective(
+            *logits, keras.ops.softmax(logits[1]), contract.unpack((views, labels))
         )
-        parts = {"logs": logs, "weights": enumerate(model.get_weights())}
+        samples = {**outcome._asdict(), **outcome.selected._asdict()}
+        del samples["selected"]
+        before = model.student.get_weights()
+        logs = model.train_on_batch(views, labels, return_dict=True)
+        after = model.student.get_weights()
+        parts = {
+            "samples": samples,
+            "logs": logs,
+            "gradients": enumerate(a - b for a, b in zip(after, before, strict=True)),
+            "teacher": enumerate(model.teacher.get_weights()),
+        }
         for part, values in parts.items():
             for name, value in dict(values).items():
-                results[f"{joint}/{part}/{name}"] = np.asarray(value)
+                results[f"{joint}/{part}/{name}"] = keras.ops.convert_to_numpy(value)
     np.savez(path, **results)
 
 

@@ -32,11 +32,11 @@ ABLATION = ("josrc-c", "josrc-ci", "josrc-cio", "josrc")
 # of the same runs as Table 2.
 DATASETS = {
     1: {"full": "cifar100n_c"},
-    2: {"full": "cifar80n_o", "reduced": "cifar8n_o"},
-    5: {"full": "cifar80n_o", "reduced": "cifar8n_o"},
-    6: {"full": "cifar80n_o", "reduced": "cifar8n_o"},
+    2: {"full": "cifar80n_o", "reduced": "cifar8n_o", "digits": "digits8n_o"},
+    5: {"full": "cifar80n_o", "reduced": "cifar8n_o", "digits": "digits8n_o"},
+    6: {"full": "cifar80n_o", "reduced": "cifar8n_o", "digits": "digits8n_o"},
 }
-PROTOCOLS = ("full", "reduced")
+PROTOCOLS = ("full", "reduced", "digits")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +93,8 @@ def runs_of(table, *, protocol, cells=(), methods=(), recipe="paper", seeds, ove
 
     Args:
         table: 1, 2, 5 or 6.
-        protocol: `"full"`, the paper's, or `"reduced"`, for a CPU.
+        protocol: `"full"`, the paper's; `"reduced"`, for a CPU; or `"digits"`, which
+            needs no download.
         cells: Names of cells; none means all of the table's.
         methods: Names of methods; none means Jo-SRC, and in Table 6 the ablation.
         recipe: A recipe of `configs/base.py`.
