@@ -171,7 +171,7 @@ def summarise(config, benchmark, checkpoint):
         "wall_seconds": round(checkpoint.seconds, 1),
         "device": device(),
         "versions": versions(),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command(),
     }
 
 
@@ -201,6 +201,15 @@ def accuracy(history, key):
         "best": max(values),
         "last": values[-1],
     }
+
+
+def command():
+    """The command line of this process, for a shell in the same folder."""
+    program = Path(sys.argv[0])
+    start = [program.name]
+    if program.suffix == ".py" and program.parent.name == "josrc_keras":
+        start = ["python", "-m", f"josrc_keras.{program.stem}"]
+    return shlex.join([*start, *sys.argv[1:]])
 
 
 def device():

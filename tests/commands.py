@@ -1,9 +1,9 @@
 """Runs many command lines of the package in forks of one process.
 
-Started as a script with the path of a JSON file: a list of `{"module", "arguments",
-"out", "err", "file_limit"}`. TensorFlow is imported once; each
-case runs in a fork, as a process of its own. Writes a list of exit statuses to the
-standard output.
+Started as a script, it reads cases from the standard input, each a line of JSON:
+`{"module", "arguments", "out", "err", "file_limit"}`. TensorFlow is imported once; each
+case runs in a fork, as a process of its own. Writes two lines a case to the standard
+output: the id of its process when it starts, its exit status when it has ended.
 """
 
 import json
@@ -32,26 +32,23 @@ def run_case(case):
     return 0
 
 
-def main(path):
-    """Runs every case of a file, one after the other."""
+def main():
+    """Runs one case after the other."""
     import josrc_keras.experiment  # noqa: F401  (what every command imports)
 
-    statuses = []
-    with open(path) as file:
-        cases = json.load(file)
-    for case in cases:
+    for line in sys.stdin:
         pid = os.fork()
         if not pid:
             status = 71
             try:
-                status = run_case(case)
+                status = run_case(json.loads(line))
                 sys.stdout.flush()
                 sys.stderr.flush()
             finally:
                 os._exit(status)
-        statuses.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-    sys.stdout.write(json.dumps(statuses))
+        print(pid, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

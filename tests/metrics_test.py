@@ -133,7 +133,78 @@ def test_histograms_count_each_kind_and_reset():
     assert all(value == 0 for value in scores_of(metric).values())
 
 
-def test_config_round_trip():
-    metric = metrics.SelectionQuality(name="verdicts")
-    config = keras.saving.serialize_keras_object(metric)
-    assert keras.saving.deserialize_keras_object(config).name == "verdicts"
+@pytest.mark.parametrize("kind", [metrics.SelectionQuality, metrics.AccuracyByKind])
+def test_config_round_trip(kind):
+    config = keras.saving.serialize_keras_object(kind(name="mine"))
+    metric = keras.saving.deserialize_keras_object(config)
+    assert (type(metric), metric.name) == (kind, "mine")
+
+
+def expected_accuracy(labels, true_labels, predicted):
+    """Figure 5's shares, counted sample by sample."""
+    hits = {f"accuracy_{name}": [] for name in ("clean", *ACCURACIES)}
+    for given, true, found in zip(labels, true_labels, predicted, strict=True):
+        if true == -1:
+            hits["accuracy_ood_given"].append(found == given)
+        elif true == given:
+            hits["accuracy_clean"].append(found == true)
+        else:
+            hits["accuracy_id_given"].append(found == given)
+            hits["accuracy_id_true"].append(found == true)
+    return {name: ratio(sum(each), len(each)) for name, each in hits.items()}
+
+
+ACCURACIES = ("id_given", "id_true", "ood_given")
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "int8", "uint8"])
+def test_accuracy_by_kind_equals_a_count_over_several_batches(dtype):
+    """Each share strictly between 0 and 1, and no two of them equal.
+
+    True labels stay signed: -1 is out of distribution.
+    """
+    labels, true_labels, *_ = samples(300)
+    rng = np.random.default_rng(1)
+    source = rng.choice(3, 300, p=[0.5, 0.3, 0.2])  # The given label, the true, any.
+    predicted = np.select(
+        [source == 0, (source == 1) & (true_labels >= 0)],
+        [labels, true_labels],
+        rng.integers(10, size=300),
+    )
+    logits = rng.normal(size=(300, 10)).astype("float32")
+    logits[np.arange(300), predicted] = 9.0
+    given = labels.astype(dtype)
+    true = true_labels.astype("int64" if dtype == "uint8" else dtype)
+    metric = metrics.AccuracyByKind()
+    for rows in (slice(0, 100), slice(100, 101), slice(101, 300)):
+        metric.update_state(given[rows], true[rows], logits[rows])
+    result, expected = (
+        scores_of(metric),
+        expected_accuracy(labels, true_labels, predicted),
+    )
+    assert list(result) == metrics.AccuracyByKind.result_names() == list(expected)
+    assert len(set(expected.values())) == 4
+    for name, value in expected.items():
+        assert 0 < value < 1
+        assert result[name] == pytest.approx(value, abs=1e-6), name
+    metric.reset_state()
+    assert set(scores_of(metric).values()) == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("true_labels", "expected"),
+    [
+        ([1, 2], [0.5, 0.0, 0.0, 0.0]),  # All clean; the second is mistaken.
+        ([0, 1], [0.0, 0.5, 0.5, 0.0]),  # All in-distribution noise.
+        ([-1, -1], [0.0, 0.0, 0.0, 0.5]),  # All out of distribution.
+        ([], [0.0, 0.0, 0.0, 0.0]),
+    ],
+)
+def test_a_kind_without_samples_has_accuracy_0(true_labels, expected):
+    """Given labels 1 and 2, predicted 1 and 1: by hand, and nothing is NaN."""
+    count = len(true_labels)
+    metric = metrics.AccuracyByKind()
+    metric.update_state(
+        np.array([1, 2][:count], int), np.array(true_labels, int), np.eye(3)[[1] * count]
+    )
+    assert list(scores_of(metric).values()) == expected

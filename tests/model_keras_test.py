@@ -51,6 +51,8 @@ def test_history_has_the_documented_names():
         for kind in ("clean", "id", "ood")
         for score in ("precision", "recall", "f1")
     }
+    kinds = ("clean", "id_given", "id_true", "ood_given")
+    training |= {f"accuracy_{kind}" for kind in kinds}
     validation = {"loss", "accuracy", "teacher_loss", "teacher_accuracy"}
     assert set(history) == training | {f"val_{name}" for name in validation}
     np.testing.assert_allclose(history["tau_clean"], [0.75, 0.95])

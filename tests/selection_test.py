@@ -127,3 +127,44 @@ def test_tau_ood_that_can_not_separate_0_from_1_is_refused(tau_ood):
     message = rf"strictly between 0 and 1.*Received: tau_ood={tau_ood}\. Use 0\.5"
     with pytest.raises(ValueError, match=message):
         selection.select([0.5], [1.0], tau_clean=0.5, tau_ood=tau_ood)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        ((), [False, False, False, False]),
+        (("in_distribution",), [False, True, False, True]),
+        (("out_of_distribution",), [False, False, True, False]),
+        (selection.UNCLEAN, [False, True, True, True]),
+        (("clean", "out_of_distribution"), [True, False, True, False]),
+    ],
+)
+def test_union_of_kinds(kinds, expected):
+    """One sample of each kind, and a second one of in-distribution noise."""
+    kind = np.array([0, 1, 2, 1])
+    selected = selection.Selection(*(kind == index for index in range(3)))
+    result = np.asarray(selection.union(selected, kinds))
+    assert result.dtype == bool
+    np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize(
+    "kinds", [(), ["out_of_distribution"], ["out_of_distribution", "in_distribution"]]
+)
+def test_check_unclean_makes_a_tuple(kinds):
+    """Of a list too, which is what JSON makes of a tuple."""
+    assert selection.check_unclean(kinds) == tuple(kinds)
+
+
+@pytest.mark.parametrize(
+    "kinds", ["in_distribution", "", ("clean",), ("id",), None, {"in_distribution"}]
+)
+def test_check_unclean_refuses(kinds):
+    """A lone text would be taken letter by letter; clean samples are never left out."""
+    with pytest.raises(ValueError) as caught:
+        selection.check_unclean(kinds)
+    assert str(caught.value) == (
+        "Expected `relabel` as a tuple of any of ('in_distribution', "
+        f"'out_of_distribution'), or (). Received: relabel={kinds!r}. For one kind "
+        "write ('in_distribution',)."
+    )

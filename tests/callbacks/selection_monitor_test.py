@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import JoSRC
+from josrc_keras import JoSRC, Standard
 from josrc_keras.callbacks import CleanThreshold, MeanTeacher, SelectionMonitor
 from tests import oracle
 
@@ -15,16 +15,22 @@ COUNT = 96
 TAU = 0.7
 KINDS = ("clean", "id", "ood")
 NAMES = {f"{k}_{s}" for k in KINDS for s in ("precision", "recall", "f1")}
+ACCURACIES = {
+    f"accuracy_{name}" for name in ("clean", "id_given", "id_true", "ood_given")
+}
 
 
-def frozen_model():
+def frozen_model(method="josrc"):
     """A model whose images are its logits, and whose learning rate is 0."""
     pixels = keras.Input((1, 1, CLASSES))
     identity = keras.layers.Dense(
         CLASSES, use_bias=False, kernel_initializer="identity"
     )
     network = keras.Model(pixels, identity(keras.layers.Flatten()(pixels)))
-    model = JoSRC(network, CLASSES, smoothing=0.3)
+    if method == "standard":
+        model = Standard(network, CLASSES)
+    else:
+        model = JoSRC(network, CLASSES, smoothing=0.3)
     model.compile(keras.optimizers.SGD(0.0))
     return model
 
@@ -58,19 +64,31 @@ def count_by_hand(images, labels):
     return confusion, likelihood
 
 
-def fit(model, images, labels, monitor, **arguments):
+def fit(model, images, labels, *monitors, **arguments):
+    controls = [CleanThreshold(TAU, TAU, warmup_epochs=0), MeanTeacher()]
     return model.fit(
         images,
         labels,
         batch_size=32,
-        callbacks=[
-            CleanThreshold(TAU, TAU, warmup_epochs=0),
-            MeanTeacher(),
-            monitor,
-        ],
+        callbacks=[*(controls if model.selects_samples else []), *monitors],
         verbose=0,
         **arguments,
     ).history
+
+
+def accuracy_by_hand(images, labels):
+    """Figure 5's shares, sample by sample."""
+    hits = {name: [] for name in ACCURACIES}
+    found = images["view_a"].reshape(COUNT, CLASSES).argmax(axis=1)
+    for predicted, given, true in zip(found, *labels.values(), strict=True):
+        if true == -1:
+            hits["accuracy_ood_given"].append(predicted == given)
+        elif true == given:
+            hits["accuracy_clean"].append(predicted == true)
+        else:
+            hits["accuracy_id_given"].append(predicted == given)
+            hits["accuracy_id_true"].append(predicted == true)
+    return {name: np.mean(each) for name, each in hits.items()}
 
 
 def test_quality_equals_a_count_by_hand(tmp_path):
@@ -112,6 +130,58 @@ def test_quality_equals_a_count_by_hand(tmp_path):
     np.testing.assert_array_equal(histogram["clean"], expected)
 
 
+@pytest.mark.parametrize(
+    ("method", "form"),
+    [("josrc", "int8"), ("josrc", "rows"), ("standard", "int64"), ("standard", "rows")],
+)
+def test_accuracy_by_kind_equals_a_count_by_hand(method, form, tmp_path):
+    """Of any method, with integers or one-hot rows as given labels; no validation key.
+
+    The keys of the verdicts and the histogram are those of a method that sorts.
+    """
+    images, labels = known_data()
+    expected = accuracy_by_hand(images, labels)
+    assert len(set(expected.values())) == 4 and 0 < min(expected.values())
+    given = np.eye(CLASSES)[labels["label"]] if form == "rows" else labels["label"]
+    dtype = "float32" if form == "rows" else form
+    path = tmp_path / "histogram.json"
+    monitor, model = SelectionMonitor(path), frozen_model(method)
+    history = fit(
+        model,
+        images,
+        {
+            "label": given.astype(dtype),
+            "true_label": labels["true_label"].astype("int8"),
+        },
+        monitor,
+        validation_data=(images["view_a"][:40], labels["label"][:40]),
+        epochs=2,
+    )
+    found = {name: history[name] for name in history if name.startswith("accuracy_")}
+    assert found.keys() == ACCURACIES
+    for name, value in expected.items():
+        assert found[name] == pytest.approx([value] * 2), name
+    assert not any(name.startswith("val_accuracy_") for name in history)
+    sorts = method == "josrc"
+    assert NAMES & set(history) == (NAMES if sorts else set())
+    assert ("clean_auroc" in history) == sorts
+    assert path.exists() == sorts == (monitor.histogram is not None)
+    assert not ACCURACIES & set(model.evaluate(images, given, return_dict=True))
+    history = fit(model, images, labels["label"])
+    assert not (ACCURACIES | NAMES | {"clean_auroc"}) & set(history)
+
+
+def test_a_model_of_another_kind_is_refused():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(TypeError) as caught:
+        model.fit(np.ones((4, 2)), np.ones(4), callbacks=[SelectionMonitor()])
+    assert str(caught.value) == (
+        "SelectionMonitor judges the models of josrc_keras. Received: a Sequential. "
+        "Leave the callback out."
+    )
+
+
 def test_confusion_is_truth_by_verdict():
     """The variable itself, row by row, before anything resets it."""
     images, labels = known_data()
@@ -151,6 +221,15 @@ def test_metrics_are_gone_without_the_callback(digits, make_digits_model):
     history = model.fit(digits.x, digits.y, callbacks=callbacks, verbose=0).history
     assert not NAMES & set(history)
     assert "clean_auroc" not in history
+
+
+def test_without_true_labels_ordinary_training_is_refused_too():
+    """As for Jo-SRC; and the model can be trained without the callback."""
+    images, labels = known_data()
+    model = frozen_model("standard")
+    with pytest.raises(ValueError, match=r"data without true labels.*'true_label'"):
+        fit(model, images, labels["label"], SelectionMonitor())
+    assert np.isfinite(fit(model, images, labels["label"])["loss"]).all()
 
 
 def test_without_true_labels_is_refused(digits, make_digits_model):

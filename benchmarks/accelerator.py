@@ -1,0 +1,171 @@
+"""How fast a training step runs on JAX's default device, and what limits it.
+
+KERAS_BACKEND=jax python benchmarks/accelerator.py --output=results/accelerator.json
+
+Measures, for float32 and for mixed_bfloat16, Jo-SRC's step (batch 128, `cnn7` with the MLP
+head, two views, teacher on both): alone, many in one execution, and through `fit` with
+all callbacks of a run. Sets beside them what XLA counts of arithmetic and memory
+traffic, and the device's own ceilings, measured here: a matrix product and a copy.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+from josrc_keras import experiment, jax_step, run_folder
+from josrc_keras.configs import cifar80n_o
+from josrc_keras.data import Split, batches
+
+CLASSES = 80
+ROUNDS = 5
+
+
+def seconds(function, *arguments):
+    """Median time of a call that returns device arrays; the first is not counted."""
+    times = []
+    for _ in range(ROUNDS + 1):
+        start = time.perf_counter()
+        jax.block_until_ready(function(*arguments))
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[1:])
+
+
+def ceilings(size, megabytes):
+    """Operations and bytes a second of a plain matrix product and a plain copy."""
+    found = {}
+    for dtype in ("float32", "bfloat16"):
+        matrix = jax.random.normal(jax.random.key(0), (size, size), dtype)
+        product = jax.jit(lambda a: a @ a)
+        found[f"{dtype}_flops"] = 2 * size**3 / seconds(product, matrix)
+    array = jnp.zeros(megabytes * 2**18, "float32")
+    copied = 2 * array.nbytes / seconds(jax.jit(lambda a: a + 1), array)
+    return found | {"bytes": copied}
+
+
+def random_split(images):
+    """As many random images as CIFAR80N-O has, or fewer."""
+    random = np.random.default_rng(0)
+    labels = random.integers(0, CLASSES, images)
+    pixels = random.integers(0, 256, (images, 32, 32, 3), dtype="uint8")
+    return Split(pixels, labels, labels, np.arange(images))
+
+
+def state_of(model):
+    """All variables' values as Keras's JAX trainer passes them on, copied."""
+    groups = (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+    return tuple([jnp.array(v.value) for v in group] for group in groups)
+
+
+def measure(precision, split, steps, batch):
+    """What one step costs in a precision."""
+    config = cifar80n_o.get_config()
+    config.precision = precision
+    config.batch_size = batch
+    model = experiment.make_model(config, CLASSES)
+    model.tau_clean.assign(0.7)
+    model.joint.assign(1.0)
+    model.set_monitored(True)
+    stream = batches.train_batches(split, batch_size=config.batch_size, seed=0)
+    first = next(stream)
+    model.train_on_batch(*first)  # Builds the compiled metrics.
+    model.optimizer.build(model.trainable_variables)
+    one = jax.jit(model.train_step)
+    cost = one.lower(state_of(model), first).compile().cost_analysis()
+    alone = seconds(one, state_of(model), first)
+
+    model.steps_per_execution = steps
+    many = jax_step.many_steps(model)
+    iterator = iter([next(stream) for _ in range(steps)] * (ROUNDS + 2))
+    together = seconds(lambda: many(state_of(model), iterator)) / steps
+    return {
+        "precision": precision,
+        "step_seconds": alone,
+        "step_seconds_in_one_execution": together,
+        "samples_per_second": config.batch_size / together,
+        "flops_per_step": cost.get("flops"),
+        "bytes_per_step": cost.get("bytes accessed"),
+        "flops_per_second": cost.get("flops", 0) / together,
+        "bytes_per_second": cost.get("bytes accessed", 0) / together,
+        "epoch": measure_fit(config, split, steps),
+    }
+
+
+def measure_fit(config, split, steps):
+    """Samples a second of the second epoch of `fit`, with its callbacks."""
+    config = config.copy_and_resolve_references()
+    per_epoch = batches.steps_per_epoch(split, config.batch_size)
+    with config.unlocked():
+        config.steps_per_execution = steps
+        config.threshold.warmup_epochs = 1
+        config.epochs = 3
+    model = experiment.make_model(config, CLASSES, per_epoch)
+    ends = []
+    clock = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: ends.append(time.perf_counter()),
+        on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter()),
+    )
+    workdir = pathlib.Path("/nonexistent")
+    callbacks = [
+        callback
+        for callback in experiment.make_callbacks(config, workdir)
+        if type(callback).__name__ != "TensorBoard"
+    ]
+    for callback in callbacks:
+        if hasattr(callback, "histogram_path"):
+            callback.histogram_path = None
+    model.fit(
+        batches.train_batches(split, batch_size=config.batch_size, seed=0),
+        epochs=config.epochs,
+        steps_per_epoch=per_epoch,
+        callbacks=[*callbacks, clock],
+        shuffle=False,
+        verbose=0,
+    )
+    took = ends[-1] - ends[-2]
+    return {
+        "seconds": took,
+        "samples_per_second": per_epoch * config.batch_size / took,
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=50_000)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=39, help="in one execution")
+    parser.add_argument("--matrix", type=int, default=8192)
+    parser.add_argument("--megabytes", type=int, default=4096)
+    parser.add_argument("--output", help="JSON file")
+    flags = parser.parse_args()
+    split = random_split(flags.images)
+    found = {
+        "device": run_folder.device(),
+        "versions": run_folder.versions(),
+        "command": " ".join(["python", *sys.argv]),
+        "ceilings": ceilings(flags.matrix, flags.megabytes),
+        "steps": [
+            measure(precision, split, flags.steps, flags.batch)
+            for precision in ("float32", "mixed_bfloat16")
+        ],
+    }
+    text = json.dumps(found, indent=2)
+    if flags.output:
+        pathlib.Path(flags.output).write_text(text + "\n")
+    sys.stdout.write(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""One real run, small, for every test that reads a run folder."""
+
+import pytest
+
+from josrc_keras import experiment
+from josrc_keras.reproduction import grid
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory):
+    """`(grid.Run, run folder)` of two epochs on 192 digits."""
+    from tensorflow.python.framework import config as determinism
+
+    overrides = (
+        ("data.train_size", 192),
+        ("epochs", 2),
+        ("threshold.warmup_epochs", 1),
+    )
+    run = grid.Run("digits8n_o", "symmetric-0.5", "josrc", overrides=overrides)
+    workdir = tmp_path_factory.mktemp("trained") / "run"
+    experiment.train(run.config(), workdir, verbose=0)
+    determinism.disable_op_determinism()
+    return run, workdir
