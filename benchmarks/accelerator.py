@@ -2,9 +2,9 @@
 
 KERAS_BACKEND=jax python benchmarks/accelerator.py --output=results/accelerator.json
 
-Measures, for float32 and for mixed_bfloat16, Jo-SRC's step (batch 128, `cnn7` with the MLP
-head, two views, teacher on both): alone, many in one execution, and through `fit` with
-all callbacks of a run. Sets beside them what XLA counts of arithmetic and memory
+Measures, for float32 and for mixed_bfloat16, Jo-SRC's step (batch 128, `cnn7` with the
+MLP head, two views, teacher on both): alone, many in one execution, and through `fit`
+with the callbacks of a run. Sets beside them what XLA counts of arithmetic and memory
 traffic, and the device's own ceilings, measured here: a matrix product and a copy.
 """
 

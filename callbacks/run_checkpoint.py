@@ -12,7 +12,6 @@ from absl import logging
 
 from josrc_keras import files
 
-
 SHARE = 0.05  # Of the time, that saving may take.
 
 

@@ -198,7 +198,7 @@ class NoisyLabelModel(keras.Model):
         """Compiles the step; on JAX `steps_per_execution` of them in one."""
         if not jax_step.runs_on_device(self):
             super().make_train_function(force=force)
-        elif force or self.train_function is None:
+        elif force or getattr(self, "train_function", None) is None:
             self.train_function = jax_step.many_steps(self)
 
     def compile_from_config(self, config):

@@ -129,6 +129,8 @@ def make_callbacks(config, workdir):
 
 
 def _tensorboard(workdir):
+    if keras.backend.backend() == "jax":
+        return []  # Keras writes its log with TensorFlow.
     if importlib.util.find_spec("tensorboard") is None:
         logging.info(
             "No TensorBoard log: `pip install josrc-keras[tensorboard]` adds it."

@@ -57,7 +57,7 @@ def _reproduce(argv):
         raise ValueError(f"Expected flags only. Received: {argv[1:]}. See --help.")
     from josrc_keras.reproduction import runner
 
-    workdir = Path(_WORKDIR.value)
+    workdir = Path(str(_WORKDIR.value))
     results = workdir / "results" / _PROTOCOL.value
     if _PAGE.value:
         _say(f"Wrote {runner.write_page(results, _PROTOCOL.value)}.")

@@ -205,6 +205,8 @@ def test_a_kind_without_samples_has_accuracy_0(true_labels, expected):
     count = len(true_labels)
     metric = metrics.AccuracyByKind()
     metric.update_state(
-        np.array([1, 2][:count], int), np.array(true_labels, int), np.eye(3)[[1] * count]
+        np.array([1, 2][:count], int),
+        np.array(true_labels, int),
+        np.eye(3)[[1] * count],
     )
     assert list(scores_of(metric).values()) == expected

@@ -66,6 +66,56 @@ def test_digits_cnn_has_the_size_by_hand(head, expected):
 
 
 @pytest.mark.parametrize(
+    ("build", "width", "expected"),
+    [
+        (networks.cnn7, 1.0, (64, 64, 128, 128, 196, 16)),
+        (networks.cnn7, 0.25, (16, 16, 32, 32, 49, 16)),
+        (networks.cnn7, 2, (128, 128, 256, 256, 392, 16)),
+        (networks.cnn7, 0.001, (1, 1, 1, 1, 1, 16)),
+        (networks.digits_cnn, 1.0, (32, 32, 64, 64)),
+        (networks.digits_cnn, 0.3, (10, 10, 19, 19)),  # 9.6 and 19.2, rounded.
+        (networks.digits_cnn, 0.01, (1, 1, 1, 1)),
+    ],
+)
+def test_width_multiplies_filters(build, width, expected):
+    """All of them but `cnn7`'s last, on which the size of the features depends."""
+    network = build(7, head="mlp", width=width)
+    convolutions = [
+        layer for layer in network.layers if isinstance(layer, layers.Conv2D)
+    ]
+    assert tuple(layer.filters for layer in convolutions) == expected
+    (count,) = network.get_layer("features").output.shape[1:]
+    assert count == expected[-1] * (16 if build is networks.cnn7 else 4)
+    assert network.get_layer("hidden").units == 2 * count
+    assert network.output_shape == (None, 7)
+
+
+@pytest.mark.parametrize(
+    ("build", "arguments", "expected"),
+    [
+        (networks.cnn7, {"num_classes": 80, "width": 1.0}, 690_336),
+        (networks.cnn7, {"num_classes": 8, "width": 0.25}, 175_596),
+        (networks.digits_cnn, {"num_classes": 8, "width": 1.0}, 67_624),
+    ],
+)
+def test_size_by_width(build, arguments, expected):
+    """A width of 1 is the paper's size, as above. A quarter, by hand:
+
+    9 (3*16 + 16*16 + 16*32 + 32*32 + 32*49 + 49*16) = 37,728; norms 4 * 161 = 644;
+    the head, which keeps its 256 features, 133,120 + 513 * 8 = 137,224.
+    """
+    assert build(**arguments).count_params() == expected
+
+
+@pytest.mark.parametrize("build", [networks.cnn7, networks.digits_cnn])
+@pytest.mark.parametrize("width", [0, -0.5, float("nan")])
+def test_width_must_be_positive(build, width):
+    message = rf"`width` must be positive\. Received: width={width}\."
+    with pytest.raises(ValueError, match=message):
+        build(2, width=width)
+
+
+@pytest.mark.parametrize(
     ("name", "fan_in"), [("conv1", 27), ("conv4", 1152), ("conv5", 1152)]
 )
 def test_convolutions_start_uniform_in_1_over_root_fan_in(name, fan_in):

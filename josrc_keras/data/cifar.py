@@ -28,9 +28,8 @@ def cifar100n_c(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_di
         ValueError: If an argument is out of range.
         OSError: If the dataset can't be read or downloaded.
     """
-    return _benchmark(
-        *cifar_files.load(data_dir), CLASSES, noise, rate, seed, train_size
-    )
+    loaded = cifar_files.load(data_dir)
+    return _benchmark(loaded, CLASSES, noise, rate, seed, train_size)
 
 
 def cifar80n_o(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_dir=None):
@@ -54,8 +53,9 @@ def cifar80n_o(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_dir
         ValueError: If an argument is out of range.
         OSError: If the dataset can't be read or downloaded.
     """
+    train, test, names = cifar_files.load(data_dir)
     return _benchmark(
-        *cifar_files.load(data_dir), IN_DISTRIBUTION, noise, rate, seed, train_size
+        train, test, names, IN_DISTRIBUTION, noise, rate, seed, train_size
     )
 
 
@@ -85,7 +85,8 @@ def cifar8n_o(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_dir=
     train = _first_of_each(train, REDUCED_CLASSES, REDUCED_IMAGES)
     test = _first_of_each(test, REDUCED_CLASSES)
     inside = REDUCED_CLASSES * IN_DISTRIBUTION // CLASSES
-    return _benchmark(train, test, names, inside, noise, rate, seed, train_size)
+    loaded = train, test, names
+    return _benchmark(loaded, inside, noise, rate, seed, train_size)
 
 
 def _first_of_each(split, classes, images=None):
@@ -96,7 +97,8 @@ def _first_of_each(split, classes, images=None):
     return tuple(part[kept] for part in split)
 
 
-def _benchmark(train, test, names, in_distribution, noise, rate, seed, train_size):
+def _benchmark(loaded, in_distribution, noise, rate, seed, train_size):
+    train, test, names = loaded
     return make_benchmark(
         train,
         test,

@@ -17,8 +17,8 @@ INTRODUCTION = {
     "reduced": (
         "Reduced protocol",
         "A reduced protocol for two CPU cores, on real CIFAR-100 images: see "
-        "`configs/cifar8n_o.py`. **These numbers say nothing about the paper's**: other "
-        "classes, fewer images, a narrower network, other settings.",
+        "`configs/cifar8n_o.py`. **These numbers say nothing about the paper's**: "
+        "other classes, fewer images, a narrower network, other settings.",
     ),
     "digits": (
         "Digits",

@@ -1,7 +1,7 @@
 """What the paper reports, in percent: mean test accuracy of the last 10 epochs.
 
-Yao et al., "Jo-SRC: A Contrastive Approach for Combating Noisy Labels", CVPR 2021. Table
-5 judges the verdicts; its numbers are not repeated here.
+Yao et al., "Jo-SRC: A Contrastive Approach for Combating Noisy Labels", CVPR 2021.
+Table 5 judges the verdicts; its numbers are not repeated here.
 """
 
 SYMMETRIC_20, SYMMETRIC_50, SYMMETRIC_80 = (

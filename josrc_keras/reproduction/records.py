@@ -97,6 +97,8 @@ def _rounded(value):
 
 def _compact(record):
     """JSON with a line for each column of the history."""
-    lines = [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in record["history"].items()]
+    lines = [
+        f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in record["history"].items()
+    ]
     rest = json.dumps({**record, "history": "HISTORY"}, indent=1)
     return rest.replace('"HISTORY"', "{\n" + ",\n".join(lines) + "\n }") + "\n"

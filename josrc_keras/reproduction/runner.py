@@ -74,7 +74,7 @@ class Queue:
             say(f"Training {run.name} ...")
             workdir = self.workdirs / run.name
             keras.backend.clear_session()  # Else every run keeps its graphs.
-            pace = Pace(deadline, self.configs[run].epochs)
+            pace = Pace(deadline, lambda *found: say(self._forecast(*found)))
             summary = experiment.train(
                 self.configs[run], workdir, verbose=0, callbacks=[pace]
             )
@@ -83,7 +83,8 @@ class Queue:
             records.write(self.results, run, workdir)
             self.seconds[run] = summary["wall_seconds"]
             self.left.pop(0)
-            say(f"{run.name}: {_outcome(summary)}{self.remaining() if self.left else ''}")
+            rest = self.remaining() if self.left else ""
+            say(f"{run.name}: {_outcome(summary)}{rest}")
             if self.left and deadline is not None and time.monotonic() > deadline:
                 return False
         return True
@@ -96,8 +97,21 @@ class Queue:
             return ""
         return f" (after epoch {epochs} of {self.configs[run].epochs})"
 
+    def _forecast(self, epochs_done, pace):
+        """How long the run in progress and all the others should take, in words."""
+        current, *others = self.left
+        epochs = self.configs[current].epochs
+        seconds = pace * (epochs - epochs_done)
+        text = f"Epoch {epochs_done} of {epochs}; this run should end in "
+        text += _minutes(seconds)
+        for other in others:
+            found = self._estimate(other)
+            # By the pace of this one where none of its kind is done.
+            seconds += pace * self.configs[other].epochs if found is None else found
+        return text + (f", all in about {_minutes(seconds)}." if others else ".")
+
     def _estimate(self, run):
-        """Seconds that a run should take, by those of its kind; None if none is done."""
+        """Seconds that a run should take, by those of its kind; None without any."""
         kind = run.dataset, run.method
         epochs = self.configs[run].epochs
         paces = [
@@ -109,19 +123,20 @@ class Queue:
 
 
 class Pace(keras.callbacks.Callback):
-    """Says how long a run should take, and stops it at a deadline.
+    """Reports how fast a run is, and stops it at a deadline.
 
     Args:
         deadline: A time of `time.monotonic()`, or None.
-        epochs: Number of epochs of the run.
+        report: Function of the number of epochs that are done and the seconds of one,
+            called once.
     """
 
     MEASURED = 3  # Epochs; the first is left out, in which the step is compiled.
 
-    def __init__(self, deadline, epochs):
+    def __init__(self, deadline, report):
         super().__init__()
         self.deadline = deadline
-        self.epochs = epochs
+        self.report = report
         self.ends = []
 
     def on_epoch_end(self, epoch, logs=None):
@@ -129,13 +144,7 @@ class Pace(keras.callbacks.Callback):
         self.ends.append(time.monotonic())
         if len(self.ends) == self.MEASURED:
             pace = (self.ends[-1] - self.ends[0]) / (self.MEASURED - 1)
-            left = pace * (self.epochs - epoch - 1)
-            logging.info(
-                "Epoch %d of %d; this run should end in %s.",
-                epoch + 1,
-                self.epochs,
-                _minutes(left),
-            )
+            self.report(epoch + 1, pace)
         if self.deadline is not None and self.ends[-1] > self.deadline:
             self.model.stop_training = True
 

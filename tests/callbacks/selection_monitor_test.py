@@ -141,7 +141,7 @@ def test_accuracy_by_kind_equals_a_count_by_hand(method, form, tmp_path):
     """
     images, labels = known_data()
     expected = accuracy_by_hand(images, labels)
-    assert len(set(expected.values())) == 4 and 0 < min(expected.values())
+    assert len(set(expected.values())) == 4 and min(expected.values()) > 0
     given = np.eye(CLASSES)[labels["label"]] if form == "rows" else labels["label"]
     dtype = "float32" if form == "rows" else form
     path = tmp_path / "histogram.json"

@@ -36,6 +36,7 @@ def fake_split(name, rows):
 def fake(monkeypatch):
     """Replaces `tfds.load`; collects what it was asked for."""
     calls = []
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)  # It may hold the release.
 
     def load(name, *, split, data_dir, batch_size, with_info):
         calls.append((name, split, data_dir, batch_size, with_info))

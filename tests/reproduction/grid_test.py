@@ -93,9 +93,7 @@ def test_choices_replace_the_defaults():
         overrides=[("epochs", 3)],
     )
     assert runs == [
-        grid.Run(
-            "digits8n_o", cell, "standard", "published_code", 4, (("epochs", 3),)
-        )
+        grid.Run("digits8n_o", cell, "standard", "published_code", 4, (("epochs", 3),))
         for cell in ("asymmetric-0.4", "symmetric-0.8")
     ]
 
@@ -306,9 +304,7 @@ def test_a_refused_override_is_told_in_a_line():
 )
 def test_an_override_cannot_belie_the_name(method, field, value):
     """Cell, method and seed have flags of their own; the page goes by those."""
-    run = grid.Run(
-        "digits8n_o", "symmetric-0.2", method, overrides=((field, value),)
-    )
+    run = grid.Run("digits8n_o", "symmetric-0.2", method, overrides=((field, value),))
     with pytest.raises(ValueError, match=rf"Expected .*Received: .*{field}"):
         run.config()
 

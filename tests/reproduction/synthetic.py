@@ -83,5 +83,7 @@ def tables_of(page):
 
 def table(page, beginning):
     """The rows of the one table whose heading begins so."""
-    (rows,) = [rows for heading, rows in tables_of(page) if heading.startswith(beginning)]
+    (rows,) = [
+        rows for heading, rows in tables_of(page) if heading.startswith(beginning)
+    ]
     return rows
