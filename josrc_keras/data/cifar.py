@@ -53,10 +53,8 @@ def cifar80n_o(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_dir
         ValueError: If an argument is out of range.
         OSError: If the dataset can't be read or downloaded.
     """
-    train, test, names = cifar_files.load(data_dir)
-    return _benchmark(
-        train, test, names, IN_DISTRIBUTION, noise, rate, seed, train_size
-    )
+    loaded = cifar_files.load(data_dir)
+    return _benchmark(loaded, IN_DISTRIBUTION, noise, rate, seed, train_size)
 
 
 def cifar8n_o(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_dir=None):
