@@ -45,7 +45,10 @@ _OVERRIDE = flags.DEFINE_multi_string(
     "override", [], "FIELD=VALUE of the configuration, as in network.head=linear."
 )
 _TIME_LIMIT = flags.DEFINE_float(
-    "time_limit", None, "Stop after so many minutes, at the end of an epoch."
+    "time_limit",
+    None,
+    "Stop after so many minutes, at the end of an epoch.",
+    lower_bound=0.0,
 )
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Say what is left to do, and stop.")
 _PAGE = flags.DEFINE_bool("page", False, "Write page and figures anew, and stop.")
@@ -73,7 +76,8 @@ def _reproduce(argv):
         shell.exit_at_once(stop.code if isinstance(stop, SystemExit) else 130)
     if not finished:
         _say("The time is up. The same command goes on from here.")
-    _say(f"Wrote {runner.write_page(results, _PROTOCOL.value)}.")
+    if queue.seconds:  # Without a record there is no page.
+        _say(f"Wrote {runner.write_page(results, _PROTOCOL.value)}.")
 
 
 def _runs():

@@ -34,6 +34,33 @@ BAD = {
         ["--config=digits9", NEW],
         r"Received: --config=digits9\. Expected.*cifar80n_o.*digits8n_o",
     ),
+    "unknown recipe": (
+        TRAIN,
+        ["--config=cifar80n_o:foo", NEW],
+        r"cifar80n_o\.py:foo: Error whilst parsing config file: ValueError: Unknown "
+        r"recipe\. Received: 'foo'\. Expected one of \('paper', 'published_code', "
+        r"'paper_text'\)\.$",
+    ),
+    "precision": (
+        TRAIN,
+        [*QUICK, NEW, "--config.precision=half"],
+        r"config\.precision as one of \('float32', 'mixed_b.*Received: 'half'\.",
+    ),
+    "steps an execution": (
+        TRAIN,
+        [*QUICK, NEW, "--config.steps_per_execution=4"],
+        r"divisor of the 2 steps of an epoch\. Received: 4\. Use one of \[1, 2\]\.",
+    ),
+    "what to re-label": (
+        TRAIN,
+        [*QUICK, NEW, "--config.model.relabel=clean"],
+        r"`relabel` as a tuple of any of .*Received: relabel=\('clean',\)\.",
+    ),
+    "checkpoints": (
+        TRAIN,
+        [*QUICK, NEW, "--config.checkpoint_every=0"],
+        r"at least 1\. Received: keep=2, every=0\.",
+    ),
     "no config file": (TRAIN, ["--config=absent.py", NEW], r"absent\.py"),
     "argument": (TRAIN, [*QUICK, NEW, "extra"], r"Expected flags only.*'extra'"),
     "method": (TRAIN, [*QUICK, NEW, "--config.method=magic"], "josrc.*'magic'"),
@@ -199,9 +226,13 @@ def test_full_disk_leaves_nothing_half_written(folder, outcomes):
     """Whole files only, in a new folder and in a trained one."""
     left = contents(folder / "full")
     logs = {name for name in left if name.startswith("tensorboard")}
-    assert set(left) - logs <= {"config.json", "clean_likelihood.json", "checkpoint"}
-    for name in set(left) - logs - {"checkpoint"}:
+    whole = {"config.json", "clean_likelihood.json"}
+    assert set(left) - logs <= whole | {"checkpoint", "history.csv"}
+    for name in whole & set(left):
         json.loads(left[name])
+    rows = left["history.csv"].decode().splitlines()  # Written before the checkpoint.
+    assert len(rows) == 2 and rows[1].startswith("1,")
+    assert rows[0].count(",") == rows[1].count(",") > 20
     assert contents(folder / "trained") == outcomes[1]["trained"]
 
 

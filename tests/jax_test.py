@@ -113,23 +113,45 @@ def test_trains_on_jax(tmp_path):
     assert auroc > 0.9
 
 
-def imports_of(path):
-    """Modules that a file imports when it is imported itself."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+def imports_of(path, *, in_functions):
+    """Modules that a file imports when it is imported itself, or at some time."""
+    nodes: list = [ast.parse(path.read_text(encoding="utf-8"))]
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield from (f"{node.module}.{name.name}" for name in node.names)
+        elif in_functions or not isinstance(node, ast.FunctionDef):
+            nodes.extend(ast.iter_child_nodes(node))
+
+
+def importers_of(module, *, in_functions):
+    """Files of the package that import a module or something of it."""
+    files = [*ROOT.glob("josrc_keras/**/*.py"), *ROOT.glob("callbacks/*.py")]
+    return {
+        path.relative_to(ROOT).as_posix()
+        for path in files
+        for name in imports_of(path, in_functions=in_functions)
+        if name == module or name.startswith(f"{module}.")
+    }
 
 
 def test_tensorflow_is_imported_where_it_is_needed():
-    """`data.pipeline` alone imports it on import, and only the commands import that."""
-    files = [*ROOT.glob("josrc_keras/**/*.py"), *ROOT.glob("callbacks/*.py")]
-    importers: dict = {"tensorflow": set(), "josrc_keras.data.pipeline": set()}
-    for path in files:
-        for name in imports_of(path):
-            for heavy, found in importers.items():
-                if name == heavy or name.startswith(f"{heavy}."):
-                    found.add(path.relative_to(ROOT).as_posix())
-    assert importers["tensorflow"] == {"josrc_keras/data/pipeline.py"}
-    assert importers["josrc_keras.data.pipeline"] == {"josrc_keras/experiment.py"}
+    """On import by `data.pipeline` alone, and JAX by `data.resident`.
+
+    `data.batches` imports either of the two, and only when it is asked for batches.
+    """
+    on_import = {
+        "tensorflow": {"josrc_keras/data/pipeline.py"},
+        "jax": {"josrc_keras/data/resident.py"},
+        "tensorflow_datasets": set(),
+        "josrc_keras.data.pipeline": set(),
+        "josrc_keras.data.resident": set(),
+    }
+    for module, files in on_import.items():
+        assert importers_of(module, in_functions=False) == files, module
+    for module in ("josrc_keras.data.pipeline", "josrc_keras.data.resident"):
+        files = importers_of(module, in_functions=True)
+        assert files == {"josrc_keras/data/batches.py"}
+    files = importers_of("tensorflow_datasets", in_functions=True)
+    assert files == {"josrc_keras/data/cifar_files.py"}

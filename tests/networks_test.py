@@ -99,7 +99,7 @@ def test_width_multiplies_filters(build, width, expected):
     ],
 )
 def test_size_by_width(build, arguments, expected):
-    """A width of 1 is the paper's size, as above. A quarter, by hand:
+    """A width of 1 is the paper's size, as above. A quarter is counted by hand.
 
     9 (3*16 + 16*16 + 16*32 + 32*32 + 32*49 + 49*16) = 37,728; norms 4 * 161 = 644;
     the head, which keeps its 256 features, 133,120 + 513 * 8 = 137,224.

@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 
-from josrc_keras import run_folder
+from josrc_keras import files, run_folder
 from josrc_keras.configs import digits8n_o
 from josrc_keras.data import Benchmark, Split
 
@@ -108,6 +108,59 @@ def test_summary_of_many_epochs():
         summary["versions"]
     )
     assert "CPU" in summary["device"] or summary["device"]
+
+
+def test_summary_has_the_verdicts_of_the_best_epoch():
+    """The first of equals, in the accuracy; and of an epoch the verdicts alone."""
+    history = [
+        {"epoch": i + 1, "val_accuracy": accuracy, "accuracy_clean": 0.9}
+        | {"clean_f1": i / 10, "id_recall": i / 20, "ood_fraction": i / 40}
+        for i, accuracy in enumerate([0.2, 0.7, 0.7, 0.6])
+    ]
+    summary = summary_of(history)
+    assert summary["best_epoch"] == 2
+    best = {"clean_f1": 0.1, "id_recall": 0.05, "ood_fraction": 0.025}
+    assert summary["verdicts_best_epoch"] == best
+    last = {name: pytest.approx(3 * value) for name, value in best.items()}
+    assert summary["verdicts_last_epoch"] == last
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        ("/opt/bin/josrc-train", "josrc-train '--workdir=my run'"),
+        (
+            "/src/josrc_keras/train.py",
+            "python -m josrc_keras.train '--workdir=my run'",
+        ),
+        ("/home/me/train.py", "train.py '--workdir=my run'"),
+    ],
+)
+def test_the_command_can_be_pasted(program, expected, monkeypatch):
+    monkeypatch.setattr(run_folder.sys, "argv", [program, "--workdir=my run"])
+    assert run_folder.command() == expected
+
+
+def test_differences_between_configurations():
+    """A text for each field, in the order of their names."""
+    now = {"epochs": 3, "data": {"rate": 0.2, "train_size": None}, "a": {"b": 1}}
+    assert run_folder.differences(CONFIG, now) == [
+        "a.b: None there, 1 now",
+        "data.rate: 0.5 there, 0.2 now",
+    ]
+    assert run_folder.differences(CONFIG, dict(CONFIG)) == []
+
+
+def test_reads_history_and_summary(tmp_path):
+    """Numbers; what an epoch has not, its row has not; nothing where there is none."""
+    for read in (run_folder.read_history, run_folder.read_summary):
+        with pytest.raises(FileNotFoundError):
+            read(tmp_path)
+    rows = [{"epoch": 1, "loss": 0.1 + 0.2}, {"epoch": 2, "loss": 1e-9, "more": 4}]
+    files.write_csv(tmp_path / "history.csv", rows)
+    files.write_json(tmp_path / "summary.json", {"epochs": 2})
+    assert run_folder.read_history(str(tmp_path)) == rows
+    assert run_folder.read_summary(str(tmp_path)) == {"epochs": 2}
 
 
 def test_summary_of_the_teacher_alone():

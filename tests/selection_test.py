@@ -157,7 +157,8 @@ def test_check_unclean_makes_a_tuple(kinds):
 
 
 @pytest.mark.parametrize(
-    "kinds", ["in_distribution", "", ("clean",), ("id",), None, {"in_distribution"}]
+    "kinds",
+    ["in_distribution", "", ("clean",), [["id"]], None, {"in_distribution"}],
 )
 def test_check_unclean_refuses(kinds):
     """A lone text would be taken letter by letter; clean samples are never left out."""

@@ -26,6 +26,11 @@ METHODS: dict = {
     "josrc": {},
 }
 
+# What no override may change, since name and tables go by it; and they show both
+# networks.
+FIXED = ("method", "seed", "data.name", "data.noise", "data.rate", "data.seed")
+FIXED += ("teacher.evaluate",)
+
 ABLATION = ("josrc-c", "josrc-ci", "josrc-cio", "josrc")
 
 # A table's dataset by protocol, its methods and its cells; Table 5 judges the verdicts
@@ -76,14 +81,27 @@ class Run:
         page = importlib.import_module(f"josrc_keras.configs.{self.dataset}")
         config = page.get_config(self.recipe)
         noise, rate = CELLS[self.cell]
+        fixed = [
+            name
+            for name, _ in self.overrides
+            if name in (*FIXED, *METHODS[self.method])
+        ]
+        if fixed:
+            raise ValueError(
+                "Expected overrides of fields that table, cell, method and seed leave "
+                f"open. Received: {fixed} for {self.method}. Use --cell, --method or "
+                "--seeds instead, or josrc-train."
+            )
         fields = {"data.noise": noise, "data.rate": rate, "seed": self.seed}
         fields |= METHODS[self.method] | dict(self.overrides)
         try:
             config.update_from_flattened_dict(fields)
         except (KeyError, TypeError, ValueError) as error:
+            # Without the other fields, which come with all their internals.
+            reason = re.sub(r'(?s) Other fields present: ".*}"', "", str(error.args[0]))
             raise ValueError(
                 f"Expected overrides that configs/base.py lists. Received: "
-                f"{dict(self.overrides)} ({error})."
+                f"{dict(self.overrides)} ({reason.rstrip('.')})."
             ) from error
         return config
 
@@ -122,9 +140,24 @@ def runs_of(table, *, protocol, cells=(), methods=(), recipe="paper", seeds, ove
     cells = cells or ((paper.SYMMETRIC_20,) if table == 6 else tuple(CELLS))
     methods = methods or (ABLATION if table == 6 else ("josrc",))
     dataset = DATASETS[table][protocol]
+    overrides = _in_order(overrides)
     return [
-        Run(dataset, cell, method, recipe, seed, tuple(overrides))
+        Run(dataset, cell, method, recipe, seed, overrides)
         for seed in seeds
         for cell in cells
         for method in methods
     ]
+
+
+def _in_order(overrides):
+    """By name and each once, lists as tuples: equal configurations are equal runs."""
+    fields = dict(overrides)
+    for name, value in fields.items():
+        if isinstance(value, dict | set):
+            raise ValueError(
+                "Expected overrides of a field each. Received: "
+                f"{name}={value!r}. Use {name}.FIELD=VALUE."
+            )
+        if isinstance(value, list):
+            fields[name] = tuple(value)
+    return tuple(sorted(fields.items()))

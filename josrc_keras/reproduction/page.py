@@ -33,7 +33,8 @@ NAMES = {
     "josrc-cio": "Jo-SRC-CIO",
     "josrc": "Jo-SRC",
 }
-SHORTER = ("epochs", "data.train_size")  # A run with these is no run of the protocol.
+# A run with other values than the protocol's of these is none of its runs.
+SHORTER = ("epochs", "data.train_size", "network.name", "network.width")
 TITLES = {
     "cifar100n_c": "Table 1: CIFAR100N-C",
     "cifar80n_o": "Table 2: CIFAR80N-O",
@@ -90,12 +91,13 @@ def grouped(records):
             list(grid.CELLS).index(run["cell"]),
             list(grid.METHODS).index(run["method"]),
             run["recipe"],
-            json.dumps(run["overrides"], sort_keys=True),
+            # Without overrides first.
+            (bool(run["overrides"]), json.dumps(run["overrides"], sort_keys=True)),
         )
 
     ordered = sorted(records, key=lambda record: (key(record), record["run"]["seed"]))
     return {
-        (k[0], list(grid.CELLS)[k[1]], list(grid.METHODS)[k[2]], k[3], k[4]): list(same)
+        (k[0], [*grid.CELLS][k[1]], [*grid.METHODS][k[2]], k[3], k[4][1]): list(same)
         for k, same in itertools.groupby(ordered, key)
     }
 

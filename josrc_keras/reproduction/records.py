@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from josrc_keras import files, run_folder
+from josrc_keras import files, guards, run_folder
+from josrc_keras.reproduction import grid
 
 DIGITS = 6  # Of an accuracy in [0, 1]; a test image is worth 1e-4 at best.
 
@@ -21,13 +22,31 @@ def read(path):
     """
     try:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
-        record["run"], record["config"], record["history"]["epoch"]
-    except (ValueError, KeyError, TypeError) as error:
+        _check(record)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"Expected a record of `josrc-reproduce`. Received: {path} ({error!r}). "
             "Delete it to have the run done again."
         ) from error
     return record
+
+
+def _check(record):
+    """Raises an error if the record lacks what its readers need."""
+    run, summary, history = record["run"], record["summary"], record["history"]
+    datasets = {name for names in grid.DATASETS.values() for name in names.values()}
+    for field, known in (
+        ("dataset", datasets),
+        ("cell", grid.CELLS),
+        ("method", grid.METHODS),
+    ):
+        guards.check_choice(field, run[field], tuple(known))
+    record["config"], run["recipe"], run["seed"], run["overrides"].items()
+    for field in ("wall_seconds", "noise_checksum", "device", "versions", "command"):
+        summary[field]
+    lengths = {len(history[name]) for name in {"epoch", "val_accuracy", *history}}
+    if len(lengths) != 1 or 0 in lengths:
+        raise ValueError(f"columns of the history with {sorted(lengths)} values")
 
 
 def read_all(folder):

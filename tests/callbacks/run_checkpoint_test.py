@@ -1,7 +1,9 @@
 """RunCheckpoint: a resumed run is the uninterrupted one, to the last digit."""
 
+import csv
 import json
 import shutil
+import types
 
 import keras
 import numpy as np
@@ -13,13 +15,14 @@ from josrc_keras.callbacks import (
     MeanTeacher,
     RunCheckpoint,
     SelectionMonitor,
+    run_checkpoint,
 )
 from josrc_keras.data import Split, batches
 
 EPOCHS = 4
 
 
-def fit(model, digits, checkpoint, until, initial_epoch=0):
+def fit(model, digits, checkpoint, until, initial_epoch=0, more=()):
     split = Split(digits.x, digits.y, digits.truth, np.arange(digits.count))
     model.fit(
         batches.train_batches(
@@ -35,6 +38,7 @@ def fit(model, digits, checkpoint, until, initial_epoch=0):
             MeanTeacher(0.9),
             SelectionMonitor(),
             checkpoint,
+            *more,
         ],
         verbose=0,
     )
@@ -77,12 +81,16 @@ def folder(whole, tmp_path):
     return tmp_path / "checkpoint"
 
 
+@pytest.mark.parametrize("every", [1, 10])
 def test_resumed_run_equals_the_uninterrupted(
-    new_model, digits, whole, tmp_path, equal_arrays
+    every, new_model, digits, whole, tmp_path, equal_arrays
 ):
-    """Weights, teacher, optimizer, seeds and history, all exactly."""
+    """Weights, teacher, optimizer, seeds and history, all exactly.
+
+    Whether the epoch was saved at its end or, not being due, at that of training.
+    """
     history, expected, _ = whole
-    first = RunCheckpoint(tmp_path, history_path=tmp_path / "history.csv")
+    first = RunCheckpoint(tmp_path, history_path=tmp_path / "history.csv", every=every)
     fit(new_model(), digits, first, until=2)
 
     model = new_model()
@@ -100,6 +108,45 @@ def test_resumed_run_equals_the_uninterrupted(
     # The test could not fail if nothing had moved.
     student, teacher = model.student.weights[0], model.teacher.weights[0]
     assert float(keras.ops.max(keras.ops.abs(student - teacher))) > 1e-3
+
+
+class Kill(keras.callbacks.Callback):
+    """Ends a run as a signal does: at the end of an epoch, without a last word."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 == self.epoch:
+            raise KeyboardInterrupt
+
+
+def epochs_in(path):
+    with open(path, newline="") as file:
+        return [int(row["epoch"]) for row in csv.DictReader(file)]
+
+
+def test_a_history_ahead_of_its_checkpoint_is_cut(
+    new_model, digits, whole, tmp_path, equal_arrays
+):
+    """Killed after epoch 3, of which 1 is saved: it trains 2 and 3 once more."""
+    history, expected, _ = whole
+    arguments = {"history_path": tmp_path / "history.csv", "every": 10}
+    first = RunCheckpoint(tmp_path / "checkpoint", **arguments)
+    with pytest.raises(KeyboardInterrupt):
+        fit(new_model(), digits, first, EPOCHS, more=[Kill(3)])
+    assert epochs_in(tmp_path / "history.csv") == [1, 2, 3]
+
+    model, second = new_model(), RunCheckpoint(tmp_path / "checkpoint", **arguments)
+    assert second.restore(model) == 1
+    assert epochs_in(tmp_path / "history.csv") == [1]
+    fit(model, digits, second, EPOCHS, initial_epoch=1)
+    equal_arrays(state(model), expected)
+    assert second.history == history
+    assert epochs_in(tmp_path / "history.csv") == [1, 2, 3, 4]
+    names = sorted(path.name for path in (tmp_path / "checkpoint").iterdir())
+    assert names == ["epoch-00001", "epoch-00004"]
 
 
 def test_state_holds_optimizer_teacher_and_seeds(new_model, whole):
@@ -203,6 +250,85 @@ def test_keeps_the_newest(keep, new_model, tmp_path):
     assert names == [f"epoch-{epoch:05d}" for epoch in range(6 - keep, 6)]
 
 
-def test_keep_of_none_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"at least 1\. Received: keep=0"):
-        RunCheckpoint(tmp_path, keep=0)
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [({"keep": 0}, "keep=0, every=1"), ({"every": 0}, "keep=2, every=0")],
+)
+def test_less_than_one_is_refused(arguments, text, tmp_path):
+    message = rf"`keep` and `every` must be at least 1\. Received: {text}\."
+    with pytest.raises(ValueError, match=message):
+        RunCheckpoint(tmp_path, **arguments)
+
+
+class Clock:
+    """What replaces `time`: it goes on when it is told to."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def trained_for(make_digits_model, monkeypatch, tmp_path):
+    """A function that ends so many epochs; returns which are saved, and the callback.
+
+    An epoch takes `epoch` seconds, and saving one `saving`.
+    """
+    clock, savez = Clock(), np.savez
+
+    def slow(*arguments, **arrays):
+        clock.now += times.saving
+        savez(*arguments, **arrays)
+
+    monkeypatch.setattr(run_checkpoint, "time", clock)
+    monkeypatch.setattr(np, "savez", slow)
+    times = types.SimpleNamespace()
+    model = make_digits_model(keras.optimizers.SGD(0.01))
+
+    def train(epochs, *, initial_epoch=0, epoch=1.0, saving=0.0, **arguments):
+        times.saving = saving
+        checkpoint = RunCheckpoint(
+            tmp_path, history_path=tmp_path / "history.csv", keep=99, **arguments
+        )
+        assert checkpoint.restore(model) == initial_epoch
+        checkpoint.set_model(model)
+        checkpoint.on_train_begin()
+        for index in range(initial_epoch, epochs):
+            clock.now += epoch
+            checkpoint.on_epoch_end(index, {"loss": 1.0 / (index + 1)})
+        checkpoint.on_train_end()
+        rows = epochs_in(tmp_path / "history.csv")
+        assert rows == list(range(1, epochs + 1))
+        return [int(path.name[-5:]) for path in checkpoint._folders()], checkpoint
+
+    return train
+
+
+@pytest.mark.parametrize(
+    ("every", "saved"),
+    [(1, [1, 2, 3, 4, 5, 6, 7]), (3, [1, 3, 6, 7]), (7, [1, 7]), (99, [1, 7])],
+)
+def test_saves_after_each_so_many_epochs(every, saved, trained_for):
+    """And the first and the last one; of a resumed run, whose first is none, too."""
+    assert trained_for(7, every=every)[0] == saved
+    more = {1: [8, 9, 10, 11], 3: [9, 11], 7: [11], 99: [11]}[every]
+    found, _ = trained_for(11, initial_epoch=7, every=every)
+    assert found == saved + more
+
+
+@pytest.mark.parametrize(
+    ("epoch", "saving", "saved"),
+    [
+        (1.0, 0.22, [1, 6, 11, 12]),  # Due 4.4 s after 1.22 s, and after 6.44 s.
+        (30.0, 0.22, list(range(1, 13))),
+        (1.0, 10.0, [1, 12]),
+        (1.0, 0.0, list(range(1, 13))),
+    ],
+)
+def test_saves_as_often_as_takes_a_twentieth(epoch, saving, saved, trained_for):
+    """By the clock; the wall time of the epochs holds that of all but the last."""
+    found, checkpoint = trained_for(12, every=None, epoch=epoch, saving=saving)
+    assert found == saved
+    assert checkpoint.seconds == pytest.approx(12 * epoch + (len(saved) - 1) * saving)

@@ -11,6 +11,7 @@ from josrc_keras.data import cifar8n_o, cifar80n_o, cifar_files, noise
 
 NAMES = [f"name_{index}" for index in range(100)]
 ROWS = {"train": 1600, "test": 300}
+LOAD_TFDS = cifar_files._load_tfds  # Which the tests replace.
 
 
 def make_split(name):
@@ -60,9 +61,9 @@ def surroundings(monkeypatch, contents, tmp_path):
     """
     sums = {name: hashlib.sha256(each).hexdigest() for name, each in contents.items()}
     monkeypatch.setattr(cifar_files, "SHA256", sums)
-    for variable, folder in (("HOME", "home"), ("PWD", "current")):
+    for folder in ("home", "current"):
         (tmp_path / folder).mkdir()
-        monkeypatch.setenv(variable, str(tmp_path / folder))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path / "current")
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
     asked = []
@@ -87,9 +88,7 @@ def test_reads_images_labels_order_and_names(splits, contents, tmp_path):
         np.testing.assert_array_equal(ids, np.arange(ROWS[name]))
 
 
-@pytest.mark.parametrize(
-    "missing", ["train.bin", "test.bin", "fine_label_names.txt"]
-)
+@pytest.mark.parametrize("missing", ["train.bin", "test.bin", "fine_label_names.txt"])
 def test_a_missing_file_is_named(contents, missing, tmp_path):
     release = write(tmp_path / "data", contents) / "cifar-100-binary"
     (release / missing).unlink()
@@ -143,6 +142,21 @@ def test_by_default_tfdss_own_folder_is_meant(contents, tmp_path, surroundings):
     assert surroundings == [None]
     write(tmp_path / "home" / "tensorflow_datasets", contents, ["home"])
     assert names_in() == ["home"]
+
+
+def test_without_tensorflow_the_error_says_what_to_unpack(monkeypatch, tmp_path):
+    """Where there is no release and TensorFlow Datasets is not installed."""
+    monkeypatch.setattr(cifar_files, "_load_tfds", LOAD_TFDS)
+    folder = str(tmp_path / "home")
+    with pytest.raises(OSError, match="CIFAR-100 can't be read") as caught:
+        cifar_files.load(folder)
+    text = str(caught.value)
+    assert f"Received: data_dir={folder!r}" in text
+    assert "TFDS said: import of tensorflow_datasets halted" in text
+    assert text.endswith(
+        "Without TensorFlow, unpack the release's cifar-100-binary.tar.gz there, so "
+        "that it holds cifar-100-binary/train.bin."
+    )
 
 
 @pytest.mark.parametrize("how", ["argument", "environment"])

@@ -1,4 +1,4 @@
-"""The JAX batches: the order, the remainder, the resumption; in a process of its own."""
+"""The JAX batches: order, remainder, resumption; in a process of its own."""
 
 import importlib.util
 import json

@@ -144,7 +144,6 @@ def test_a_name_says_what_the_run_is():
     assert run.name == "cifar8n_o/asymmetric-0.4/josrc-ci-paper_text+epochs=3-7"
 
 
-@pytest.mark.xfail(strict=True, reason="bug: the order of overrides makes two runs")
 def test_the_order_of_overrides_makes_no_difference():
     """Else one configuration is trained twice, and counts as two seeds on the page."""
     overrides = [("epochs", 3), ("model.alpha", 0.25)]
@@ -267,7 +266,7 @@ def test_unknown_recipe_is_refused():
     ("field", "value", "text"),
     [
         ("model__nonsense", 1, r"configs/base\.py.*'model\.nonsense': 1.*nonsense"),
-        ("model__alhpa", 1, r"Received: \{'model\.alhpa': 1\}.*alpha"),
+        ("model__alhpa", 1, r"(?s)'model\.alhpa': 1\}.*Did you mean.*alpha"),
         ("nonsense", 1, r"configs/base\.py.*Received: \{'nonsense': 1\}"),
         ("epochs", "many", r"Received: \{'epochs': 'many'\}.*<class 'int'>"),
         ("epochs__x", 1, r"Received: \{'epochs\.x': 1\}.*not a ConfigDict"),
@@ -279,7 +278,6 @@ def test_unknown_overrides_are_refused(field, value, text):
         config_with(**{field: value})
 
 
-@pytest.mark.xfail(strict=True, reason="bug: the error holds the whole configuration")
 def test_a_refused_override_is_told_in_a_line():
     """Not with every field's internals."""
     with pytest.raises(ValueError, match="nonsense") as refused:
@@ -288,7 +286,6 @@ def test_a_refused_override_is_told_in_a_line():
     assert "FieldReference" not in str(refused.value)
 
 
-@pytest.mark.xfail(strict=True, reason="bug: an override can belie the run's name")
 @pytest.mark.parametrize(
     ("method", "field", "value"),
     [
@@ -309,7 +306,6 @@ def test_an_override_cannot_belie_the_name(method, field, value):
         run.config()
 
 
-@pytest.mark.xfail(strict=True, reason="bug: a list is refused as unhashable")
 def test_a_list_is_as_good_as_a_tuple():
     """As in --override=model.relabel=[]."""
     runs = runs_of(2, "digits", overrides=[("model.relabel", [])])

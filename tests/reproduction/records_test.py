@@ -169,7 +169,6 @@ INCOMPLETE = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="bug: read() does not look at what page needs")
 @pytest.mark.parametrize("name", INCOMPLETE)
 def test_an_incomplete_record_is_refused(name, tmp_path):
     """By name, and not later by a KeyError of the page."""

@@ -3,7 +3,6 @@
 import json
 import logging
 import types
-from pathlib import Path
 
 import pytest
 
@@ -12,6 +11,7 @@ from josrc_keras.reproduction import grid, page, records, runner
 from tests.reproduction import synthetic
 
 EPOCHS = 4
+SECONDS = {"josrc": 60, "standard": 30}  # Of an epoch.
 
 
 def make_runs(*methods, seeds=(0,), overrides=(("epochs", EPOCHS),)):
@@ -44,31 +44,25 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def trainer(monkeypatch, clock):
-    """Stands in for `experiment.train`: a minute an epoch, and what was called.
+    """Stands in for `experiment.train`, with epochs of a known time.
 
     Attributes:
         calls: The folders, as relative paths.
         clears: How often Keras was told to forget its graphs.
-        stop_in: Folder name of a run that a callback stops, or None.
     """
-    trainer = types.SimpleNamespace(calls=[], clears=0, stop_in=None)
+    trainer = types.SimpleNamespace(calls=[], clears=0)
 
     def train(config, workdir, *, verbose, callbacks):
         assert verbose == 0
         trainer.calls.append("/".join(workdir.parts[-3:]))
-        epochs = config.epochs - (workdir.name == trainer.stop_in)
+        seconds = SECONDS[config.method]
+        epochs = epochs_until_stopped(callbacks, config.epochs, seconds, clock)
         made = synthetic.make_record(config.method, seed=config.seed, epochs=epochs)
-        columns = made["history"]
-        rows = [
-            dict(zip(columns, v, strict=True))
-            for v in zip(*columns.values(), strict=True)
-        ]
         files.write_json(workdir / "config.json", config.to_dict())
-        files.write_csv(workdir / "history.csv", rows)
-        clock.now += 60 * epochs
+        files.write_csv(workdir / "history.csv", page.rows_of(made))
         if epochs < config.epochs:
             return None
-        summary = made["summary"] | {"wall_seconds": 60.0 * epochs}
+        summary = made["summary"] | {"wall_seconds": float(seconds * epochs)}
         summary["student"] = {"last10_mean": 0.123 + config.seed / 10}
         files.write_json(workdir / "summary.json", summary)
         return summary
@@ -79,6 +73,20 @@ def trainer(monkeypatch, clock):
     monkeypatch.setattr(runner.experiment, "train", train)
     monkeypatch.setattr(runner.keras.backend, "clear_session", clear)
     return trainer
+
+
+def epochs_until_stopped(callbacks, epochs, seconds, clock):
+    """How many epochs the callbacks allow."""
+    model = types.SimpleNamespace(stop_training=False)
+    for callback in callbacks:
+        callback.set_model(model)
+    for epoch in range(epochs):
+        clock.now += seconds
+        for callback in callbacks:
+            callback.on_epoch_end(epoch)
+        if model.stop_training:
+            break
+    return epoch + 1
 
 
 def names_of(runs):
@@ -105,14 +113,22 @@ def test_every_run_is_done_in_order_and_recorded(trainer, tmp_path):
         made = synthetic.make_record(run.method, seed=run.seed, epochs=EPOCHS)
         assert record["history"] == made["history"]
         assert record["config"]["seed"] == record["run"]["seed"] == run.seed
-    assert said[0] == f"Training {runs[0].name} ..."
-    assert said[1] == (
-        f"{runs[0].name}: student 12.3% in 4 min, the rest will take: unknown until a "
-        "run like it is done"
-    )
-    assert said[3].endswith("student 12.3% in 4 min, the rest should take 8 min")
-    assert said[-1] == f"{runs[3].name}: student 22.3% in 4 min"
-    assert len(said) == 8
+    unknown = "the rest will take: unknown until a run like it is done"
+    end = "Epoch 3 of 4; this run should end in 1 min"
+    assert said == [
+        f"Training {runs[0].name} ...",
+        f"{end}, all in about 13 min.",  # Three times four minutes follow.
+        f"{runs[0].name}: student 12.3% in 4 min, {unknown}",
+        f"Training {runs[1].name} ...",
+        f"{end}, all in about 7 min.",  # Half a minute, then four and two.
+        f"{runs[1].name}: student 12.3% in 2 min, the rest should take 6 min",
+        f"Training {runs[2].name} ...",
+        f"{end}, all in about 3 min.",
+        f"{runs[2].name}: student 22.3% in 4 min, the rest should take 2 min",
+        f"Training {runs[3].name} ...",
+        f"{end}.",
+        f"{runs[3].name}: student 22.3% in 2 min",
+    ]
 
 
 def test_what_is_done_is_skipped(trainer, tmp_path):
@@ -158,9 +174,8 @@ def test_bad_overrides_stop_it_before_the_first_run(trainer, tmp_path):
 def test_a_run_that_is_stopped_has_no_record(trainer, tmp_path):
     """It is still left, with how far it came; a later queue does it to its end."""
     runs = make_runs(seeds=(0, 1))
-    trainer.stop_in = Path(runs[1].name).name
     queue = queue_of(runs, tmp_path)
-    assert queue.work(say=lambda text: None) is False
+    assert queue.work(time_limit=6.5, say=lambda text: None) is False
     assert queue.left == runs[1:]
     assert not records.path_of(tmp_path / "results", runs[1]).exists()
     again = queue_of(runs, tmp_path)
@@ -169,27 +184,29 @@ def test_a_run_that_is_stopped_has_no_record(trainer, tmp_path):
         f"  left  {runs[1].name} (after epoch 3 of 4)",
         "1 of 2 runs done, the rest should take 4 min",
     ]
-    trainer.stop_in = None
     assert again.work(say=lambda text: None) is True
     assert names_of([runs[0], runs[1], runs[1]]) == trainer.calls
 
 
 @pytest.mark.parametrize(
-    ("minutes", "done", "finished"), [(3.9, 1, False), (4.1, 2, False), (8.1, 3, True)]
+    ("minutes", "begun", "done", "finished"),
+    [
+        (0.0, 1, 0, False),
+        (3.9, 1, 1, False),  # It ends at 4, too late for another.
+        (4.1, 2, 1, False),
+        (11.9, 3, 3, True),  # Nothing is left.
+        (12.1, 3, 3, True),
+    ],
 )
-def test_no_run_begins_after_the_time(trainer, tmp_path, minutes, done, finished):
-    """Each takes four minutes; the third begins at 8 and may end."""
+def test_no_epoch_begins_after_the_time(
+    trainer, tmp_path, minutes, begun, done, finished
+):
+    """Three runs of four epochs, a minute each."""
     queue = queue_of(make_runs(seeds=(0, 1, 2)), tmp_path)
     assert queue.work(time_limit=minutes, say=lambda text: None) is finished
-    assert len(trainer.calls) == done
+    assert len(trainer.calls) == begun
     assert len(list((tmp_path / "results").rglob("*.json"))) == done
     assert len(queue.left) == 3 - done
-
-
-def test_the_last_run_ends_in_time_whatever_the_clock_says(trainer, tmp_path):
-    """Nothing is left, so nothing has to be said of the time."""
-    queue = queue_of(make_runs(), tmp_path)
-    assert queue.work(time_limit=0.5, say=lambda text: None) is True
 
 
 @pytest.mark.parametrize(
@@ -209,14 +226,14 @@ def test_estimates_go_by_runs_of_the_same_kind(trainer, tmp_path, epochs, text):
     assert queue.remaining() == f", the rest should take {text}"
 
 
-def pace_of(clock, *, deadline, epochs):
-    pace = runner.Pace(deadline, epochs)
+def pace_of(deadline, report=lambda *found: None):
+    pace = runner.Pace(deadline, report)
     pace.set_model(types.SimpleNamespace(stop_training=False))
     return pace
 
 
 def test_a_run_stops_at_the_first_end_of_an_epoch_after_the_deadline(clock):
-    pace = pace_of(clock, deadline=1100.0, epochs=9)
+    pace = pace_of(1100.0)
     stopped = []
     for epoch in range(4):
         clock.now += 30
@@ -226,10 +243,21 @@ def test_a_run_stops_at_the_first_end_of_an_epoch_after_the_deadline(clock):
 
 
 def test_no_deadline_stops_nothing(clock):
-    pace = pace_of(clock, deadline=None, epochs=2)
+    pace = pace_of(None)
     clock.now += 1e9
     pace.on_epoch_end(0)
     assert pace.model.stop_training is False
+
+
+@pytest.mark.parametrize("first", [0, 4])
+def test_the_pace_is_that_without_the_first_epoch(clock, first):
+    """After 200 s, which compile, 50 and 70 s: 60 s. Once, and when resumed too."""
+    reports = []
+    pace = pace_of(None, lambda *found: reports.append(found))
+    for epoch, seconds in enumerate([200, 50, 70, 80, 90], start=first):
+        clock.now += seconds
+        pace.on_epoch_end(epoch)
+    assert reports == [(first + 3, 60.0)]
 
 
 @pytest.fixture
@@ -241,19 +269,6 @@ def log(caplog):
     caplog.set_level(logging.INFO, "absl")
     yield lambda: [record.getMessage() for record in caplog.records]
     logger.propagate = before
-
-
-@pytest.mark.parametrize(("first", "left"), [(0, 7), (4, 3)])
-def test_an_early_word_on_how_long_a_run_will_take(clock, log, first, left):
-    """After three epochs of 200, 60 and 60 s: the first one compiles. Once."""
-    pace = pace_of(clock, deadline=None, epochs=10)
-    for epoch, seconds in zip(range(first, 10), [200] + [60] * 9, strict=False):
-        clock.now += seconds
-        pace.on_epoch_end(epoch)
-    said = [text for text in log() if "should end" in text]
-    assert said == [
-        f"Epoch {first + 3} of 10; this run should end in {left} min.",
-    ]
 
 
 def test_a_page_of_nothing_is_refused(tmp_path):

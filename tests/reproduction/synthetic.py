@@ -76,7 +76,6 @@ def tables_of(page):
             tables.append((heading, cells_of(above), []))
         elif line.startswith("|") and tables and above.startswith("|"):
             _, header, rows = tables[-1]
-            # An empty last cell is one.
             rows.append(dict(zip(header, cells_of(line), strict=True)))
     return [(heading, rows) for heading, _, rows in tables]
 

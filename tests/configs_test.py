@@ -1,0 +1,126 @@
+"""The configurations: what each recipe is, by name, by flag and in the model."""
+
+import importlib
+
+import keras
+import pytest
+from absl import flags
+from ml_collections import config_flags
+
+from josrc_keras import experiment, shell
+from josrc_keras.callbacks import CleanThreshold, LinearDecay
+from josrc_keras.configs import base
+
+NAMES = ("base", "cifar100n_c", "cifar80n_o", "cifar8n_o", "digits8n_o")
+
+# The table of configs/base.py, and README.md's list of differences.
+RECIPES = {
+    "paper": (1, False, "mlp", 0.1, "both"),
+    "published_code": (0, True, "mlp", 0.1, "both"),
+    "paper_text": (1, False, "linear", None, "first"),
+}
+
+
+def chosen(config):
+    return (
+        config.threshold.first_epoch,
+        config.model.inclusive,
+        config.network.head,
+        config.decay.beta_1,
+        config.model.teacher_views,
+    )
+
+
+def get_config(name, *recipe):
+    module = importlib.import_module(f"josrc_keras.configs.{name}")
+    return module.get_config(*recipe)
+
+
+def parse(*arguments):
+    """The configuration that a command line makes."""
+    argv = shell._with_config_paths(["josrc-train", *arguments])
+    values = flags.FlagValues()
+    config = config_flags.DEFINE_config_file(
+        "config", flag_values=values, sys_argv=argv
+    )
+    values(argv)
+    return config.value
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_is_what_the_table_says(name, recipe):
+    """In every file, which may set the head, as the digits do; and nothing else."""
+    config, paper = get_config(name, recipe), get_config(name)
+    expected = list(RECIPES[recipe])
+    if name == "digits8n_o":
+        expected[2] = "linear"
+    assert list(chosen(config)) == expected
+    assert config.is_locked
+    assert paper == get_config(name, "paper")  # The default.
+    for other in (config, paper):
+        with other.unlocked():
+            for part, field in (
+                ("threshold", "first_epoch"),
+                ("model", "inclusive"),
+                ("network", "head"),
+                ("decay", "beta_1"),
+                ("model", "teacher_views"),
+            ):
+                del other[part][field]
+    assert config == paper
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_unknown_recipe_is_refused(name):
+    with pytest.raises(ValueError) as caught:
+        get_config(name, "papers")
+    assert str(caught.value) == (
+        "Unknown recipe. Received: 'papers'. Expected one of ('paper', "
+        "'published_code', 'paper_text')."
+    )
+
+
+def test_the_list_of_recipes_is_whole():
+    assert tuple(RECIPES) == base.RECIPES
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_reaches_model_and_callbacks(recipe, tmp_path):
+    """By the name in `--config`; a quarter of the filters, the whole head."""
+    config = parse(f"--config=cifar8n_o:{recipe}")
+    first_epoch, inclusive, head, beta_1, teacher_views = RECIPES[recipe]
+    model = experiment.make_model(config, 8)
+    assert (model.inclusive, model.teacher_views) == (inclusive, teacher_views)
+    assert model.relabel == ("in_distribution", "out_of_distribution")
+    names = [layer.name for layer in model.student.layers]
+    assert ("hidden" in names) == (head == "mlp")
+    assert model.student.get_layer("conv1").filters == 16
+    callbacks = {
+        type(each): each for each in experiment.make_callbacks(config, tmp_path)
+    }
+    assert callbacks[CleanThreshold].first_epoch == first_epoch
+    assert callbacks[LinearDecay].beta_1 == beta_1
+    assert callbacks[LinearDecay].learning_rate == pytest.approx(
+        float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    )
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_flags_override_a_recipe(recipe):
+    """Whether or not the recipe has a value there."""
+    config = parse(
+        f"--config=digits8n_o:{recipe}",
+        "--config.decay.beta_1=0.4",
+        "--config.model.relabel=('in_distribution',)",
+        "--config.network.width=2",
+        "--config.steps_per_execution=3",
+        "--config.checkpoint_every=5",
+    )
+    assert config.decay.beta_1 == 0.4
+    assert config.model.relabel == ("in_distribution",)
+    assert config.network.width == 2.0 and isinstance(config.network.width, float)
+    assert (config.steps_per_execution, config.checkpoint_every) == (3, 5)
+    assert config.threshold.first_epoch == RECIPES[recipe][0]
+    nothing = parse(f"--config=digits8n_o:{recipe}", "--config.model.relabel=()")
+    assert nothing.model.relabel == ()
