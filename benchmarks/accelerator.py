@@ -120,7 +120,7 @@ def measure_fit(config, split, steps):
     workdir = pathlib.Path("/nonexistent")
     callbacks = [
         callback
-        for callback in experiment.make_callbacks(config, workdir)
+        for callback in experiment.make_callbacks(config, workdir, split)
         if type(callback).__name__ != "TensorBoard"
     ]
     for callback in callbacks:

@@ -5,6 +5,7 @@ from josrc_keras._layout import require_name
 require_name(__name__, "josrc_keras.callbacks")
 
 from josrc_keras.callbacks.clean_threshold import CleanThreshold
+from josrc_keras.callbacks.forget_rate import ForgetRate
 from josrc_keras.callbacks.linear_decay import LinearDecay
 from josrc_keras.callbacks.mean_teacher import MeanTeacher
 from josrc_keras.callbacks.run_checkpoint import RunCheckpoint
@@ -14,6 +15,7 @@ from josrc_keras.guards import FiniteLoss
 __all__ = [
     "CleanThreshold",
     "FiniteLoss",
+    "ForgetRate",
     "LinearDecay",
     "MeanTeacher",
     "RunCheckpoint",

@@ -47,7 +47,7 @@ class SelectionMonitor(keras.callbacks.Callback):
 
     def on_test_begin(self, logs=None):
         """Takes the histogram before validation resets the metrics."""
-        if self.histogram is None and self.model.selects_samples:
+        if self.histogram is None and self.model.verdicts:
             self.histogram = self.model.selection_quality.histograms()
 
     def on_epoch_end(self, epoch, logs=None):

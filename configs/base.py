@@ -29,7 +29,9 @@ def get_config(recipe="paper"):
             f"Unknown recipe. Received: {recipe!r}. Expected one of {RECIPES}."
         )
     config = ml_collections.ConfigDict()
-    config.method = "josrc"  # or "standard"
+    # Or "standard", "decoupling", and, which are told the noise rate, "coteaching",
+    # "coteaching_plus", "jocor".
+    config.method = "josrc"
     config.seed = 0
     config.deterministic = "cpu"  # or "always", "never": see experiment.seed_everything
 
@@ -77,6 +79,14 @@ def get_config(recipe="paper"):
     config.teacher.start_epoch = 1
     config.teacher.ramp_up_epochs = 0
     config.teacher.evaluate = "both"
+
+    config.forget = ml_collections.ConfigDict()  # arguments of ForgetRate
+    config.forget.rate = config_dict.placeholder(float)  # None: the true noise rate
+    config.forget.warmup_epochs = 10  # as in the papers of all three
+    config.forget.agreeing_epochs = 5  # of Co-teaching+, as its code has for CIFAR-100
+
+    config.jocor = ml_collections.ConfigDict()
+    config.jocor.co_lambda = 0.85  # its paper's for CIFAR-100
 
     config.optimizer = ml_collections.ConfigDict()
     config.optimizer.name = "adam"

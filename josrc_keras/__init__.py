@@ -20,10 +20,20 @@ from josrc_keras import (
     views,
 )
 from josrc_keras._version import __version__
-from josrc_keras.baselines import Standard
+from josrc_keras.baselines import (
+    CoTeaching,
+    CoTeachingPlus,
+    Decoupling,
+    JoCoR,
+    Standard,
+)
 from josrc_keras.model import JoSRC
 
 __all__ = [
+    "CoTeaching",
+    "CoTeachingPlus",
+    "Decoupling",
+    "JoCoR",
     "JoSRC",
     "Standard",
     "__version__",

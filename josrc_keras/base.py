@@ -9,10 +9,11 @@ from keras import ops
 
 from josrc_keras import guards, jax_step, losses, metrics
 from josrc_keras.data import contract, values
+from josrc_keras.descent import Descent
 from josrc_keras.networks import input_shape
 
 
-class NoisyLabelModel(keras.Model):
+class NoisyLabelModel(Descent):
     """A `keras.Model` with a loss of its own, trained on labels that may be wrong.
 
     A subclass has `student`, `num_classes` and `augmentation`, calls `make_metrics`
@@ -22,7 +23,8 @@ class NoisyLabelModel(keras.Model):
         required_controls: Dict from a variable that a callback must set to an example
             of that callback.
         needs_two_views: Whether training compares two views of an image.
-        selects_samples: Whether it sorts samples, so that there are verdicts to judge.
+        verdicts: The kinds of `metrics.KINDS` that it tells apart from the rest of the
+            samples, so that they can be judged; none if it does not sort samples.
         training_metrics: Names of the metrics that only training reports.
         evaluation_metrics: Names of those that only evaluation reports.
         monitored: Whether predictions and verdicts are compared with the true labels;
@@ -31,7 +33,7 @@ class NoisyLabelModel(keras.Model):
 
     required_controls: ClassVar[dict] = {}
     needs_two_views = True
-    selects_samples = False
+    verdicts: ClassVar[tuple] = ()
     training_metrics: ClassVar[tuple] = ()
     evaluation_metrics: ClassVar[tuple] = ()
 
@@ -44,6 +46,19 @@ class NoisyLabelModel(keras.Model):
         }
         self.selection_quality = metrics.SelectionQuality()
         self.accuracy_by_kind = metrics.AccuracyByKind()
+
+    def make_variables(self, *names):
+        """Creates scalars that callbacks write and the compiled step reads."""
+        for name in names:
+            variable = self.add_weight(
+                name=name,
+                shape=(),
+                initializer="zeros",
+                dtype="float32",
+                trainable=False,
+                aggregation="only_first_replica",
+            )
+            setattr(self, name, variable)
 
     # Methods, not properties: Keras saves the layers that it finds in properties.
 
@@ -92,19 +107,6 @@ class NoisyLabelModel(keras.Model):
 
     # Losses and metrics.
 
-    def penalty(self):
-        """The sum of the student's own losses, such as weight regularisers."""
-        return sum(self.student.losses, ops.zeros((), "float32"))
-
-    def record_loss(self, per_sample, included):
-        """Adds a batch to the metric `loss`, the mean over the included samples.
-
-        Args:
-            per_sample: `(N,)` losses, sample weights and penalty included.
-            included: `(N,)` boolean: the samples that were trained on.
-        """
-        self._loss_tracker.update_state(per_sample, ops.cast(included, "float32"))
-
     def record_truth(self, batch, logits, selected=None, clean_likelihood=None):
         """Where `monitored`, compares predictions and verdicts with the true labels.
 
@@ -123,12 +125,6 @@ class NoisyLabelModel(keras.Model):
                 given, truth, selected, clean_likelihood
             )
 
-    def check_batch(self, batch):
-        """Checks a training batch while the step is traced."""
-        self.data_contract().check(batch, training=True)
-        if self.monitored:
-            guards.check_true_labels(batch.true_labels)
-
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Updates the compiled metrics with the given labels."""
         given = y["label"] if isinstance(y, dict) else y
@@ -141,8 +137,12 @@ class NoisyLabelModel(keras.Model):
         )
         if self._evaluating or not self.monitored:
             hidden.update(metrics.AccuracyByKind.result_names())
-        if self._evaluating or not (self.monitored and self.selects_samples):
-            hidden.update(metrics.SelectionQuality.result_names())
+        judged = () if self._evaluating or not self.monitored else self.verdicts
+        hidden.update(
+            name
+            for name in metrics.SelectionQuality.result_names()
+            if not name.startswith(judged)
+        )
         results = super().get_metrics_result()
         return {name: value for name, value in results.items() if name not in hidden}
 
@@ -193,13 +193,6 @@ class NoisyLabelModel(keras.Model):
             # Keras looks at the wrapper's own policy only.
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         super().compile(optimizer=optimizer, metrics=metrics, **kwargs)
-
-    def make_train_function(self, force=False):
-        """Compiles the step; on JAX `steps_per_execution` of them in one."""
-        if not jax_step.runs_on_device(self):
-            super().make_train_function(force=force)
-        elif force or getattr(self, "train_function", None) is None:
-            self.train_function = jax_step.many_steps(self)
 
     def compile_from_config(self, config):
         """Compiles a loaded model as it was when saved."""
@@ -284,10 +277,11 @@ class NoisyLabelModel(keras.Model):
     def from_config(cls, config, custom_objects=None):
         """Makes a model from `get_config()`."""
         config = dict(config)
-        for part in ("network", "augmentation"):
-            config[part] = keras.saving.deserialize_keras_object(
-                config[part], custom_objects=custom_objects
-            )
+        for part in ("network", "augmentation", "peer"):
+            if part in config:
+                config[part] = keras.saving.deserialize_keras_object(
+                    config[part], custom_objects=custom_objects
+                )
         return cls(**config)
 
 

@@ -8,19 +8,11 @@ import keras
 from absl import logging
 
 from josrc_keras import data, files, guards, networks, run_folder, views
-from josrc_keras.baselines import Standard
-from josrc_keras.callbacks import (
-    CleanThreshold,
-    LinearDecay,
-    MeanTeacher,
-    RunCheckpoint,
-    SelectionMonitor,
-)
+from josrc_keras.callbacks import LinearDecay, RunCheckpoint, SelectionMonitor
 from josrc_keras.data import batches
-from josrc_keras.model import JoSRC
+from josrc_keras.methods import METHODS
 from josrc_keras.progress import Progress
 
-METHODS = {"josrc": JoSRC, "standard": Standard}
 ON_DEVICE = 50  # Steps an execution on JAX with an accelerator, at most.
 
 
@@ -60,9 +52,9 @@ def make_model(config, num_classes, steps_per_epoch=1):
             num_classes, head=config.network.head, width=config.network.width
         )
     augmentation = views.crop_and_flip(**config.augmentation)
-    arguments = config.model if config.method == "josrc" else {}
-    model = METHODS[config.method](
-        network, num_classes, augmentation=augmentation, **arguments
+    method = METHODS[config.method]
+    model = method.model(
+        network, num_classes, augmentation=augmentation, **method.arguments(config)
     )
     optimizer = keras.optimizers.get(
         {
@@ -113,19 +105,25 @@ def _on_accelerator():
     return jax.default_backend() != "cpu"
 
 
-def make_callbacks(config, workdir):
-    """The callbacks of the method and of the run folder."""
+def make_callbacks(config, workdir, train_split):
+    """The callbacks of the method and of the run folder.
+
+    Args:
+        config: A configuration.
+        workdir: The run folder.
+        train_split: The training `data.Split`, whose true share of wrong labels is
+            told to the methods that need it.
+
+    Returns:
+        A list of Keras callbacks.
+    """
+    wrong_share = float((train_split.labels != train_split.true_labels).mean())
     decay = LinearDecay(
         learning_rate=config.optimizer.arguments.learning_rate, **config.decay
     )
     monitor = SelectionMonitor(workdir / "clean_likelihood.json")
-    callbacks = [decay, monitor, *_tensorboard(workdir)]
-    if config.method == "josrc":
-        callbacks += [
-            CleanThreshold(**config.threshold),
-            MeanTeacher(**config.teacher),
-        ]
-    return callbacks
+    required = METHODS[config.method].callbacks(config, wrong_share)
+    return [decay, monitor, *required, *_tensorboard(workdir)]
 
 
 def _tensorboard(workdir):
@@ -203,7 +201,8 @@ def train(config, workdir, *, verbose=1, callbacks=()):
         history_path=workdir / "history.csv",
         every=config.checkpoint_every,
     )
-    own = [*make_callbacks(config, workdir), checkpoint, Progress(verbose)]
+    own = make_callbacks(config, workdir, benchmark.train)
+    own += [checkpoint, Progress(verbose)]
     try:
         return _train(model, benchmark, config, [*own, *callbacks], checkpoint, workdir)
     except OSError as error:

@@ -82,7 +82,7 @@ def check_controlled(callback):
     """Raises a `TypeError` unless the callback's model has what it controls."""
     if not hasattr(callback.model, callback.controls):
         raise TypeError(
-            f"{type(callback).__name__} sets `{callback.controls}` of a JoSRC model. "
+            f"{type(callback).__name__} sets `{callback.controls}` of a model. "
             f"Received: a {type(callback.model).__name__}. Leave the callback out."
         )
 

@@ -1,4 +1,4 @@
-"""Algorithm 1 on the JAX backend: the same parts, in stateless form.
+"""Training and evaluation on the JAX backend, in stateless form.
 
 `many_steps` runs several steps in one execution on the device: Keras's own JAX trainer
 loops over `steps_per_execution` on the host.
@@ -64,17 +64,18 @@ def many_steps(model):
     return run
 
 
-def train_step(model, state, batch):
-    """One step on one batch; see `JoSRC.train_step`, of which this is the twin.
+def descend(model, state, objective, finish):
+    """One step of the optimizer; see `NoisyLabelModel.descend`.
 
     Args:
-        model: A `JoSRC`.
+        model: A compiled model of this package.
         state: The values of its trainable, non-trainable, optimizer and metric
             variables.
-        batch: A `contract.Batch`.
+        objective: Function that returns the loss and an outcome.
+        finish: Function of the outcome, called after the update; returns the logs.
 
     Returns:
-        The metrics' values and the new state.
+        What `finish` returns, and the new state.
     """
     import jax
 
@@ -83,26 +84,18 @@ def train_step(model, state, batch):
     def loss_of(trainable):
         values = (trainable, non_trainable, optimizer_values)
         with _scope(_variables(model)[:3], values) as scope:
-            view_a, view_b = model.make_views(batch.images)
-            teacher_probs = jax.lax.stop_gradient(model.teacher_probs(view_a, view_b))
-            logits_a = model.student(view_a, training=True)
-            logits_b = model.student(view_b, training=True)
-            outcome = model.joint_objective(logits_a, logits_b, teacher_probs, batch)
-            penalty = model.penalty()
-            loss = model.mean_over_included(outcome, batch.sample_weight, penalty)
+            loss, outcome = objective()
             scaled_loss = model.optimizer.scale_loss(loss)
         updated = _current(scope, model.non_trainable_variables)
-        return scaled_loss, (logits_a, outcome, penalty, updated)
+        return scaled_loss, (outcome, updated)
 
-    gradients, auxiliary = jax.grad(loss_of, has_aux=True)(trainable)
-    logits, outcome, penalty, non_trainable = auxiliary
+    gradients, (outcome, non_trainable) = jax.grad(loss_of, has_aux=True)(trainable)
     trainable, optimizer_values = model.optimizer.stateless_apply(
         optimizer_values, gradients, trainable
     )
     values = (trainable, non_trainable, optimizer_values, metric_values)
     with _scope(_variables(model), values) as scope:
-        model.update_teacher()  # eq. 8
-        logs = model.record_step(batch, logits, outcome, penalty)
+        logs = finish(outcome)
     return logs, tuple(_current(scope, group) for group in _variables(model))
 
 

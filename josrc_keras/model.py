@@ -8,15 +8,13 @@ from keras import ops
 from josrc_keras import (
     divergence,
     guards,
-    jax_step,
     losses,
-    replicas,
+    metrics,
     selection,
     teacher,
 )
 from josrc_keras import labels as label_distributions
 from josrc_keras.base import NoisyLabelModel, weighted
-from josrc_keras.data import contract
 from josrc_keras.networks import check_network
 
 TEACHER_VIEWS = ("both", "first")
@@ -103,7 +101,7 @@ class JoSRC(NoisyLabelModel):
         "tau_clean": "CleanThreshold(tau_c=0.75, tau_m=0.95, warmup_epochs=10)",
         "teacher_decay": "MeanTeacher(decay=0.99)",
     }
-    selects_samples = True
+    verdicts = metrics.KINDS
     training_metrics = (
         "classification_loss",
         "consistency_loss",
@@ -152,26 +150,13 @@ class JoSRC(NoisyLabelModel):
         )
         self.relabel = selection.check_unclean(relabel)
         self.evaluated = "both"
-        self._make_variables()
+        self.make_variables("tau_clean", "joint", "teacher_decay")
         self.make_metrics()
         self._teacher_loss = keras.metrics.Mean(name="teacher_loss")
         self._teacher_accuracy = keras.metrics.SparseCategoricalAccuracy(
             name="teacher_accuracy"
         )
         self.built = True
-
-    def _make_variables(self):
-        """What callbacks write and the compiled step reads."""
-        for name in ("tau_clean", "joint", "teacher_decay"):
-            variable = self.add_weight(
-                name=name,
-                shape=(),
-                initializer="zeros",
-                dtype="float32",
-                trainable=False,
-                aggregation="only_first_replica",
-            )
-            setattr(self, name, variable)
 
     # Training: Algorithm 1.
 
@@ -180,29 +165,24 @@ class JoSRC(NoisyLabelModel):
 
         On JAX Keras passes `(state, data)`, on TensorFlow `(data,)`.
         """
-        *state, data = arguments
-        batch = contract.unpack(data)
-        self.check_batch(batch)
-        if state:
-            return jax_step.train_step(self, state[0], batch)
-        import tensorflow as tf
+        batch, state = self.start_step(arguments)
 
-        view_a, view_b = self.make_views(batch.images)
-        teacher_probs = self.teacher_probs(view_a, view_b)
-
-        with tf.GradientTape() as tape:
+        def objective():
+            view_a, view_b = self.make_views(batch.images)
+            teacher_probs = ops.stop_gradient(self.teacher_probs(view_a, view_b))
             logits_a = self.student(view_a, training=True)
             logits_b = self.student(view_b, training=True)
             outcome = self.joint_objective(logits_a, logits_b, teacher_probs, batch)
             penalty = self.penalty()
-            loss = self.mean_over_included(outcome, batch.sample_weight, penalty)
-            scaled_loss = self.optimizer.scale_loss(loss)
-        weights = self.student.trainable_variables
-        gradients = tape.gradient(scaled_loss, weights)
-        self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
+            loss = self.mean_over(outcome.joint, outcome.included, batch.sample_weight)
+            loss += self.per_replica(penalty)
+            return loss, (logits_a, outcome, penalty)
 
-        self.update_teacher()  # eq. 8
-        return self.record_step(batch, logits_a, outcome, penalty)
+        def finish(found):
+            self.update_teacher()  # eq. 8
+            return self.record_step(batch, *found)
+
+        return self.descend(state, objective, finish)
 
     def joint_objective(self, logits_a, logits_b, teacher_probs, batch):
         """Selection, re-labelling and joint loss, sample by sample."""
@@ -253,13 +233,6 @@ class JoSRC(NoisyLabelModel):
         logits = [self.teacher(view, training=batch_statistics) for view in seen]
         probs = [ops.softmax(ops.cast(each, "float32")) for each in logits]
         return sum(probs) / len(probs)
-
-    def mean_over_included(self, outcome, sample_weight, penalty):
-        """The scalar to minimise: a mean over all replicas, and the weight decay."""
-        count = ops.sum(ops.cast(outcome.included, "float32"))
-        total = losses.masked_sum(outcome.joint, outcome.included, sample_weight)
-        mean = total / ops.maximum(replicas.global_sum(count), 1.0)
-        return mean + penalty / replicas.replica_count()
 
     def update_teacher(self):
         """Moves the teacher a step towards the student (eq. 8)."""

@@ -26,7 +26,8 @@ _CELL = flags.DEFINE_multi_string(
 _METHOD = flags.DEFINE_multi_string(
     "method",
     [],
-    "josrc, josrc-c, josrc-ci, josrc-cio or standard; none: the table's of Jo-SRC.",
+    "josrc, josrc-c, josrc-ci, josrc-cio, standard, decoupling, coteaching, "
+    "coteaching_plus, jocor, or all that Tables 1 and 2 compare; none: Jo-SRC.",
 )
 _RECIPE = flags.DEFINE_enum(
     "recipe", "paper", ["paper", "published_code", "paper_text"], "See configs/base.py."

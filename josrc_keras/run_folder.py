@@ -68,9 +68,20 @@ def _config_in(path):
     return config
 
 
-def differences(before, now):
-    """How two configurations differ, a text for each field."""
+def differences(before, now, *, of_new_fields=True):
+    """How two configurations differ, a text for each field.
+
+    Args:
+        before: A configuration as a dict.
+        now: Another one.
+        of_new_fields: Whether fields that only `now` has count.
+
+    Returns:
+        A list of texts.
+    """
     before, now = _flat(before), _flat(now)
+    if not of_new_fields:
+        now = {key: value for key, value in now.items() if key in before}
     return [
         f"{key}: {before.get(key)!r} there, {now.get(key)!r} now"
         for key in sorted(before | now)

@@ -47,6 +47,30 @@ def clean_threshold(epoch, *, tau_c, tau_m, warmup_epochs, epochs):
     return tau_c + max(progress, 0.0) * (tau_m - tau_c)
 
 
+def forget_rate(epoch, *, rate, warmup_epochs):
+    """The share of a batch that Co-teaching and its kin leave out.
+
+    Grows linearly over the warm-up (Han et al., NeurIPS 2018: 1 - R(T)).
+
+    Args:
+        epoch: Counted from 1.
+        rate: The share after the warm-up, in [0, 1).
+        warmup_epochs: Their T_k, at least 0.
+
+    Returns:
+        A float in [0, 1).
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+    if not 0 <= rate < 1 or warmup_epochs < 0:
+        raise ValueError(
+            "The forget rate must be in [0, 1) and its warm-up at least 0 epochs. "
+            f"Received: rate={rate}, warmup_epochs={warmup_epochs}."
+        )
+    return rate * min(epoch / warmup_epochs, 1.0) if warmup_epochs else rate
+
+
 def linear_decay(epoch, *, decay_start, epochs):
     """Factor on the learning rate: 1, then linear to zero.
 

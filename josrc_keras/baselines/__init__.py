@@ -1,5 +1,9 @@
 """Methods to compare Jo-SRC with, under the same interface."""
 
+from josrc_keras.baselines.coteaching import CoTeaching
+from josrc_keras.baselines.coteaching_plus import CoTeachingPlus
+from josrc_keras.baselines.decoupling import Decoupling
+from josrc_keras.baselines.jocor import JoCoR
 from josrc_keras.baselines.standard import Standard
 
-__all__ = ["Standard"]
+__all__ = ["CoTeaching", "CoTeachingPlus", "Decoupling", "JoCoR", "Standard"]

@@ -3,9 +3,8 @@
 import keras
 from keras import ops
 
-from josrc_keras import guards, losses, replicas
+from josrc_keras import guards, losses
 from josrc_keras.base import NoisyLabelModel, weighted
-from josrc_keras.data import contract
 from josrc_keras.networks import check_network
 
 
@@ -32,7 +31,7 @@ class Standard(NoisyLabelModel):
     needs_two_views = False
 
     def __init__(self, network, num_classes, augmentation=None, **kwargs):
-        guards.check_backend("tensorflow")
+        guards.check_backend("tensorflow", "jax")
         super().__init__(**kwargs)
         self.student = check_network(network, num_classes)
         self.num_classes = num_classes
@@ -40,32 +39,29 @@ class Standard(NoisyLabelModel):
         self.make_metrics()
         self.built = True
 
-    def train_step(self, data):
+    def train_step(self, *arguments):
         """One step of cross-entropy."""
-        import tensorflow as tf
-
-        batch = contract.unpack(data)
-        self.check_batch(batch)
-        images = batch.image_parts()[0]
-        if self.augmentation is not None and not isinstance(batch.images, dict):
-            images = self.augmentation(images, training=True)
+        batch, state = self.start_step(arguments)
         everyone = ops.ones(ops.shape(batch.labels)[:1], "bool")
-        count = replicas.global_sum(ops.sum(ops.cast(everyone, "float32")))
-        with tf.GradientTape() as tape:
-            logits = ops.cast(self.student(images, training=True), "float32")
+
+        def objective():
+            logits = self.student(self.one_view(batch), training=True)
             per_sample = losses.cross_entropy(batch.integer_labels(), logits)
-            total = losses.masked_sum(per_sample, everyone, batch.sample_weight)
             penalty = self.penalty()
-            loss = total / count + penalty / replicas.replica_count()
-            scaled_loss = self.optimizer.scale_loss(loss)
-        weights = self.student.trainable_variables
-        gradients = tape.gradient(scaled_loss, weights)
-        self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
-        self.record_loss(weighted(per_sample, batch.sample_weight) + penalty, everyone)
-        self.record_truth(batch, logits)
-        return self.compute_metrics(
-            None, batch.labels, logits, sample_weight=batch.sample_weight
-        )
+            loss = self.mean_over(per_sample, everyone, batch.sample_weight)
+            loss += self.per_replica(penalty)
+            return loss, (logits, per_sample, penalty)
+
+        def finish(found):
+            logits, per_sample, penalty = found
+            total = weighted(per_sample, batch.sample_weight) + penalty
+            self.record_loss(total, everyone)
+            self.record_truth(batch, logits)
+            return self.compute_metrics(
+                None, batch.labels, logits, sample_weight=batch.sample_weight
+            )
+
+        return self.descend(state, objective, finish)
 
     def get_config(self):
         """The constructor's arguments."""

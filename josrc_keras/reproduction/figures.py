@@ -8,6 +8,10 @@ from josrc_keras.reproduction import grid, page
 
 COLOURS = {
     "standard": "#999999",
+    "decoupling": "#8c564b",
+    "coteaching": "#e377c2",
+    "coteaching_plus": "#bcbd22",
+    "jocor": "#d62728",
     "josrc-c": "#8c6bb1",
     "josrc-ci": "#41ab5d",
     "josrc-cio": "#d98032",

@@ -5,6 +5,7 @@ import importlib
 import re
 
 from josrc_keras import guards
+from josrc_keras import methods as registry
 from josrc_keras.reproduction import paper
 
 # Noise of a cell: kind, and rate among the in-distribution classes.
@@ -19,7 +20,7 @@ CELLS = {
 # ablation: clean samples only, in-distribution noise too, all three kinds; without the
 # consistency term.
 METHODS: dict = {
-    "standard": {"method": "standard"},
+    **{name: {"method": name} for name in registry.METHODS if name != "josrc"},
     "josrc-c": {"model.alpha": 0.0, "model.relabel": ()},
     "josrc-ci": {"model.alpha": 0.0, "model.relabel": ("in_distribution",)},
     "josrc-cio": {"model.alpha": 0.0},
@@ -31,6 +32,7 @@ METHODS: dict = {
 FIXED = ("method", "seed", "data.name", "data.noise", "data.rate", "data.seed")
 FIXED += ("teacher.evaluate",)
 
+COMPARED = tuple(registry.METHODS)  # What Tables 1 and 2 compare.
 ABLATION = ("josrc-c", "josrc-ci", "josrc-cio", "josrc")
 
 # A table's dataset by protocol, its methods and its cells; Table 5 judges the verdicts
@@ -114,7 +116,8 @@ def runs_of(table, *, protocol, cells=(), methods=(), recipe="paper", seeds, ove
         protocol: `"full"`, the paper's; `"reduced"`, for a CPU; or `"digits"`, which
             needs no download.
         cells: Names of cells; none means all of the table's.
-        methods: Names of methods; none means Jo-SRC, and in Table 6 the ablation.
+        methods: Names of methods, or `"all"` for those that Tables 1 and 2 compare; none
+            means Jo-SRC, and in Table 6 the ablation.
         recipe: A recipe of `configs/base.py`.
         seeds: The seeds of each cell.
         overrides: Further fields, as `(name, value)` with dotted names.
@@ -135,6 +138,8 @@ def runs_of(table, *, protocol, cells=(), methods=(), recipe="paper", seeds, ove
         )
     for cell in cells:
         guards.check_choice("the cell", cell, tuple(CELLS))
+    if "all" in methods:
+        methods = COMPARED
     for method in methods:
         guards.check_choice("the method", method, tuple(METHODS))
     cells = cells or ((paper.SYMMETRIC_20,) if table == 6 else tuple(CELLS))

@@ -6,6 +6,7 @@ import math
 import statistics
 
 from josrc_keras import run_folder
+from josrc_keras.methods import METHODS
 from josrc_keras.reproduction import grid, paper
 
 INTRODUCTION = {
@@ -27,11 +28,10 @@ INTRODUCTION = {
     ),
 }
 NAMES = {
-    "standard": "ordinary training",
+    **{name: method.title for name, method in METHODS.items()},
     "josrc-c": "Jo-SRC-C",
     "josrc-ci": "Jo-SRC-CI",
     "josrc-cio": "Jo-SRC-CIO",
-    "josrc": "Jo-SRC",
 }
 # A run with other values than the protocol's of these is none of its runs.
 SHORTER = ("epochs", "data.train_size", "network.name", "network.width")
@@ -203,16 +203,18 @@ def _verdicts(groups):
             continue
         for epoch in ("best", "last"):
             seen = [_row_at(record, epoch) for record in records]
-            cells = [
-                " / ".join(
-                    _mean([row[f"{kind}_{score}"] for row in seen])
-                    for score in ("precision", "recall", "f1")
-                )
-                for kind in ("clean", "id", "ood")
-            ]
+            cells = [_scores(seen, kind) for kind in ("clean", "id", "ood")]
             area = _mean([row["clean_auroc"] for row in seen])
             rows.append([key[1], NAMES[key[2]], _choice(key), epoch, *cells, area])
     return _table(header, rows)
+
+
+def _scores(rows, kind):
+    """Means of the three scores of a verdict; empty for a method without it."""
+    names = [f"{kind}_{score}" for score in ("precision", "recall", "f1")]
+    if names[0] not in rows[0]:
+        return ""
+    return " / ".join(_mean([row[name] for row in rows]) for name in names)
 
 
 def _row_at(record, epoch):

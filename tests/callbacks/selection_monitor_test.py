@@ -70,7 +70,7 @@ def fit(model, images, labels, *monitors, **arguments):
         images,
         labels,
         batch_size=32,
-        callbacks=[*(controls if model.selects_samples else []), *monitors],
+        callbacks=[*(controls if model.verdicts else []), *monitors],
         verbose=0,
         **arguments,
     ).history

@@ -1,0 +1,50 @@
+"""How much of each batch is left out, and from when only disagreement counts."""
+
+import keras
+
+from josrc_keras import guards, schedules
+
+
+class ForgetRate(keras.callbacks.Callback):
+    """Sets `forget_rate` of `CoTeaching`, `CoTeachingPlus` and `JoCoR`.
+
+    These methods have to be told how many labels are wrong: their papers set the rate
+    to the noise rate.
+
+    Args:
+        rate: The share of a batch that is left out after the warm-up, in [0, 1).
+        warmup_epochs: Epochs over which it grows linearly; the papers use 10.
+        agreeing_epochs: Epochs for which `CoTeachingPlus` trains like `CoTeaching`;
+            the others have no use for it.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    controls = "forget_rate"
+
+    def __init__(self, rate, warmup_epochs=10, *, agreeing_epochs=5):
+        super().__init__()
+        schedules.forget_rate(1, rate=rate, warmup_epochs=warmup_epochs)
+        if agreeing_epochs < 0:
+            raise ValueError(
+                "Expected agreeing_epochs of at least 0. Received: "
+                f"agreeing_epochs={agreeing_epochs}."
+            )
+        self.rate = rate
+        self.warmup_epochs = warmup_epochs
+        self.agreeing_epochs = agreeing_epochs
+
+    def on_train_begin(self, logs=None):
+        """Checks the model."""
+        guards.check_controlled(self)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Writes the model's variables for this epoch."""
+        rate = schedules.forget_rate(
+            epoch + 1, rate=self.rate, warmup_epochs=self.warmup_epochs
+        )
+        self.model.forget_rate.assign(rate)
+        if hasattr(self.model, "disagreement_only"):
+            started = epoch >= self.agreeing_epochs
+            self.model.disagreement_only.assign(float(started))

@@ -1,0 +1,53 @@
+"""Co-teaching: each network learns from what the other finds easy."""
+
+from typing import ClassVar
+
+import keras
+
+from josrc_keras.baselines.small_loss import smallest
+from josrc_keras.baselines.two_networks import (
+    Choice,
+    TwoNetworks,
+    cross_entropies,
+    likelihood_of,
+)
+
+
+@keras.saving.register_keras_serializable(package="josrc_keras")
+class CoTeaching(TwoNetworks):
+    """Co-teaching (Han et al., NeurIPS 2018), algorithm 1.
+
+    Each network selects the share R = 1 - forget rate of the batch with its smallest
+    cross-entropies, and the other takes a step on them. It has to be told the noise
+    rate, by the callback `ForgetRate`. Predicts with the first network.
+
+    Arguments and further attributes are those of `TwoNetworks`.
+
+    Attributes:
+        forget_rate: Variable, the share of a batch that is left out, in [0, 1].
+    """
+
+    required_controls: ClassVar[dict] = {"forget_rate": "ForgetRate(rate=0.2)"}
+    training_metrics = (*TwoNetworks.training_metrics, "forget_rate")
+
+    def make_metrics(self):
+        """Creates the metrics, and the variable that the callback sets."""
+        super().make_metrics()
+        self.make_variables("forget_rate")
+
+    def choose(self, labels, logits_a, logits_b):
+        """Each learns from the small losses of the other."""
+        return self.exchange(*cross_entropies(labels, logits_a, logits_b))
+
+    def exchange(self, entropy_a, entropy_b, among=None):
+        """The choice by small losses, among the candidates."""
+        share = 1.0 - self.forget_rate
+        by_student = smallest(entropy_a, share, among)
+        by_peer = smallest(entropy_b, share, among)
+        parts = [(entropy_a, by_peer), (entropy_b, by_student)]
+        return Choice(parts, by_student, likelihood_of(entropy_a))
+
+    def record_step(self, *arguments):
+        """Updates every metric with a batch; returns their values."""
+        self._training_means["forget_rate"].update_state(self.forget_rate)
+        return super().record_step(*arguments)

@@ -1,0 +1,43 @@
+"""Co-teaching+: Co-teaching where the two networks disagree."""
+
+from typing import ClassVar
+
+import keras
+from keras import ops
+
+from josrc_keras.baselines.coteaching import CoTeaching
+from josrc_keras.baselines.small_loss import disagreement
+from josrc_keras.baselines.two_networks import cross_entropies
+
+
+@keras.saving.register_keras_serializable(package="josrc_keras")
+class CoTeachingPlus(CoTeaching):
+    """Co-teaching+ (Yu et al., ICML 2019), algorithm 1.
+
+    As Co-teaching, but small losses are selected among the samples that the two
+    networks predict differently; where they agree on all there is nothing to learn. In
+    the first epochs, until `disagreement_only` is set, it is Co-teaching. It has to be
+    told the noise rate, by the callback `ForgetRate`. Predicts with the first network.
+
+    Arguments and further attributes are those of `CoTeaching`.
+
+    Attributes:
+        disagreement_only: Variable, 1 once only disagreement counts, 0 before.
+    """
+
+    required_controls: ClassVar[dict] = {
+        "forget_rate": "ForgetRate(rate=0.2, agreeing_epochs=5)"
+    }
+
+    def make_metrics(self):
+        """Creates the metrics, and the variables that the callback sets."""
+        super().make_metrics()
+        self.make_variables("disagreement_only")
+
+    def choose(self, labels, logits_a, logits_b):
+        """Each learns from the small losses of the other, where they disagree."""
+        among = ops.logical_or(
+            disagreement(logits_a, logits_b), self.disagreement_only == 0
+        )
+        entropies = cross_entropies(labels, logits_a, logits_b)
+        return self.exchange(*entropies, among)

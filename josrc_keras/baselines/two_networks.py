@@ -1,0 +1,152 @@
+"""Two networks that learn from the same batches: what such methods share."""
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from josrc_keras import guards, losses
+from josrc_keras.base import NoisyLabelModel, weighted
+from josrc_keras.baselines.small_loss import disagreement
+from josrc_keras.networks import check_network
+from josrc_keras.selection import Selection
+
+
+class Choice(NamedTuple):
+    """What a step is to learn from.
+
+    Attributes:
+        parts: `(losses, included)` pairs, each `(N,)`: the means of the losses over
+            their included samples are added up.
+        selected: `(N,)` boolean: the samples that the first network chose.
+        likelihood: `(N,)` in [0, 1], higher for what looks clean.
+    """
+
+    parts: Any
+    selected: Any
+    likelihood: Any
+
+
+class TwoNetworks(NoisyLabelModel):
+    """Two networks of one kind that see the same view of each image.
+
+    A subclass says in `choose` which samples each of them learns from. Predictions and
+    evaluation are the first network's, `student`.
+
+    Args:
+        network: A built `keras.Model` from images to logits `(N, C)`.
+        num_classes: C, at least 2.
+        augmentation: A `keras.Layer` that draws a view, or None.
+        peer: The second network; None makes one as `network`, with initial weights of
+            its own. Initializers with a fixed seed would make the two equal, which is
+            refused, since they could never disagree.
+        **kwargs: Arguments of `keras.Model`.
+
+    Attributes:
+        student: The first network.
+        peer: The second network.
+
+    Raises:
+        TypeError: If a network or `augmentation` is of the wrong type.
+        ValueError: If a network does not end in C logits, or both have equal weights.
+    """
+
+    needs_two_views = False
+    verdicts = ("clean",)
+    training_metrics = ("clean_fraction", "disagreement")
+
+    def __init__(self, network, num_classes, augmentation=None, peer=None, **kwargs):
+        guards.check_backend("tensorflow", "jax")
+        super().__init__(**kwargs)
+        self.student = check_network(network, num_classes)
+        if peer is None:
+            peer = keras.models.clone_model(network)
+        self.peer = check_network(peer, num_classes)
+        _check_different(self.student, self.peer)
+        self.num_classes = num_classes
+        self.augmentation = guards.check_augmentation(augmentation)
+        self.make_metrics()
+        self.built = True
+
+    def trained_networks(self):
+        """The networks that a gradient changes."""
+        return [self.student, self.peer]
+
+    def choose(self, labels, logits_a, logits_b):
+        """Which samples each network learns from, and what.
+
+        Args:
+            labels: `(N,)` integer given labels.
+            logits_a: `(N, C)` of the first network.
+            logits_b: `(N, C)` of the second.
+
+        Returns:
+            A `Choice`.
+        """
+        raise NotImplementedError
+
+    def train_step(self, *arguments):
+        """One step of both networks on one batch."""
+        batch, state = self.start_step(arguments)
+
+        def objective():
+            view = self.one_view(batch)
+            logits_a, logits_b = (
+                ops.cast(network(view, training=True), "float32")
+                for network in self.trained_networks()
+            )
+            choice = self.choose(batch.integer_labels(), logits_a, logits_b)
+            penalty = self.penalty()
+            loss = self.per_replica(penalty)
+            for per_sample, included in choice.parts:
+                loss += self.mean_over(per_sample, included, batch.sample_weight)
+            return loss, (logits_a, logits_b, choice, penalty)
+
+        def finish(found):
+            return self.record_step(batch, *found)
+
+        return self.descend(state, objective, finish)
+
+    def record_step(self, batch, logits_a, logits_b, choice, penalty):
+        """Updates every metric with a batch; returns their values."""
+        for per_sample, included in choice.parts:
+            total = weighted(per_sample, batch.sample_weight) + penalty
+            self.record_loss(total, included)
+        means = self._training_means
+        means["clean_fraction"].update_state(choice.selected)
+        means["disagreement"].update_state(disagreement(logits_a, logits_b))
+        rest = ops.logical_not(choice.selected)
+        selected = Selection(choice.selected, rest, ops.zeros_like(rest))
+        self.record_truth(batch, logits_a, selected, choice.likelihood)
+        return self.compute_metrics(
+            None, batch.labels, logits_a, sample_weight=batch.sample_weight
+        )
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return super().get_config() | {
+            "network": keras.saving.serialize_keras_object(self.student),
+            "num_classes": self.num_classes,
+            "augmentation": keras.saving.serialize_keras_object(self.augmentation),
+            "peer": keras.saving.serialize_keras_object(self.peer),
+        }
+
+
+def likelihood_of(per_sample):
+    """A loss in nats as a likelihood in [0, 1]: `exp(-loss)`."""
+    return ops.clip(ops.exp(-per_sample), 0.0, 1.0)
+
+
+def cross_entropies(labels, *logits):
+    """Cross-entropy of each network's logits, `(N,)` in nats."""
+    return [losses.cross_entropy(labels, each) for each in logits]
+
+
+def _check_different(student, peer):
+    pairs = zip(student.get_weights(), peer.get_weights(), strict=True)
+    if all((a == b).all() for a, b in pairs):
+        raise ValueError(
+            "Expected two networks with different weights. Received: a peer equal to "
+            f"{student.name!r}, which would never disagree with it. Leave the seeds of "
+            "the initializers open, or pass another network as `peer`."
+        )

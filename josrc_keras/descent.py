@@ -1,0 +1,107 @@
+"""One step of training on either backend, for every method."""
+
+import keras
+from keras import ops
+
+from josrc_keras import guards, jax_step, losses, replicas
+from josrc_keras.data import contract
+
+
+class Descent(keras.Model):
+    """What the `train_step` of a method is made of.
+
+    A subclass has `student`, `augmentation`, `monitored`, and `data_contract()`.
+    """
+
+    def start_step(self, arguments):
+        """Takes the arguments of `train_step` apart, and checks the batch.
+
+        Args:
+            arguments: `(data,)` as Keras passes it on TensorFlow, `(state, data)` on
+                JAX.
+
+        Returns:
+            A `contract.Batch`, and the state or None.
+        """
+        *state, data = arguments
+        batch = contract.unpack(data)
+        self.data_contract().check(batch, training=True)
+        if self.monitored:
+            guards.check_true_labels(batch.true_labels)
+        return batch, state[0] if state else None
+
+    def descend(self, state, objective, finish):
+        """One step of the optimizer.
+
+        Args:
+            state: What `start_step` returned.
+            objective: Function without arguments that returns the scalar to minimise
+                and what else the step has found, an outcome.
+            finish: Function of the outcome, called after the update, that updates
+                metrics and all other variables, and returns the logs.
+
+        Returns:
+            What Keras expects of `train_step`.
+        """
+        if state is not None:
+            return jax_step.descend(self, state, objective, finish)
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            loss, outcome = objective()
+            scaled_loss = self.optimizer.scale_loss(loss)
+        weights = self.trainable_variables
+        gradients = tape.gradient(scaled_loss, weights)
+        self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
+        return finish(outcome)
+
+    def one_view(self, batch):
+        """A view of the images of a batch, given or drawn."""
+        images = batch.image_parts()[0]
+        if self.augmentation is None or isinstance(batch.images, dict):
+            return images
+        return self.augmentation(images, training=True)
+
+    def make_train_function(self, force=False):
+        """Compiles the step; on JAX `steps_per_execution` of them in one."""
+        if not jax_step.runs_on_device(self):
+            super().make_train_function(force=force)
+        elif force or getattr(self, "train_function", None) is None:
+            self.train_function = jax_step.many_steps(self)
+
+    def trained_networks(self):
+        """The networks that a gradient changes."""
+        return [self.student]
+
+    def penalty(self):
+        """The sum of the networks' own losses, such as weight regularisers."""
+        own = [loss for network in self.trained_networks() for loss in network.losses]
+        return sum(own, ops.zeros((), "float32"))
+
+    def mean_over(self, per_sample, included, sample_weight):
+        """The mean over the included samples of all replicas, as each minimises it.
+
+        Args:
+            per_sample: `(N,)` losses.
+            included: `(N,)` boolean: the samples to train on; the mean of none is 0.
+            sample_weight: `(N,)` or None.
+
+        Returns:
+            A scalar.
+        """
+        count = ops.sum(ops.cast(included, "float32"))
+        total = losses.masked_sum(per_sample, included, sample_weight)
+        return total / ops.maximum(replicas.global_sum(count), 1.0)
+
+    def per_replica(self, penalty):
+        """The penalty as each replica minimises it: gradients are summed over them."""
+        return penalty / replicas.replica_count()
+
+    def record_loss(self, per_sample, included):
+        """Adds a batch to the metric `loss`, the mean over the included samples.
+
+        Args:
+            per_sample: `(N,)` losses, sample weights and penalty included.
+            included: `(N,)` boolean: the samples that were trained on.
+        """
+        self._loss_tracker.update_state(per_sample, ops.cast(included, "float32"))
