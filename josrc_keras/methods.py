@@ -20,7 +20,7 @@ def _no_callbacks(config, wrong_share):
 
 
 def _forget(config, wrong_share):
-    """The small-loss methods are told the noise rate: the true one, if none is given."""
+    """Tells a small-loss method the noise rate: the true one, if none is given."""
     fields = config.forget.to_dict()
     if fields["rate"] is None:
         fields["rate"] = wrong_share

@@ -255,7 +255,7 @@ def open_network():
 
 
 def test_equal_networks_are_refused():
-    with pytest.raises(ValueError, match="never disagree.*pass another network"):
+    with pytest.raises(ValueError, match=r"never disagree.*pass another network"):
         Decoupling(linear_network(seed=0), CLASSES)
 
 

@@ -39,5 +39,5 @@ class CoTeachingPlus(CoTeaching):
         among = ops.logical_or(
             disagreement(logits_a, logits_b), self.disagreement_only == 0
         )
-        entropies = cross_entropies(labels, logits_a, logits_b)
-        return self.exchange(*entropies, among)
+        entropy_a, entropy_b = cross_entropies(labels, logits_a, logits_b)
+        return self.exchange(entropy_a, entropy_b, among)

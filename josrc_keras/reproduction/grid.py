@@ -29,8 +29,15 @@ METHODS: dict = {
 
 # What no override may change, since name and tables go by it; and they show both
 # networks.
-FIXED = ("method", "seed", "data.name", "data.noise", "data.rate", "data.seed")
-FIXED += ("teacher.evaluate",)
+FIXED = (
+    "method",
+    "seed",
+    "data.name",
+    "data.noise",
+    "data.rate",
+    "data.seed",
+    "teacher.evaluate",
+)
 
 COMPARED = tuple(registry.METHODS)  # What Tables 1 and 2 compare.
 ABLATION = ("josrc-c", "josrc-ci", "josrc-cio", "josrc")
@@ -116,8 +123,8 @@ def runs_of(table, *, protocol, cells=(), methods=(), recipe="paper", seeds, ove
         protocol: `"full"`, the paper's; `"reduced"`, for a CPU; or `"digits"`, which
             needs no download.
         cells: Names of cells; none means all of the table's.
-        methods: Names of methods, or `"all"` for those that Tables 1 and 2 compare; none
-            means Jo-SRC, and in Table 6 the ablation.
+        methods: Names of methods, or `"all"` for those that Tables 1 and 2 compare;
+            none means Jo-SRC, and in Table 6 the ablation.
         recipe: A recipe of `configs/base.py`.
         seeds: The seeds of each cell.
         overrides: Further fields, as `(name, value)` with dotted names.
