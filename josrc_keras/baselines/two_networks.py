@@ -1,6 +1,6 @@
 """Two networks that learn from the same batches: what such methods share."""
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 from keras import ops
@@ -53,7 +53,7 @@ class TwoNetworks(NoisyLabelModel):
 
     needs_two_views = False
     verdicts = ("clean",)
-    training_metrics = ("clean_fraction", "disagreement")
+    training_metrics: ClassVar[tuple] = ("clean_fraction", "disagreement")
 
     def __init__(self, network, num_classes, augmentation=None, peer=None, **kwargs):
         guards.check_backend("tensorflow", "jax")
