@@ -56,18 +56,18 @@ def make_model(config, num_classes, steps_per_epoch=1):
     model = method.model(
         network, num_classes, augmentation=augmentation, **method.arguments(config)
     )
-    optimizer = keras.optimizers.get(
-        {
-            "class_name": config.optimizer.name,
-            "config": config.optimizer.arguments.to_dict(),
-        }
-    )
     model.compile(
-        optimizer,
+        _make_optimizer(config),
         metrics=["accuracy"],
         steps_per_execution=_steps_per_execution(config, steps_per_epoch),
     )
     return model
+
+
+def _make_optimizer(config):
+    arguments = config.optimizer.arguments.to_dict()
+    name = config.optimizer.name
+    return keras.optimizers.get({"class_name": name, "config": arguments})
 
 
 @contextlib.contextmanager
@@ -118,9 +118,11 @@ def make_callbacks(config, workdir, train_split):
         A list of Keras callbacks.
     """
     wrong_share = float((train_split.labels != train_split.true_labels).mean())
-    decay = LinearDecay(
-        learning_rate=config.optimizer.arguments.learning_rate, **config.decay
-    )
+    plan = config.decay.to_dict()
+    if not hasattr(_make_optimizer(config), "beta_1"):
+        plan["beta_1"] = None  # It is Adam's.
+    learning_rate = config.optimizer.arguments.learning_rate
+    decay = LinearDecay(learning_rate=learning_rate, **plan)
     monitor = SelectionMonitor(workdir / "clean_likelihood.json")
     required = METHODS[config.method].callbacks(config, wrong_share)
     return [decay, monitor, *required, *_tensorboard(workdir)]

@@ -11,6 +11,7 @@ import functools
 import itertools
 
 import keras
+import numpy as np
 
 
 def runs_on_device(model):
@@ -33,8 +34,8 @@ def many_steps(model):
 
     Returns:
         A function `(state, iterator) -> (logs, state)` as Keras's `fit` calls it; the
-        logs are those of the last step. Batches that are left over at the end of the
-        data run one by one.
+        logs are those of the last step. Where batches are left over at the end of the
+        data, or its last one is smaller, they run one by one.
     """
     import jax
     import jax.numpy as jnp
@@ -55,13 +56,19 @@ def many_steps(model):
         batches = list(itertools.islice(iterator, model.steps_per_execution))
         if not batches:
             raise StopIteration
-        if len(batches) == model.steps_per_execution:
+        if len(batches) == model.steps_per_execution and _alike(batches):
             return scan(state, batches)
         for batch in batches:
             logs, state = one_step(state, batch)
         return logs, state
 
     return run
+
+
+def _alike(batches):
+    """Whether all batches have the same shapes."""
+    shapes = [[np.shape(part) for part in keras.tree.flatten(b)] for b in batches]
+    return all(each == shapes[0] for each in shapes)
 
 
 def descend(model, state, objective, finish):

@@ -94,7 +94,7 @@ def select(
 def check_unclean(kinds):
     """Returns `kinds` as a tuple; raises a `ValueError` unless all are of `UNCLEAN`."""
     is_sequence = isinstance(kinds, (list, tuple))
-    if not is_sequence or not set(kinds) <= set(UNCLEAN):
+    if not is_sequence or not all(kind in UNCLEAN for kind in kinds):
         raise ValueError(
             f"Expected `relabel` as a tuple of any of {UNCLEAN}, or (). Received: "
             f"relabel={kinds!r}. For one kind write ({UNCLEAN[0]!r},)."

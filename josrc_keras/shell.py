@@ -63,6 +63,12 @@ def _parse(argv):
             "The configuration has no such field. Received: "
             f"{' '.join(overrides)}. Expected fields that its file sets. {fix}"
         ) from error
+    except flags.Error as error:
+        lines = str(error).strip().splitlines()
+        if not any(line.startswith("Traceback") for line in lines):
+            raise
+        # A configuration file's own error: the traceback's last line says what it is.
+        raise ValueError(f"{lines[0]} {lines[-1]}") from error
     except SystemExit:  # After --help, which absl ends with status 1.
         raise SystemExit(0) from None
 

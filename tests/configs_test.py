@@ -7,7 +7,7 @@ import pytest
 from absl import flags
 from ml_collections import config_flags
 
-from josrc_keras import experiment, shell
+from josrc_keras import data, experiment, shell
 from josrc_keras.callbacks import CleanThreshold, LinearDecay
 from josrc_keras.configs import base
 
@@ -96,9 +96,9 @@ def test_a_recipe_reaches_model_and_callbacks(recipe, tmp_path):
     names = [layer.name for layer in model.student.layers]
     assert ("hidden" in names) == (head == "mlp")
     assert model.student.get_layer("conv1").filters == 16
-    callbacks = {
-        type(each): each for each in experiment.make_callbacks(config, tmp_path)
-    }
+    split = data.digits8n_o(train_size=64).train
+    found = experiment.make_callbacks(config, tmp_path, split)
+    callbacks = {type(callback): callback for callback in found}
     assert callbacks[CleanThreshold].first_epoch == first_epoch
     assert callbacks[LinearDecay].beta_1 == beta_1
     assert callbacks[LinearDecay].learning_rate == pytest.approx(

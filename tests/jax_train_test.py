@@ -72,6 +72,8 @@ def folder(tmp_path_factory):
             "KERAS_BACKEND": "jax",
             "PYTHONPATH": f"{site}{os.pathsep}{ROOT}",
             # Most of the time is compilation, and much of it is the same in all forks.
+            "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} "
+            "--xla_backend_optimization_level=0",
             "JAX_COMPILATION_CACHE_DIR": str(site / "compiled"),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         },

@@ -31,7 +31,8 @@ def load(data_dir=None):
     Raises:
         OSError: If it can't be read or downloaded.
     """
-    folder = Path(data_dir or os.environ.get("TFDS_DATA_DIR", "")) / BINARY
+    parent = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    folder = Path(parent).expanduser() / BINARY
     if folder.is_dir():
         names = _read(folder / "fine_label_names.txt").decode().split()
         return _read_binary(folder, "train"), _read_binary(folder, "test"), names

@@ -23,7 +23,6 @@ KINDS = {
     "accuracy_id_true": ("in-distribution noise, against the true label", "#1f4e8c"),
     "accuracy_ood_given": ("out of distribution, against the given label", "#7a4fa3"),
 }
-STYLES = {"standard": "--", "josrc": "-"}
 
 
 def draw(records, folder):
@@ -47,75 +46,105 @@ def draw(records, folder):
     }
     for dataset in dict.fromkeys(key[0] for key in plain):
         groups = {key[1:3]: v for key, v in plain.items() if key[0] == dataset}
-        for number, caption, panel in (
-            (3, "test accuracy of the student", _accuracy_panel),
-            (4, "precision of the clean verdict", _precision_panel),
-            (5, "training accuracy by what the samples are", _kinds_panel),
+        for number, caption, draw_one in (
+            (3, "test accuracy of the student", _draw_accuracy),
+            (4, "precision of the clean verdict", _draw_precision),
+            (5, "training accuracy by what the samples are", _draw_kinds),
         ):
             name = f"figure{number}_{dataset}.png"
-            if _draw(Path(folder) / name, groups, panel):
+            if draw_one(Path(folder) / name, groups):
                 drawn.append((f"Figure {number}: {caption}, {dataset}", name))
     return drawn
 
 
-def _draw(path, groups, panel):
-    """One panel for each cell; False if no panel had anything to draw."""
-    cells = [cell for cell in grid.CELLS if any(key[0] == cell for key in groups)]
+def _draw_accuracy(path, groups):
+    return _draw_methods(path, groups, "val_accuracy", "test accuracy, %")
+
+
+def _draw_precision(path, groups):
+    label = "precision of the clean verdict, %"
+    return _draw_methods(path, groups, "clean_precision", label)
+
+
+def _draw_methods(path, groups, column, label):
+    """A panel for each cell with a line for each method; False without any line."""
+    lines = {
+        (cell, method): [(column, page.NAMES[method], COLOURS[method])]
+        for cell, method in groups
+    }
+    cells = _cells(groups)
+    panels = [[[(cell, method) for method in grid.METHODS] for cell in cells]]
+    return _draw_panels(path, groups, panels, lines, cells, [label])
+
+
+def _draw_kinds(path, groups):
+    """A panel for each method and cell with a line for each kind of samples."""
+    kinds = [(column, name, colour) for column, (name, colour) in KINDS.items()]
+    lines = dict.fromkeys(groups, kinds)
+    cells = _cells(groups)
+    compared = [m for m in grid.COMPARED if any(key[1] == m for key in groups)]
+    panels = [[[(cell, method)] for cell in cells] for method in compared]
+    labels = [f"{page.NAMES[method]}, %" for method in compared]
+    return _draw_panels(path, groups, panels, lines, cells, labels)
+
+
+def _cells(groups):
+    return [cell for cell in grid.CELLS if any(key[0] == cell for key in groups)]
+
+
+def _draw_panels(path, groups, panels, lines, titles, labels):
+    """Draws rows of panels.
+
+    Args:
+        path: Where the PNG file goes.
+        groups: Records by `(cell, method)`.
+        panels: Rows of panels, each a list of keys of `groups`, if there.
+        lines: By such a key: `(column of the history, name, colour)` of each line.
+        titles: A title for each column of panels.
+        labels: A label for each row.
+
+    Returns:
+        Whether there was anything to draw.
+    """
+    if not panels:
+        return False
     pyplot = plots.import_pyplot()
-    size = (4.2 * len(cells), 4.2)
+    rows, columns = len(panels), len(titles)
     figure, axes = pyplot.subplots(
-        1, len(cells), figsize=size, sharey=True, squeeze=False, layout="constrained"
+        rows,
+        columns,
+        figsize=(max(4.0 * columns, 6.4), 2.7 * rows + 1.2),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
     )
-    lines: dict = {}
-    for cell, ax in zip(cells, axes[0], strict=True):
-        of_cell = {method: v for (c, method), v in groups.items() if c == cell}
-        lines |= panel(ax, of_cell)
-        ax.set(title=cell, xlabel="epoch")
-        ax.grid(alpha=0.25)
-        ax.spines[["top", "right"]].set_visible(False)
-    if lines:
-        axes[0][0].set_ylabel(panel.__doc__.rstrip("."))
-        columns = min(len(lines), 2 if len(cells) < 3 else 4)
+    names = {}
+    for row, label, of_row in zip(axes, labels, panels, strict=True):
+        row[0].set_ylabel(label)
+        for ax, keys in zip(row, of_row, strict=True):
+            for key in keys:
+                for column, name, colour in lines.get(key, ()):
+                    if column in groups[key][0]["history"]:
+                        names[name] = _band(ax, groups[key], column, color=colour)
+            ax.grid(alpha=0.25)
+            ax.spines[["top", "right"]].set_visible(False)
+    for ax, title in zip(axes[0], titles, strict=True):
+        ax.set_title(title)
+    for ax in axes[-1]:
+        ax.set_xlabel("epoch")
+    if names:
         figure.legend(
-            lines.values(),
-            lines.keys(),
+            names.values(),
+            names.keys(),
             loc="outside lower center",
-            ncols=columns,
+            ncols=min(len(names), 2 if columns < 3 else 4),
             frameon=False,
         )
         with files.replacing(path) as beside:
             figure.savefig(beside, dpi=110)
     pyplot.close(figure)
-    return bool(lines)
-
-
-def _accuracy_panel(ax, groups):
-    """Test accuracy, %."""
-    return {
-        page.NAMES[method]: _band(ax, found, "val_accuracy", color=COLOURS[method])
-        for method, found in groups.items()
-    }
-
-
-def _precision_panel(ax, groups):
-    """Precision of the clean verdict, %."""
-    return {
-        page.NAMES[method]: _band(ax, found, "clean_precision", color=COLOURS[method])
-        for method, found in groups.items()
-        if "clean_precision" in found[0]["history"]
-    }
-
-
-def _kinds_panel(ax, groups):
-    """Training accuracy, %."""
-    return {
-        f"{page.NAMES[method]}: {name}": _band(
-            ax, found, column, color=colour, linestyle=STYLES[method]
-        )
-        for method, found in groups.items()
-        for column, (name, colour) in KINDS.items()
-        if method in STYLES and column in found[0]["history"]
-    }
+    return bool(names)
 
 
 def _band(ax, records, column, **style):

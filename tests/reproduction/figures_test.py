@@ -44,8 +44,10 @@ def test_every_figure_of_every_dataset(made, tmp_path):
     for name in names:
         check_picture(tmp_path / name)
         assert 5_000 < (tmp_path / name).stat().st_size < 500_000
-    assert size(tmp_path / "figure3_cifar80n_o.png") == (462, 462)  # 4.2 inches.
-    assert size(tmp_path / "figure3_digits8n_o.png") == (924, 462)
+    # At 110 dots an inch: 4 inches a cell, at least 6.4; 2.7 a row of panels and 1.2.
+    assert size(tmp_path / "figure3_cifar80n_o.png") == (704, 429)
+    assert size(tmp_path / "figure3_digits8n_o.png") == (880, 429)
+    assert size(tmp_path / "figure5_digits8n_o.png") == (880, 726)  # Two methods.
     assert pyplot.get_fignums() == []  # They are closed.
 
 
