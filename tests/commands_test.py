@@ -88,11 +88,6 @@ BAD = {
         [*QUICK, "--workdir=run", "--config.model.alpha=0.25"],
         r"Received: model\.alpha: 0\.3 there, 0\.25 now\. Resume it with its own",
     ),
-    "no beta_1": (
-        TRAIN,
-        [*QUICK, NEW, "--config.optimizer.name=sgd"],
-        r"Received: SGD and beta_1=0\.1\. Leave beta_1 out",
-    ),
     "evaluate no run": (EVALUATE, ["--workdir=empty"], r"Expected a run folder.*empty"),
     "evaluate unfinished": (EVALUATE, ["--workdir=started"], "no model.keras. Run"),
 }

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import experiment
+from josrc_keras import data, experiment
 from josrc_keras.data import batches
 
 STEPS = 6  # 384 images in batches of 64.
@@ -199,3 +199,13 @@ def test_determinism_on_jax_is_asked_for_at_the_start(
     first = np.random.random()
     experiment.seed_everything(config)
     assert np.random.random() == first
+
+
+@pytest.mark.parametrize(("optimizer", "beta_1"), [("adam", 0.1), ("sgd", None)])
+def test_adams_beta_1_is_left_alone_with_other_optimizers(
+    quick_config, tmp_path, digits, optimizer, beta_1
+):
+    config = quick_config(**{"optimizer.name": optimizer})
+    split = data.Split(digits.x, digits.y, digits.truth, None)
+    decay, *_ = experiment.make_callbacks(config, tmp_path, split)
+    assert decay.beta_1 == beta_1
