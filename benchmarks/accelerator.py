@@ -89,7 +89,13 @@ def measure(precision, split, steps, batch):
     model.steps_per_execution = steps
     many = jax_step.many_steps(model)
     iterator = iter([next(stream) for _ in range(steps)] * (ROUNDS + 2))
-    together = seconds(lambda: many(state_of(model), iterator)) / steps
+    states = [state_of(model)]
+
+    def execution():
+        logs, states[0] = many(states[0], iterator)
+        return logs, states[0]
+
+    together = seconds(execution) / steps
     return {
         "precision": precision,
         "step_seconds": alone,

@@ -56,6 +56,8 @@ def main():
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--output", help="JSON file")
     flags = parser.parse_args()
+    if flags.rounds < 2:
+        parser.error(f"Expected --rounds of at least 2. Received: {flags.rounds}.")
     steps = {name: make_step(name, flags.batch) for name in METHODS}
     for step in 2 * list(steps.values()):
         step()  # Compiles, and fills the caches.

@@ -81,7 +81,8 @@ def get_config(recipe="paper"):
     config.teacher.evaluate = "both"
 
     config.forget = ml_collections.ConfigDict()  # arguments of ForgetRate
-    config.forget.rate = config_dict.placeholder(float)  # None: the true noise rate
+    # None: the true share of wrong labels, out-of-distribution images included.
+    config.forget.rate = config_dict.placeholder(float)
     config.forget.warmup_epochs = 10  # as in the papers of all three
     config.forget.agreeing_epochs = 5  # of Co-teaching+, as its code has for CIFAR-100
 

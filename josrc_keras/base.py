@@ -221,6 +221,13 @@ class NoisyLabelModel(Descent):
             given.get("callbacks"), self.required_controls
         )
         self._check_inputs(given, training=True)
+        steps, together = given.get("steps_per_epoch"), self.steps_per_execution
+        if steps and steps % together:
+            raise ValueError(
+                f"Expected steps_per_epoch as a multiple of steps_per_execution, "
+                f"{together}. Received: steps_per_epoch={steps}, and Keras would train "
+                "on past the end of the epoch. Compile with one of its divisors."
+            )
         if given.get("validation_data") is not None:
             given["validation_data"] = values.checked_validation(
                 given["validation_data"], self.data_contract()

@@ -50,7 +50,8 @@ def many_steps(model):
         state, logs = jax.lax.scan(swapped, state, stacked)
         return jax.tree.map(lambda values: values[-1], logs), state
 
-    one_step = jax.jit(model.train_step, donate_argnums=0)
+    # A function of its own: JAX would take a bound method for the one before it.
+    one_step = jax.jit(lambda *given: model.train_step(*given), donate_argnums=0)
 
     def run(state, iterator):
         batches = list(itertools.islice(iterator, model.steps_per_execution))
@@ -72,7 +73,7 @@ def _alike(batches):
 
 
 def descend(model, state, objective, finish):
-    """One step of the optimizer; see `NoisyLabelModel.descend`.
+    """One step of the optimizer; see `descent.Descent.descend`.
 
     Args:
         model: A compiled model of this package.

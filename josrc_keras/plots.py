@@ -158,7 +158,7 @@ def _draw_likelihood(axes, history, histogram):
         tau = history[-1]["tau_clean"]
         axes.axvline(tau, color="#999999", linestyle="--", label="threshold")
     axes.set(
-        xlabel="clean likelihood (eq. 3)",
+        xlabel="clean likelihood",
         ylabel="training samples",
         xlim=(0, 1),
         title="Clean likelihood in the last epoch, by what the samples are",

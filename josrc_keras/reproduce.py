@@ -27,7 +27,8 @@ _METHOD = flags.DEFINE_multi_string(
     "method",
     [],
     "josrc, josrc-c, josrc-ci, josrc-cio, standard, decoupling, coteaching, "
-    "coteaching_plus, jocor, or all that Tables 1 and 2 compare; none: Jo-SRC.",
+    "coteaching_plus, jocor, or all that the table compares; none: the table's of "
+    "Jo-SRC.",
 )
 _RECIPE = flags.DEFINE_enum(
     "recipe", "paper", ["paper", "published_code", "paper_text"], "See configs/base.py."
@@ -71,14 +72,16 @@ def _reproduce(argv):
     if _DRY_RUN.value:
         return
     try:
-        finished = queue.work(time_limit=_TIME_LIMIT.value, say=_say)
+        queue.work(time_limit=_TIME_LIMIT.value, say=_say)
     except (KeyboardInterrupt, SystemExit) as stop:
         logging.warning("Stopped. The same command goes on from the last saved epoch.")
         shell.exit_at_once(stop.code if isinstance(stop, SystemExit) else 130)
-    if not finished:
+    if queue.left:
         _say("The time is up. The same command goes on from here.")
     if queue.seconds:  # Without a record there is no page.
         _say(f"Wrote {runner.write_page(results, _PROTOCOL.value)}.")
+    if queue.broken:
+        raise FloatingPointError("; ".join(queue.broken.values()))
 
 
 def _runs():

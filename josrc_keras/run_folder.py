@@ -3,6 +3,7 @@
 import csv
 import importlib.metadata
 import json
+import os
 import platform
 import shlex
 import statistics
@@ -220,7 +221,10 @@ def command():
     start = [program.name]
     if program.suffix == ".py" and program.parent.name == "josrc_keras":
         start = ["python", "-m", f"josrc_keras.{program.stem}"]
-    return shlex.join([*start, *sys.argv[1:]])
+    settings = [f"{n}={os.environ[n]}" for n in ("XLA_FLAGS",) if n in os.environ]
+    if keras.backend.backend() != "tensorflow":
+        settings.append(f"KERAS_BACKEND={keras.backend.backend()}")
+    return shlex.join([*settings, *start, *sys.argv[1:]])
 
 
 def device():

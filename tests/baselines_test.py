@@ -259,6 +259,18 @@ def test_equal_networks_are_refused():
         Decoupling(linear_network(seed=0), CLASSES)
 
 
+def test_a_peer_may_be_another_network():
+    """Of other layers, as long as it ends in as many logits."""
+    image = keras.Input(SHAPE)
+    hidden = keras.layers.Dense(5)(keras.layers.Flatten()(image))
+    peer = keras.Model(image, keras.layers.Dense(CLASSES)(hidden))
+    model = Decoupling(linear_network(), CLASSES, peer=peer)
+    model.compile("sgd")
+    assert np.isfinite(model.train_on_batch(*batch()))
+    with pytest.raises(ValueError, match=r"logits of shape \(N, 5\)"):
+        Decoupling(linear_network(classes=5), 5, peer=peer)
+
+
 def test_co_lambda_out_of_range():
     with pytest.raises(ValueError, match=r"co_lambda.*\[0, 1\]. Received: co_lambda=2"):
         make(JoCoR, co_lambda=2)

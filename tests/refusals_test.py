@@ -199,3 +199,12 @@ def test_evaluating_a_generator_with_labels_out_of_range_is_nan():
 
     results = make_model().evaluate(batches(), verbose=0, return_dict=True)
     assert np.isnan(results["loss"])
+
+
+def test_steps_that_run_past_the_epoch_are_refused():
+    """Four steps an execution, ten an epoch: Keras would train twelve."""
+    model = make_model()
+    model.compile("sgd", steps_per_execution=4)
+    message = r"multiple of steps_per_execution, 4\. Received: steps_per_epoch=10"
+    with pytest.raises(ValueError, match=message):
+        fit(model, steps_per_epoch=10)

@@ -31,7 +31,9 @@ class TwoNetworks(NoisyLabelModel):
     """Two networks of one kind that see the same view of each image.
 
     A subclass says in `choose` which samples each of them learns from. Predictions and
-    evaluation are the first network's, `student`.
+    evaluation are the first network's, `student`. What is minimised is the sum of the
+    two networks' means; the metric `loss` is the mean over all samples that they learn
+    from.
 
     Args:
         network: A built `keras.Model` from images to logits `(N, C)`.
@@ -61,6 +63,11 @@ class TwoNetworks(NoisyLabelModel):
         self.student = check_network(network, num_classes)
         if peer is None:
             peer = keras.models.clone_model(network)
+            if not peer.weights:
+                raise ValueError(
+                    f"The network {network.name!r} can't be cloned for the peer: the "
+                    "clone has no weights. Pass a second network as `peer`."
+                )
         self.peer = check_network(peer, num_classes)
         _check_different(self.student, self.peer)
         self.num_classes = num_classes
@@ -143,8 +150,9 @@ def cross_entropies(labels, *logits):
 
 
 def _check_different(student, peer):
-    pairs = zip(student.get_weights(), peer.get_weights(), strict=True)
-    if all((a == b).all() for a, b in pairs):
+    ours, theirs = student.get_weights(), peer.get_weights()
+    alike = [a.shape for a in ours] == [b.shape for b in theirs]
+    if alike and all((a == b).all() for a, b in zip(ours, theirs, strict=True)):
         raise ValueError(
             "Expected two networks with different weights. Received: a peer equal to "
             f"{student.name!r}, which would never disagree with it. Leave the seeds of "

@@ -4,6 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
+import keras
 import numpy as np
 
 BINARY = "cifar-100-binary"  # What the release's archive unpacks to.
@@ -66,6 +67,10 @@ def _read_binary(folder, split):
 
 def _load_tfds(data_dir):
     try:
+        if keras.backend.backend() == "jax":
+            import tensorflow as tf
+
+            tf.config.set_visible_devices([], "GPU")  # The memory is JAX's.
         import tensorflow_datasets as tfds
 
         (train, test), info = tfds.load(

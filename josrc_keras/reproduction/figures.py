@@ -69,7 +69,7 @@ def _draw_precision(path, groups):
 def _draw_methods(path, groups, column, label):
     """A panel for each cell with a line for each method; False without any line."""
     lines = {
-        (cell, method): [(column, page.NAMES[method], COLOURS[method])]
+        (cell, method): [(column, page.NAMES[method], COLOURS.get(method))]
         for cell, method in groups
     }
     cells = _cells(groups)
@@ -125,7 +125,8 @@ def _draw_panels(path, groups, panels, lines, titles, labels):
         for ax, keys in zip(row, of_row, strict=True):
             for key in keys:
                 for column, name, colour in lines.get(key, ()):
-                    if column in groups[key][0]["history"]:
+                    # All 0: there is no such sample.
+                    if any(groups[key][0]["history"].get(column, ())):
                         names[name] = _band(ax, groups[key], column, color=colour)
             ax.grid(alpha=0.25)
             ax.spines[["top", "right"]].set_visible(False)

@@ -123,8 +123,8 @@ def runs_of(table, *, protocol, cells=(), methods=(), recipe="paper", seeds, ove
         protocol: `"full"`, the paper's; `"reduced"`, for a CPU; or `"digits"`, which
             needs no download.
         cells: Names of cells; none means all of the table's.
-        methods: Names of methods, or `"all"` for those that Tables 1 and 2 compare;
-            none means Jo-SRC, and in Table 6 the ablation.
+        methods: Names of methods, or `"all"` for those that the table compares; none
+            means Jo-SRC, and in Table 6 the ablation.
         recipe: A recipe of `configs/base.py`.
         seeds: The seeds of each cell.
         overrides: Further fields, as `(name, value)` with dotted names.
@@ -146,7 +146,7 @@ def runs_of(table, *, protocol, cells=(), methods=(), recipe="paper", seeds, ove
     for cell in cells:
         guards.check_choice("the cell", cell, tuple(CELLS))
     if "all" in methods:
-        methods = COMPARED
+        methods = ABLATION if table == 6 else COMPARED
     for method in methods:
         guards.check_choice("the method", method, tuple(METHODS))
     cells = cells or ((paper.SYMMETRIC_20,) if table == 6 else tuple(CELLS))

@@ -30,6 +30,7 @@ class Queue:
         self.configs = {run: run.config() for run in runs}
         self.seconds = {}
         self.left = []
+        self.broken = {}
         for run, config in self.configs.items():
             if records.is_done(results, run, config.to_dict()):
                 found = records.read(records.path_of(results, run))
@@ -61,12 +62,13 @@ class Queue:
             time_limit: Minutes after which to stop, at the end of an epoch, or None.
             say: Function that is told, in a line, of each run that starts or ends.
 
+        A run that breaks down is passed over: `broken` says why.
+
         Returns:
             Whether everything is done.
 
         Raises:
             OSError: If data can't be read or results can't be written.
-            FloatingPointError: If a run breaks down.
         """
         deadline = None if time_limit is None else time.monotonic() + 60 * time_limit
         while self.left:
@@ -75,9 +77,14 @@ class Queue:
             workdir = self.workdirs / run.name
             keras.backend.clear_session()  # Else every run keeps its graphs.
             pace = Pace(deadline, lambda *found: say(self._forecast(*found)))
-            summary = experiment.train(
-                self.configs[run], workdir, verbose=0, callbacks=[pace]
-            )
+            try:
+                summary = experiment.train(
+                    self.configs[run], workdir, verbose=0, callbacks=[pace]
+                )
+            except FloatingPointError as error:
+                self.broken[self.left.pop(0)] = f"{run.name}: {error}"
+                say(f"{run.name} broke down.")
+                continue
             if summary is None:
                 return False
             records.write(self.results, run, workdir)
@@ -87,7 +94,7 @@ class Queue:
             say(f"{run.name}: {_outcome(summary)}{rest}")
             if self.left and deadline is not None and time.monotonic() > deadline:
                 return False
-        return True
+        return not self.broken
 
     def _progress(self, run):
         """How far an unfinished run has come."""

@@ -188,6 +188,26 @@ def test_a_run_that_is_stopped_has_no_record(trainer, tmp_path):
     assert names_of([runs[0], runs[1], runs[1]]) == trainer.calls
 
 
+def test_a_run_that_breaks_down_is_passed_over(trainer, tmp_path, monkeypatch):
+    """The others are done; the next queue tries it again."""
+    runs = make_runs(seeds=(0, 1, 2))
+    train = runner.experiment.train
+
+    def sometimes(config, workdir, **arguments):
+        if config.seed == 1:
+            raise FloatingPointError("the loss is NaN")
+        return train(config, workdir, **arguments)
+
+    monkeypatch.setattr(runner.experiment, "train", sometimes)
+    queue = queue_of(runs, tmp_path)
+    said = []
+    assert queue.work(say=said.append) is False
+    assert f"{runs[1].name} broke down." in said
+    assert queue.broken == {runs[1]: f"{runs[1].name}: the loss is NaN"}
+    assert trainer.calls == names_of([runs[0], runs[2]])
+    assert queue_of(runs, tmp_path).left == [runs[1]]
+
+
 @pytest.mark.parametrize(
     ("minutes", "begun", "done", "finished"),
     [
