@@ -266,7 +266,7 @@ def test_a_peer_may_be_another_network():
     peer = keras.Model(image, keras.layers.Dense(CLASSES)(hidden))
     model = Decoupling(linear_network(), CLASSES, peer=peer)
     model.compile("sgd")
-    assert np.isfinite(model.train_on_batch(*batch()))
+    assert np.isfinite(model.train_on_batch(*batch(), return_dict=True)["loss"])
     with pytest.raises(ValueError, match=r"logits of shape \(N, 5\)"):
         Decoupling(linear_network(classes=5), 5, peer=peer)
 
