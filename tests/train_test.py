@@ -238,7 +238,7 @@ def test_a_refused_configuration_can_be_corrected(
         ("data.rate", 1.5, r"rate=1\.5"),
         ("model.alpha", 2.0, "alpha"),
         ("threshold.tau_c", 0.99, r"tau_c=0\.99"),
-        ("optimizer.name", "sgd", "SGD and beta_1"),
+        ("checkpoint_every", 0, "every=0"),
         ("batch_size", 129, "batch_size=129"),
     ):
         config = quick_config(epochs=1, **{field: value})
