@@ -1,4 +1,4 @@
-"""One step of Jo-SRC on the backend that KERAS_BACKEND names, for `jax_test.py`.
+"""One step of every method on the backend that KERAS_BACKEND names, for `jax_test.py`.
 
 Writes to the file that is its argument: the verdicts, labels and losses of each sample,
 the gradients (a step of plain SGD at rate 1 subtracts them), teacher and metrics.
@@ -9,7 +9,15 @@ import sys
 import keras
 import numpy as np
 
-from josrc_keras import JoSRC, networks
+from josrc_keras import (
+    CoTeaching,
+    CoTeachingPlus,
+    Decoupling,
+    JoCoR,
+    JoSRC,
+    Standard,
+    networks,
+)
 from josrc_keras.data import contract
 
 
@@ -50,7 +58,37 @@ def main(path):
         for part, values in parts.items():
             for name, value in dict(values).items():
                 results[f"{joint}/{part}/{name}"] = keras.ops.convert_to_numpy(value)
+    for method in (Standard, Decoupling, CoTeaching, CoTeachingPlus, JoCoR):
+        results |= compared_step(method, initial, views["view_a"], labels)
     np.savez(path, **results)
+
+
+def compared_step(method, initial, images, labels):
+    """Gradients of both networks and the metrics of one step of a compared method."""
+    network = networks.digits_cnn(4)
+    network.set_weights(initial)
+    peers = {}
+    if method is not Standard:
+        peers["peer"] = networks.digits_cnn(4)
+        random = np.random.default_rng(1)
+        near = [w + 0.1 * np.abs(random.normal(size=w.shape)) for w in initial]
+        peers["peer"].set_weights(near)
+    model = method(network, 4, **peers)
+    model.compile(keras.optimizers.SGD(1.0), metrics=["accuracy"])
+    model.set_monitored(True)
+    for variable, value in (("forget_rate", 0.4), ("disagreement_only", 1.0)):
+        if hasattr(model, variable):
+            getattr(model, variable).assign(value)
+    trained = model.trained_networks()
+    before = [w for each in trained for w in each.get_weights()]
+    logs = model.train_on_batch(images, labels, return_dict=True)
+    after = [w for each in trained for w in each.get_weights()]
+    moved = [a - b for a, b in zip(after, before, strict=True)]
+    found = {f"{method.__name__}/gradients/{i}": w for i, w in enumerate(moved)}
+    return found | {
+        f"{method.__name__}/logs/{name}": keras.ops.convert_to_numpy(value)
+        for name, value in logs.items()
+    }
 
 
 if __name__ == "__main__":
