@@ -139,7 +139,7 @@ def _draw_panels(path, groups, panels, lines, titles, labels):
             names.values(),
             names.keys(),
             loc="outside lower center",
-            ncols=min(len(names), 2 if columns < 3 else 4),
+            ncols=min(len(names), 4 if columns > 2 else columns),
             frameon=False,
         )
         with files.replacing(path) as beside:
