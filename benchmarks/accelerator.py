@@ -13,6 +13,7 @@ import json
 import pathlib
 import statistics
 import sys
+import tempfile
 import time
 
 import jax
@@ -60,17 +61,12 @@ def random_split(images):
 
 def state_of(model):
     """All variables' values as Keras's JAX trainer passes them on, copied."""
-    groups = (
-        model.trainable_variables,
-        model.non_trainable_variables,
-        model.optimizer.variables,
-        model.metrics_variables,
-    )
+    groups = jax_step.variables(model)
     return tuple([jnp.array(v.value) for v in group] for group in groups)
 
 
-def measure(precision, split, steps, batch):
-    """What one step costs in a precision."""
+def measure(precision, split, steps, batch, rates):
+    """What one step costs in a precision, and its share of the device's `ceilings`."""
     config = cifar80n_o.get_config()
     config.precision = precision
     config.batch_size = batch
@@ -96,21 +92,22 @@ def measure(precision, split, steps, batch):
         return logs, states[0]
 
     together = seconds(execution) / steps
+    dtype = precision.removeprefix("mixed_")
     return {
         "precision": precision,
         "step_seconds": alone,
         "step_seconds_in_one_execution": together,
         "samples_per_second": config.batch_size / together,
-        "flops_per_step": cost.get("flops"),
-        "bytes_per_step": cost.get("bytes accessed"),
-        "flops_per_second": cost.get("flops", 0) / together,
-        "bytes_per_second": cost.get("bytes accessed", 0) / together,
+        "flops_per_step": cost["flops"],
+        "bytes_per_step": cost["bytes accessed"],
+        "share_of_arithmetic": cost["flops"] / together / rates[f"{dtype}_flops"],
+        "share_of_bandwidth": cost["bytes accessed"] / together / rates["bytes"],
         "epoch": measure_fit(config, split, steps),
     }
 
 
 def measure_fit(config, split, steps):
-    """Samples a second of the second epoch of `fit`, with its callbacks."""
+    """Samples a second of the third epoch of `fit`, with its callbacks."""
     config = config.copy_and_resolve_references()
     per_epoch = batches.steps_per_epoch(split, config.batch_size)
     with config.unlocked():
@@ -123,23 +120,16 @@ def measure_fit(config, split, steps):
         on_epoch_begin=lambda epoch, logs: ends.append(time.perf_counter()),
         on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter()),
     )
-    workdir = pathlib.Path("/nonexistent")
-    callbacks = [
-        callback
-        for callback in experiment.make_callbacks(config, workdir, split)
-        if type(callback).__name__ != "TensorBoard"
-    ]
-    for callback in callbacks:
-        if hasattr(callback, "histogram_path"):
-            callback.histogram_path = None
-    model.fit(
-        batches.train_batches(split, batch_size=config.batch_size, seed=0),
-        epochs=config.epochs,
-        steps_per_epoch=per_epoch,
-        callbacks=[*callbacks, clock],
-        shuffle=False,
-        verbose=0,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        callbacks = experiment.make_callbacks(config, pathlib.Path(folder), split)
+        model.fit(
+            batches.train_batches(split, batch_size=config.batch_size, seed=0),
+            epochs=config.epochs,
+            steps_per_epoch=per_epoch,
+            callbacks=[*callbacks, clock],
+            shuffle=False,
+            verbose=0,
+        )
     took = ends[-1] - ends[-2]
     return {
         "seconds": took,
@@ -157,13 +147,14 @@ def main():
     parser.add_argument("--output", help="JSON file")
     flags = parser.parse_args()
     split = random_split(flags.images)
+    rates = ceilings(flags.matrix, flags.megabytes)
     found = {
         "device": run_folder.device(),
         "versions": run_folder.versions(),
         "command": " ".join(["python", *sys.argv]),
-        "ceilings": ceilings(flags.matrix, flags.megabytes),
+        "ceilings": rates,
         "steps": [
-            measure(precision, split, flags.steps, flags.batch)
+            measure(precision, split, flags.steps, flags.batch, rates)
             for precision in ("float32", "mixed_bfloat16")
         ],
     }

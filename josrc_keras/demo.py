@@ -6,7 +6,6 @@ Trains ordinary cross-entropy and Jo-SRC on scikit-learn's digits, of which half
 labels are wrong and two classes are foreign, and exports Jo-SRC's classifier.
 """
 
-import sys
 import time
 from pathlib import Path
 
@@ -21,28 +20,26 @@ _PROGRESS = flags.DEFINE_bool("progress", False, "Show a line an epoch.")
 METHODS = {"standard": "Ordinary training", "josrc": "Jo-SRC"}
 
 
-def _demo(argv):
-    if len(argv) > 1:
-        raise ValueError(f"Expected flags only. Received: {argv[1:]}. See --help.")
+def _demo():
     start = time.monotonic()
     logging.set_verbosity(logging.WARNING)
     workdir = Path(_WORKDIR.value)
     summaries: dict = {method: [] for method in METHODS}
     for seed in range(_SEEDS.value):
         for method, name in METHODS.items():
-            _say(f"Training: {name}, seed {seed}, 40 epochs ...")
+            shell.say(f"Training: {name}, seed {seed}, 40 epochs ...")
             summaries[method].append(_train(workdir, method, seed))
-    _say(_table(summaries))
-    _say(_verdicts(summaries["josrc"]))
+    shell.say(_table(summaries))
+    shell.say(_verdicts(summaries["josrc"]))
     run = workdir / "josrc-0"
     for report in _export(run):
-        _say(
+        shell.say(
             f"{report['format']:<12} {report['path']}: largest difference of a logit "
             f"{report['max_difference']:.1e}, same class for "
             f"{report['agreement']:.1%} of {report['images']} images"
         )
-    _say(f"\nPlots: {run / 'plots'}/*.png; numbers: {run / 'summary.json'}")
-    _say(f"Took {time.monotonic() - start:.0f} s.")
+    shell.say(f"\nPlots: {run / 'plots'}/*.png; numbers: {run / 'summary.json'}")
+    shell.say(f"Took {time.monotonic() - start:.0f} s.")
 
 
 def _train(workdir, method, seed):
@@ -113,11 +110,6 @@ def _export(run):
             images=images,
             overwrite=True,
         )
-
-
-def _say(text):
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 def main():

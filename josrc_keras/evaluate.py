@@ -4,7 +4,6 @@ josrc-evaluate --workdir=runs/digits
 """
 
 import json
-import sys
 from pathlib import Path
 
 from absl import flags
@@ -15,9 +14,7 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "The run folder that was trained
 flags.mark_flags_as_required(["workdir"])
 
 
-def _evaluate(argv):
-    if len(argv) > 1:
-        raise ValueError(f"Expected flags only. Received: {argv[1:]}. See --help.")
+def _evaluate():
     import keras
     import ml_collections
 
@@ -40,7 +37,7 @@ def _evaluate(argv):
     results = {name: float(value) for name, value in results.items()}
     results["test_images"] = len(test)
     files.write_json(workdir / "evaluation.json", results)
-    sys.stdout.write(json.dumps(results, indent=2) + "\n")
+    shell.say(json.dumps(results, indent=2))
 
 
 def main():

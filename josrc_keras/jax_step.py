@@ -91,7 +91,7 @@ def descend(model, state, objective, finish):
 
     def loss_of(trainable):
         values = (trainable, non_trainable, optimizer_values)
-        with _scope(_variables(model)[:3], values) as scope:
+        with _scope(variables(model)[:3], values) as scope:
             loss, outcome = objective()
             scaled_loss = model.optimizer.scale_loss(loss)
         updated = _current(scope, model.non_trainable_variables)
@@ -102,9 +102,9 @@ def descend(model, state, objective, finish):
         optimizer_values, gradients, trainable
     )
     values = (trainable, non_trainable, optimizer_values, metric_values)
-    with _scope(_variables(model), values) as scope:
+    with _scope(variables(model), values) as scope:
         logs = finish(outcome)
-    return logs, tuple(_current(scope, group) for group in _variables(model))
+    return logs, tuple(_current(scope, group) for group in variables(model))
 
 
 def test_step(model, state, data):
@@ -118,14 +118,15 @@ def test_step(model, state, data):
     Returns:
         The metrics' values and the new state.
     """
-    trainable, non_trainable, _, metric = _variables(model)
+    trainable, non_trainable, _, metric = variables(model)
     groups = (trainable, non_trainable, metric)
     with _scope(groups, state) as scope:
         logs = model.evaluation_step(data)
     return logs, tuple(_current(scope, group) for group in groups)
 
 
-def _variables(model):
+def variables(model):
+    """A model's variables in the groups that Keras's JAX trainer passes on."""
     return (
         model.trainable_variables,
         model.non_trainable_variables,

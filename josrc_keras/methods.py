@@ -11,7 +11,7 @@ from josrc_keras.callbacks import CleanThreshold, ForgetRate, MeanTeacher
 from josrc_keras.model import JoSRC
 
 
-def _nothing(config, *_):
+def _nothing(config):
     return {}
 
 

@@ -168,10 +168,12 @@ class JoSRC(NoisyLabelModel):
         batch, state = self.start_step(arguments)
 
         def objective():
+            # Two views of each image, and what student and teacher predict of them.
             view_a, view_b = self.make_views(batch.images)
-            teacher_probs = ops.stop_gradient(self.teacher_probs(view_a, view_b))
             logits_a = self.student(view_a, training=True)
             logits_b = self.student(view_b, training=True)
+            teacher_probs = ops.stop_gradient(self.teacher_probs(view_a, view_b))
+            # Which samples are clean, what the others are to be learnt as: eq. 2 to 11.
             outcome = self.joint_objective(logits_a, logits_b, teacher_probs, batch)
             penalty = self.penalty()
             loss = self.mean_over(outcome.joint, outcome.included, batch.sample_weight)

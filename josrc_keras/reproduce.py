@@ -11,7 +11,6 @@ figures.
 """
 
 import ast
-import sys
 from pathlib import Path
 
 from absl import flags, logging
@@ -57,29 +56,27 @@ _PAGE = flags.DEFINE_bool("page", False, "Write page and figures anew, and stop.
 flags.mark_flags_as_required(["workdir"])
 
 
-def _reproduce(argv):
-    if len(argv) > 1:
-        raise ValueError(f"Expected flags only. Received: {argv[1:]}. See --help.")
+def _reproduce():
     from josrc_keras.reproduction import runner
 
     workdir = Path(str(_WORKDIR.value))
     results = workdir / "results" / _PROTOCOL.value
     if _PAGE.value:
-        _say(f"Wrote {runner.write_page(results, _PROTOCOL.value)}.")
+        shell.say(f"Wrote {runner.write_page(results, _PROTOCOL.value)}.")
         return
     queue = runner.Queue(_runs(), workdir / "runs", results)
-    _say(queue.describe())
+    shell.say(queue.describe())
     if _DRY_RUN.value:
         return
     try:
-        queue.work(time_limit=_TIME_LIMIT.value, say=_say)
+        queue.work(time_limit=_TIME_LIMIT.value, say=shell.say)
     except (KeyboardInterrupt, SystemExit) as stop:
         logging.warning("Stopped. The same command goes on from the last saved epoch.")
         shell.exit_at_once(stop.code if isinstance(stop, SystemExit) else 130)
     if queue.left:
-        _say("The time is up. The same command goes on from here.")
+        shell.say("The time is up. The same command goes on from here.")
     if queue.seconds:  # Without a record there is no page.
-        _say(f"Wrote {runner.write_page(results, _PROTOCOL.value)}.")
+        shell.say(f"Wrote {runner.write_page(results, _PROTOCOL.value)}.")
     if queue.broken:
         raise FloatingPointError("; ".join(queue.broken.values()))
 
@@ -120,11 +117,6 @@ def _parsed(text):
         return field, ast.literal_eval(value)
     except (ValueError, SyntaxError):
         return field, value
-
-
-def _say(text):
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 def main():

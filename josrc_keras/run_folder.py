@@ -221,10 +221,12 @@ def command():
     start = [program.name]
     if program.suffix == ".py" and program.parent.name == "josrc_keras":
         start = ["python", "-m", f"josrc_keras.{program.stem}"]
-    settings = [f"{n}={os.environ[n]}" for n in ("XLA_FLAGS",) if n in os.environ]
+    settings = ""
+    if "XLA_FLAGS" in os.environ:
+        settings += f"XLA_FLAGS={shlex.quote(os.environ['XLA_FLAGS'])} "
     if keras.backend.backend() != "tensorflow":
-        settings.append(f"KERAS_BACKEND={keras.backend.backend()}")
-    return shlex.join([*settings, *start, *sys.argv[1:]])
+        settings += f"KERAS_BACKEND={keras.backend.backend()} "
+    return settings + shlex.join([*start, *sys.argv[1:]])
 
 
 def device():

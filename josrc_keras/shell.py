@@ -28,13 +28,13 @@ def define_config_flag():
 
 
 def run(main):
-    """Runs a command: parses the flags, then calls `main(argv)`.
+    """Runs a command that takes flags only: parses them, then calls `main()`.
 
     Bad input ends with exit status 2 and one line on the standard error; Ctrl-C and
     SIGTERM with 130 and 143.
 
     Args:
-        main: A function of the arguments that are not flags; its result is ignored.
+        main: A function without arguments; its result is ignored.
     """
     name = Path(sys.argv[0]).name
     logging.set_verbosity(logging.INFO)
@@ -42,7 +42,7 @@ def run(main):
     signal.signal(signal.SIGTERM, _stop)
     try:
         app.run(
-            lambda argv: main(argv) and None,
+            lambda argv: _call(main, argv),
             argv=_with_config_paths(sys.argv),
             flags_parser=_parse,
         )
@@ -50,6 +50,18 @@ def run(main):
         _fail(name, error)
     except (OSError, FloatingPointError, RuntimeError, flags.Error) as error:
         _fail(name, error)
+
+
+def say(text):
+    """Prints a line that is part of what a command was asked for."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _call(main, argv):
+    if len(argv) > 1:
+        raise ValueError(f"Expected flags only. Received: {argv[1:]}. See --help.")
+    main()
 
 
 def _parse(argv):

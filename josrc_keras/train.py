@@ -6,7 +6,6 @@ josrc-train --config=cifar80n_o --workdir=runs/short \
 """
 
 import json
-import sys
 
 from absl import flags, logging
 
@@ -20,9 +19,7 @@ _VERBOSE = flags.DEFINE_enum(
 flags.mark_flags_as_required(["config", "workdir"])
 
 
-def _train(argv):
-    if len(argv) > 1:
-        raise ValueError(f"Expected flags only. Received: {argv[1:]}. See --help.")
+def _train():
     from josrc_keras import experiment
 
     verbose = {"none": 0, "bar": 1, "line": 2}[_VERBOSE.value]
@@ -34,7 +31,7 @@ def _train(argv):
             _WORKDIR.value,
         )
         shell.exit_at_once(stop.code if isinstance(stop, SystemExit) else 130)
-    sys.stdout.write(json.dumps(summary, indent=2) + "\n")
+    shell.say(json.dumps(summary, indent=2))
 
 
 def main():
