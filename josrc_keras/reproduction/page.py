@@ -7,6 +7,7 @@ import statistics
 
 from josrc_keras import run_folder
 from josrc_keras.methods import METHODS
+from josrc_keras.metrics import AccuracyByKind
 from josrc_keras.reproduction import grid, paper
 
 INTRODUCTION = {
@@ -89,6 +90,11 @@ def write(records, protocol, figures=()):
             "ROC curve of the clean likelihood (for methods other than Jo-SRC, of "
             "`exp(-loss)`); means over the seeds.",
             _verdicts(of_dataset),
+            "## Figure 5 in numbers: what training has learnt in the last epoch",
+            "Training accuracy in percent, means over the seeds: on clean samples, on "
+            "in-distribution noise against the given (wrong) and the true label, and "
+            "on out-of-distribution samples against the given label.",
+            _learnt(of_dataset),
         ]
     parts += [f"## {caption}\n\n![{caption}]({path})" for caption, path in figures]
     parts += ["## The runs", _runs(groups)]
@@ -165,7 +171,7 @@ def _beside_paper(key, table, student):
     return [f"{value:.2f}", f"{statistics.fmean(student) - value:+.2f}"]
 
 
-def _accuracies(groups):
+def _accuracies(groups, table=None):
     full = any(key[0] in ("cifar100n_c", "cifar80n_o") for key in groups)
     header = ["noise", "method", "recipe", "seeds", "student", "teacher"]
     header += ["student's best epoch"] + (["paper", "difference"] if full else [])
@@ -181,31 +187,17 @@ def _accuracies(groups):
             _spread(_over_seeds(records, "teacher", "last10_mean")),
             _spread(_over_seeds(records, "student", "best")),
         ]
-        table = 1 if key[0] == "cifar100n_c" else 2
-        rows.append(row + (_beside_paper(key, table, student) if full else []))
+        number = table or (1 if key[0] == "cifar100n_c" else 2)
+        rows.append(row + (_beside_paper(key, number, student) if full else []))
     return _table(header, rows)
 
 
 def _ablation(groups):
-    """The cells in which a part was left out."""
-    left_out = {
-        (key[1], key[3], key[4])
-        for key in groups
-        if key[2] in grid.ABLATION and key[2] != "josrc"
-    }
-    header = ["noise", "method", "recipe", "seeds", "student", "teacher"]
-    full = any(key[0] == "cifar80n_o" for key in groups)
-    header += ["paper", "difference"] if full else []
-    rows = []
-    for key, records in groups.items():
-        if key[2] not in grid.ABLATION or (key[1], key[3], key[4]) not in left_out:
-            continue
-        student = _over_seeds(records, "student", "last10_mean")
-        row = [key[1], NAMES[key[2]], _choice(key), _seeds(records)]
-        row += [f"**{_spread(student)}**"]
-        row += [_spread(_over_seeds(records, "teacher", "last10_mean"))]
-        rows.append(row + (_beside_paper(key, 6, student) if full else []))
-    return _table(header, rows)
+    """Table 6: the cells in which a part was left out."""
+    parts = {key: found for key, found in groups.items() if key[2] in grid.ABLATION}
+    left_out = {(key[1], *key[3:]) for key in parts if key[2] != "josrc"}
+    kept = {k: found for k, found in parts.items() if (k[1], *k[3:]) in left_out}
+    return _accuracies(kept, table=6)
 
 
 def _verdicts(groups):
@@ -222,6 +214,25 @@ def _verdicts(groups):
             cells = [_scores(seen, kind) for kind in kinds] + [""] * closed
             area = _mean([row["clean_auroc"] for row in seen])
             rows.append([key[1], NAMES[key[2]], _choice(key), epoch, *cells, area])
+    return _table(header, rows)
+
+
+def _learnt(groups):
+    header = ["noise", "method", "recipe", "clean", "noise, given", "noise, true"]
+    header += ["out of distribution"]
+    columns = AccuracyByKind.result_names()
+    rows = []
+    for key, records in groups.items():
+        if columns[0] not in records[0]["history"]:
+            continue
+        last = [_row_at(record, "last") for record in records]
+        cells = [
+            f"{100 * statistics.fmean(row[column] for row in last):.1f}"
+            for column in columns
+        ]
+        if key[0] == "cifar100n_c":  # Nothing there is out of distribution.
+            cells[-1] = ""
+        rows.append([key[1], NAMES[key[2]], _choice(key), *cells])
     return _table(header, rows)
 
 

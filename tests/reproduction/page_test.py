@@ -362,6 +362,28 @@ def test_other_protocols_show_no_number_of_the_paper(protocol, dataset):
     assert "These numbers say nothing about the paper's" in text
 
 
+LEARNT = "## Figure 5 in numbers: what training has learnt in the last epoch"
+
+
+def test_what_training_has_learnt():
+    """The last epoch's training accuracies, in percent, averaged over the seeds."""
+    made = [make_record(seed=seed) for seed in (0, 1)]
+    (row,) = [
+        line
+        for line in page.write(made, "digits").split(LEARNT)[1].splitlines()
+        if line.startswith("| symmetric")
+    ][:1]
+    names = ("clean", "id_given", "id_true", "ood_given")
+    expected = [
+        np.mean([100 * record["history"][f"accuracy_{name}"][-1] for record in made])
+        for name in names
+    ]
+    assert row.split(" | ")[3:] == [
+        *(f"{value:.1f}" for value in expected[:-1]),
+        f"{expected[-1]:.1f} |",
+    ]
+
+
 def test_headings_and_introductions():
     """Each dataset has its tables; the full protocol is said to be the paper's."""
     made = [make_record(dataset="cifar80n_o"), make_record(dataset="cifar100n_c")]
@@ -370,8 +392,10 @@ def test_headings_and_introductions():
         "# Full protocol",
         "## Table 1: CIFAR100N-C",
         "## Table 5: how right the verdicts are",
+        LEARNT,
         "## Table 2: CIFAR80N-O",
         "## Table 5: how right the verdicts are",
+        LEARNT,
         "## The runs",
     ]
     assert "say nothing" not in text
