@@ -37,6 +37,7 @@ EXTRAS = {
     "report": ["pandas", "matplotlib", "jinja2"],
     "gpu": ["tensorflow[and-cuda]>=2.21"],
     "tensorboard": ["tensorboard"],
+    "litert": ["ai-edge-litert"],
     "digits": ["scikit-learn"],
     "dev": [
         "ruff==0.17.6",
@@ -45,13 +46,14 @@ EXTRAS = {
         "pytest-timeout==2.4.0",
         "pre-commit",
         "jax",  # for the tests of that backend
+        "keras-hub",  # for those of its networks
         "setuptools>=70.1",  # the first that builds wheels by itself
     ],
 }
 # What the demo needs.
 EXTRAS["all"] = [
     requirement
-    for extra in ("onnx", "report", "tensorboard", "digits")
+    for extra in ("onnx", "litert", "report", "tensorboard", "digits")
     for requirement in EXTRAS[extra]
 ]
 
@@ -83,6 +85,7 @@ setup(
             "josrc-evaluate = josrc_keras.evaluate:main",
             "josrc-reproduce = josrc_keras.reproduce:main",
             "josrc-demo = josrc_keras.demo:main",
+            "josrc-export = josrc_keras.export.command:main",
         ]
     },
     zip_safe=False,

@@ -41,6 +41,9 @@ def get_config(recipe="paper"):
     config.data.rate = 0.2
     config.data.seed = config.get_ref("seed")  # of the noise; follows `seed`
     config.data.train_size = config_dict.placeholder(int)  # first so many images
+    # Share of the training images that is not trained on, to choose and calibrate what
+    # is exported; with their noisy labels.
+    config.data.validation_share = 0.0
 
     config.batch_size = 128
     config.epochs = 200

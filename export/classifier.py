@@ -1,219 +1,218 @@
-"""Export of the bare classifier to SavedModel and ONNX."""
+"""Export of the bare classifier to SavedModel, ONNX, LiteRT and Keras's own format."""
 
 import importlib.util
-import os
-import subprocess
-import sys
-import tempfile
-import warnings
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from josrc_keras import files
+from josrc_keras.export import conversion, metadata, proof, writers
+from josrc_keras.export.precision import check_precision
+from josrc_keras.export.preparation import prepare
 from josrc_keras.guards import check_choice
 from josrc_keras.networks import input_shape
 
-FORMATS = {"onnx": "onnx", "saved_model": "tf_saved_model"}  # Ours, and Keras's.
-SOURCES = ("teacher", "student")
+FORMATS = tuple(writers.WRITERS)
+SUFFIXES = {"litert": ".tflite", "keras": ".keras"}  # That their loaders insist on.
 OPSETS = range(13, 19)  # tf2onnx 1.17 writes up to 18.
-BATCHES = (1, 2, 33)
-
-
-class ExportError(RuntimeError):
-    """The exported classifier does not compute what the trained one does."""
+CALIBRATION_IMAGES = 200  # Of the quantiser.
 
 
 def export_classifier(
     model,
     path,
     format="onnx",
-    source="teacher",
+    source=None,
     *,
-    images=None,
+    serving=None,
+    validation=None,
+    test=None,
+    calibrate=False,
+    label_noise=0.0,
+    precision="float32",
     opset=18,
+    images=None,
+    new_statistics=None,
+    extra_metadata=None,
     overwrite=False,
     tolerance=1e-4,
 ):
     """Exports a trained classifier, and proves the export before it returns.
 
     The artefact holds the bare network in float32, without the wrapper, the other
-    network, or the optimizer: input `image`, float32 `(N, H, W, channels)` as in
-    training, any N; output `logits`, float32 `(N, C)`. It is written beside `path`,
-    loaded in a fresh process that does not import this package, and compared with the
-    trained network at batch sizes 1, 2 and 33. Only then does it get its name.
+    network, or the optimizer. It is written beside `path`, loaded in a fresh process
+    that does not import this package, and compared with the trained network: at batch
+    sizes 1, 2 and 33, on black, on white, and on all images given. Only then does it
+    get its name.
+
+    A SavedModel also has a signature `serving_encoded` that takes JPEG, PNG, BMP or
+    GIF bytes, `image_bytes` `(N,)`.
 
     Args:
-        model: A `JoSRC`, another model of this package, or a plain `keras.Model`.
-        path: A file for `"onnx"`, a folder for `"saved_model"`.
-        format: `"onnx"` or `"saved_model"`.
-        source: Which network: `"teacher"` or `"student"`. Models that have one
-            network export that one.
-        images: `(N, H, W, channels)` real images to compare on, or None for noise in
-            [0, 255]. Black and white images are always tried too.
+        model: A `JoSRC`, another model of this package, or a plain `keras.Model` that
+            returns logits.
+        path: A file; for `"saved_model"` a folder. LiteRT's ends in `.tflite`, Keras's
+            in `.keras`.
+        format: `"onnx"`, `"saved_model"`, `"litert"` or `"keras"`.
+        source: Which network: `"teacher"`, `"student"`, or None: whichever predicts
+            more of the validation labels, and without those the teacher. A model that
+            has one network exports that one.
+        serving: A `Serving`: what the artefact takes and returns; None for images as in
+            training, float32, and logits and probabilities.
+        validation: `(images, labels)` that were not trained on, to choose the source
+            and the temperature.
+        test: `(images, labels)`, rightly labelled, to report accuracy and calibration
+            error on. None: every other image of `validation`, which is then not used
+            for choosing.
+        calibrate: Whether to fit the temperature of the probabilities on `validation`;
+            see `calibration.fit_temperature`.
+        label_noise: Share of wrong labels in `validation`, in [0, 1); None if unknown.
+        precision: `"float32"`; for ONNX also `"float16"` and `"int8"` (static
+            quantisation), for LiteRT `"float16"` and `"int8"` (weights only).
         opset: ONNX opset, 13 to 18.
+        images: `(N, H, W, channels)` real images to compare on; None: those of
+            `validation` and `test`, and without those noise in [0, 255].
+        new_statistics: Training images `(N, H, W, channels)` to estimate the network's
+            batch-normalisation statistics on anew; None keeps those of training.
+        extra_metadata: Dict of what else the artefact is to say of itself.
         overwrite: Whether to replace what is at `path`.
         tolerance: Largest allowed difference of a logit, relative to the largest
             logit where that exceeds 1.
 
     Returns:
-        A dict: `path`, `format`, `source`, `max_difference` of the logits,
-        `agreement` of the arg max in [0, 1], and the number of `images` compared.
+        A dict: `path`, `format`, `precision`, `source`, `max_difference` of the logits,
+        `agreement` of the arg max in [0, 1], the number of `images` compared, `bytes`,
+        `temperature`; with validation data also `validation`, `test`, `calibration`;
+        for a network in half precision `rounding`, its difference from float32.
 
     Raises:
         FileExistsError: If `path` exists and `overwrite` is False.
         ImportError: If a package for the format is missing.
         TypeError: If `model` is not a Keras model.
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range, or the model is not trained.
         ExportError: If the artefact can't be written or computes something else;
             nothing is left at `path`.
     """
-    check_choice("format", format, tuple(FORMATS))
-    check_choice("source", source, SOURCES)
+    options = {"format": format, "precision": precision, "opset": opset}
+    check_request(path, options, overwrite=overwrite)
+    prepared = prepare(
+        model,
+        source,
+        serving=serving,
+        validation=validation,
+        test=test,
+        calibrate=calibrate,
+        label_noise=label_noise,
+        images=images,
+        new_statistics=new_statistics,
+    )
+    return export_prepared(
+        prepared, path, options, extra_metadata=extra_metadata, tolerance=tolerance
+    )
+
+
+def check_request(path, options, *, overwrite):
+    """Refuses what can't be written, before anything is computed.
+
+    Args:
+        path: Where the artefact is to be.
+        options: Dict of `format`, `precision` and `opset`.
+        overwrite: Whether something may be there.
+
+    Raises:
+        FileExistsError: If something is at the path and may not be.
+        ImportError: If a package for the format is missing.
+        ValueError: If an option is unknown or the path has the wrong suffix.
+    """
+    format = check_choice("format", options["format"], FORMATS)
+    check_precision(format, options["precision"])
     path = Path(path)
+    suffix = SUFFIXES.get(format)
+    if suffix is not None and path.suffix != suffix:
+        raise ValueError(
+            f"Expected a path that ends in {suffix} for {format}. Received: {path}."
+        )
     if path.exists() and not overwrite:
         raise FileExistsError(
             f"Something is at the export's path already. Received: {path}. Pass "
-            "overwrite=True to replace it, or choose another path."
+            "overwrite=True to replace it (--overwrite in the shell), or choose "
+            "another path."
         )
-    options = {"format": FORMATS[format]}
     if format == "onnx":
-        _require_onnx()
-        if opset not in OPSETS:
+        _require("ONNX", ("onnx", "tf2onnx", "onnxruntime"), "josrc-keras[onnx]")
+        if options["opset"] not in OPSETS:
             raise ValueError(
                 f"Expected an opset from {OPSETS[0]} to {OPSETS[-1]}. Received: "
-                f"opset={opset}."
+                f"opset={options['opset']}."
             )
-        options["opset_version"] = opset
-    classifier = _bare_classifier(model, source)
-    batches = _batches(classifier, images)
-    expected = {
-        name: keras.ops.convert_to_numpy(classifier(batch, training=False)["logits"])
-        for name, batch in batches.items()
-    }
-    with files.replacing(path) as beside:
-        _write(classifier, beside, options)
-        received = _serve(format, beside, batches)
-        report = _compare(expected, received, tolerance)
-    return {"path": str(path), "format": format, "source": source, **report}
+    if format != "keras":
+        _require(format, ("tensorflow",), "tensorflow")
 
 
-def _require_onnx():
-    for package in ("onnx", "tf2onnx", "onnxruntime"):
+def _require(what, packages, install):
+    for package in packages:
         if importlib.util.find_spec(package) is None:
             raise ImportError(
-                f"ONNX export needs {package}, which is not installed. Run "
-                "`pip install josrc-keras[onnx]`."
+                f"{what} export needs {package}, which is not installed. Run "
+                f"`pip install {install}`."
             )
 
 
-def _bare_classifier(model, source):
-    """The chosen network in float32, from `image` to a dict of `logits`."""
-    network = getattr(model, source, getattr(model, "student", model))
-    if not isinstance(network, keras.Model):
-        raise TypeError(f"Expected a Keras model. Received: {model!r}.")
-    shape = input_shape(network) if network.built else None
-    if shape is None or not all(s is None or isinstance(s, int) for s in shape):
+def export_prepared(prepared, path, options, *, extra_metadata=None, tolerance=1e-4):
+    """Writes and proves one artefact; see `export_classifier`.
+
+    Args:
+        prepared: What `prepare` returned.
+        path: Where to. What is there is replaced.
+        options: Dict of `format`, `precision` and `opset`, checked.
+        extra_metadata: Dict of what else the artefact is to say of itself.
+        tolerance: Largest allowed difference of a logit.
+
+    Returns:
+        The report, a dict.
+
+    Raises:
+        ExportError: If the artefact can't be written or computes something else.
+        ValueError: If the precision needs real images and there are none.
+    """
+    path = Path(path)
+    network, serving = prepared.network, prepared.serving
+    exact = options["precision"] == "float32"
+    if not exact and prepared.images is None:
         raise ValueError(
-            f"Expected a network that is built for one image input. Received: "
-            f"{network.name!r}, input shape {shape}. Call it once on a batch first."
+            f"Expected real images beside precision={options['precision']!r}, to "
+            "compare its predictions on. Received: none. Pass "
+            "validation=(images, labels) or images=."
         )
-    image = keras.Input(shape[1:], name="image", dtype="float32")
-    float32 = keras.models.clone_model(
-        network, clone_function=_as_float32, recursive=True
+    batches = proof.make_batches(serving, input_shape(network)[-1], prepared.images)
+    if prepared.test is not None:
+        batches["test"] = prepared.test[0].astype(serving.dtype)
+    few = batches.get("all", batches["batch_33"])[:CALIBRATION_IMAGES]
+    found = metadata.describe(
+        network, serving, options, prepared.findings | (extra_metadata or {})
     )
-    float32.set_weights(network.get_weights())
-    return keras.Model(image, {"logits": float32(image)}, name="classifier")
-
-
-def _as_float32(layer):
-    config = layer.get_config()
-    if "dtype" in config:
-        config["dtype"] = "float32"
-    return type(layer).from_config(config)
-
-
-def _batches(classifier, images):
-    """Batches to compare on, float32 `(N, H, W, channels)`, by name."""
-    shape = tuple(side or 64 for side in classifier.inputs[0].shape[1:])
-    if images is None:
-        pixels = np.random.default_rng(0).uniform(0, 255, (max(BATCHES), *shape))
-    else:
-        pixels = np.asarray(images)
-        if pixels.ndim != 4 or not len(pixels):
-            raise ValueError(
-                "Expected images of shape (N, H, W, channels). Received: shape "
-                f"{pixels.shape}."
-            )
-    pixels = pixels.astype("float32")
-    batches = {
-        f"batch_{size}": np.resize(pixels, (size, *pixels.shape[1:]))
-        for size in BATCHES
+    expected = {
+        name: proof.expected_outputs(network, serving, batch)
+        for name, batch in batches.items()
     }
-    batches["black"] = np.zeros((1, *pixels.shape[1:]), "float32")
-    batches["white"] = np.full((1, *pixels.shape[1:]), 255, "float32")
-    if len(pixels) > max(BATCHES):
-        batches["all"] = pixels
-    return batches
+    files.remove_unfinished(path.parent, path.name)  # Of an export that was killed.
+    with files.replacing(path) as beside:
+        order = options | {"calibration_images": few}
+        conversion.write(network, beside, serving, order, found)
+        served = proof.served_outputs(options["format"], beside, batches)
+        report = proof.compare(expected, served, serving, tolerance if exact else None)
+        if options["format"] in SUFFIXES:
+            metadata.write_beside(path, found)
+    report |= {"bytes": size(path), "temperature": serving.temperature}
+    if prepared.test is not None:
+        predicted = served["test"][serving.output_names()[0]].argmax(axis=1)
+        report["accuracy"] = float(np.mean(predicted == prepared.test[1]))
+    where = {"path": str(path), "format": options["format"]}
+    return where | {"precision": options["precision"]} | prepared.findings | report
 
 
-def _write(classifier, path, options):
-    signature = [
-        keras.InputSpec(shape=classifier.inputs[0].shape, dtype="float32", name="image")
-    ]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # Keras's own, of NumPy.
-            classifier.export(
-                str(path), verbose=False, input_signature=signature, **options
-            )
-    except Exception as error:
-        raise ExportError(
-            f"Keras could not export the network as {options['format']}: {error}"
-        ) from error
-
-
-def _serve(format, path, batches):
-    """What the artefact computes in a process that does not import this package."""
-    with tempfile.TemporaryDirectory() as folder:
-        inputs, outputs = Path(folder) / "inputs.npz", Path(folder) / "outputs.npz"
-        np.savez(inputs, **batches)
-        script = Path(__file__).with_name("serve.py")
-        command = [sys.executable, "-I", script, format, path, inputs, outputs]
-        done = subprocess.run(
-            [str(part) for part in command],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
-        )
-        if done.returncode:
-            last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-            raise ExportError(
-                f"The exported {format} could not be loaded in a fresh process: "
-                f"{last[0]}"
-            )
-        with np.load(outputs) as logits:
-            return {name: logits[name] for name in logits.files}
-
-
-def _compare(expected, received, tolerance):
-    """Largest difference and agreement of the arg max, or an `ExportError`."""
-    expected = np.concatenate([expected[name] for name in sorted(expected)])
-    received = np.concatenate([received[name] for name in sorted(received)])
-    difference = float(np.abs(expected - received).max())
-    agreement = float(np.mean(expected.argmax(1) == received.argmax(1)))
-    allowed = tolerance * max(1.0, float(np.abs(expected).max()))
-    if not difference <= allowed:
-        raise ExportError(
-            "The exported classifier computes something else, and was not kept. "
-            f"Received: logits that differ by up to {difference:.3g}, and the same "
-            f"arg max for {agreement:.1%}. Expected: at most {allowed:.3g}. Some "
-            "layers (such as Normalization, antialiased Resizing, random augmentation) "
-            "do not survive export; replace them, for example with Rescaling."
-        )
-    return {
-        "max_difference": difference,
-        "agreement": agreement,
-        "images": len(expected),
-    }
+def size(path):
+    """Bytes of a file, or of all files in a folder."""
+    path = Path(path)
+    parts = path.rglob("*") if path.is_dir() else [path]
+    return sum(part.stat().st_size for part in parts if part.is_file())

@@ -1,40 +1,96 @@
 """Runs an exported classifier with nothing of this package: the proof of an export.
 
 Started as a script, in a process of its own: FORMAT MODEL INPUTS.npz OUTPUTS.npz. Each
-array in INPUTS is a batch `(N, H, W, channels)`; OUTPUTS gets its logits by its name.
+array in INPUTS is a batch `(N, H, W, channels)`; OUTPUTS gets NAME/OUTPUT for each of
+its outputs. The batch `encoded` goes as PNG through a SavedModel's signature for encoded
+images.
 """
 
+import os
 import sys
 
 import numpy as np
 
+AT_ONCE = 64  # Images.
+
 
 def onnx_predictor(path):
-    """A function from a batch to logits, by onnxruntime."""
+    """A function from a batch to a dict of outputs, by onnxruntime."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return lambda images: session.run(["logits"], {"image": images})[0]
+    names = [output.name for output in session.get_outputs()]
+    return lambda name, images: dict(
+        zip(names, session.run(names, {"image": images}), strict=True)
+    )
 
 
 def saved_model_predictor(path):
-    """A function from a batch to logits, by TensorFlow's own loader."""
+    """The same, by TensorFlow's own loader."""
     import tensorflow as tf
 
-    serve = tf.saved_model.load(path).signatures["serving_default"]
-    return lambda images: serve(image=tf.constant(images))["logits"].numpy()
+    signatures = tf.saved_model.load(path).signatures
+
+    def predict(name, images):
+        if name == "encoded" and "serving_encoded" in signatures:
+            pixels = tf.constant(images.astype("uint8"))
+            encoded = tf.stack([tf.io.encode_png(image) for image in pixels])
+            outputs = signatures["serving_encoded"](image_bytes=encoded)
+        else:
+            outputs = signatures["serving_default"](image=tf.constant(images))
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    return predict
 
 
-PREDICTORS = {"onnx": onnx_predictor, "saved_model": saved_model_predictor}
+def litert_predictor(path):
+    """The same, by LiteRT's interpreter, or where it is missing TensorFlow's copy."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        from tensorflow.lite.python.interpreter import Interpreter
+    run = Interpreter(model_path=path).get_signature_runner("serving_default")
+    return lambda name, images: run(image=images)
+
+
+def keras_predictor(path):
+    """The same, by Keras."""
+    import keras
+
+    model = keras.saving.load_model(path)
+
+    return lambda name, images: model.predict_on_batch(images)
+
+
+PREDICTORS = {
+    "onnx": onnx_predictor,
+    "saved_model": saved_model_predictor,
+    "litert": litert_predictor,
+    "keras": keras_predictor,
+}
 
 
 def main(arguments):
     """Predicts every batch of a file of arrays."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     format_name, model, inputs, outputs = arguments
     predict = PREDICTORS[format_name](model)
+    found = {}
     with np.load(inputs) as batches:
-        logits = {name: predict(batches[name]) for name in batches.files}
-    np.savez(outputs, **logits)
+        for name in batches.files:
+            images = batches[name]
+            starts = range(0, len(images), AT_ONCE)
+            parts = [predict(name, images[s : s + AT_ONCE]) for s in starts]
+            for output in parts[0]:
+                values = np.concatenate([part[output] for part in parts])
+                if values.dtype.kind in "OS":
+                    values = np.array([[_text(v) for v in row] for row in values])
+                found[f"{name}/{output}"] = values
+    np.savez(outputs, **found)
+
+
+def _text(value):
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 if __name__ == "__main__":

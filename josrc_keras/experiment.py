@@ -20,12 +20,14 @@ def make_benchmark(config):
     """The dataset that `config.data` names, a `data.Benchmark`."""
     names = tuple(data.BENCHMARKS)
     name = guards.check_choice("config.data.name", config.data.name, names)
-    return data.BENCHMARKS[name](
+    benchmark = data.BENCHMARKS[name](
         noise=config.data.noise,
         rate=config.data.rate,
         seed=config.data.seed,
         train_size=config.data.train_size,
     )
+    # A run of before this field has none.
+    return benchmark.hold_out(config.data.get("validation_share", 0), config.data.seed)
 
 
 def make_model(config, num_classes, steps_per_epoch=1):

@@ -12,9 +12,14 @@ from pathlib import Path
 PREFIX = ".josrc-unfinished-"
 
 
-def remove_unfinished(folder):
-    """Removes from a folder what a killed process was writing there."""
-    for unfinished in Path(folder).glob(f"{PREFIX}*"):
+def remove_unfinished(folder, name="*"):
+    """Removes from a folder what a killed process was writing there.
+
+    Args:
+        folder: Where it wrote.
+        name: Of the file or folder that it wrote; all of them by default.
+    """
+    for unfinished in Path(folder).glob(f"{PREFIX}{name}-????????"):
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
@@ -32,10 +37,10 @@ def replacing(path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=PREFIX, dir=path.parent))
+    beside = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{path.name}-", dir=path.parent))
     try:
         yield beside / path.name
-        if path.is_dir():
+        if path.is_dir() or (path.exists() and (beside / path.name).is_dir()):
             os.replace(path, beside / "replaced")
         try:
             os.replace(beside / path.name, path)

@@ -129,7 +129,64 @@ def digits_cnn(num_classes, head="linear", input_shape=(8, 8, 1), width=1.0):
     return keras.Model(pixels, logits, name="digits_cnn")
 
 
-NETWORKS = {"cnn7": cnn7, "digits_cnn": digits_cnn}
+def resnet18(num_classes, head="mlp", input_shape=(None, None, 3), width=1.0):
+    """ResNet-18 (He et al., 2016) with random weights, from keras-hub.
+
+    Args:
+        num_classes: Number of outputs.
+        head: `"linear"`, or `"mlp"` as in `cnn7`, on the averaged features.
+        input_shape: `(H, W, 3)`; None where images of any size will do.
+        width: Must be 1: keras-hub's have one width.
+
+    Returns:
+        A `keras.Model` from `(N, H, W, 3)` pixels in [0, 255] to `(N, C)` logits.
+
+    Raises:
+        ImportError: If keras-hub is not installed.
+        ValueError: If `head` is unknown or `width` is not 1.
+    """
+    blocks = ("basic_block", [2, 2, 2, 2])
+    return _resnet("resnet18", blocks, num_classes, head, input_shape, width)
+
+
+def resnet50(num_classes, head="mlp", input_shape=(None, None, 3), width=1.0):
+    """ResNet-50 with random weights; all else is as for `resnet18`."""
+    blocks = ("bottleneck_block", [3, 4, 6, 3])
+    return _resnet("resnet50", blocks, num_classes, head, input_shape, width)
+
+
+def _resnet(name, blocks, num_classes, head, input_shape, width):
+    if width != 1:
+        raise ValueError(f"{name} has one width. Received: width={width}. Use 1.")
+    try:
+        from keras_hub.models import ResNetBackbone
+    except ImportError as error:
+        raise ImportError(
+            f"{name} comes with keras-hub, which is not installed. Run "
+            "`pip install josrc-keras[pretrained]`."
+        ) from error
+    pixels = keras.Input(input_shape, name="image")
+    backbone = ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[7],
+        stackwise_num_filters=[64, 128, 256, 512],
+        stackwise_num_blocks=blocks[1],
+        stackwise_num_strides=[1, 2, 2, 2],
+        block_type=blocks[0],
+        image_shape=input_shape,
+        name="backbone",
+    )
+    x = backbone(_normalise(pixels, IMAGENET_MEAN, IMAGENET_DEVIATION))
+    features = layers.GlobalAveragePooling2D(name="features")(x)
+    return keras.Model(pixels, _head(features, num_classes, head), name=name)
+
+
+NETWORKS = {
+    "cnn7": cnn7,
+    "digits_cnn": digits_cnn,
+    "resnet18": resnet18,
+    "resnet50": resnet50,
+}
 
 
 def check_network(network, num_classes):

@@ -40,6 +40,7 @@ def run(main):
     logging.set_verbosity(logging.INFO)
     logging.use_absl_handler()
     signal.signal(signal.SIGTERM, _stop)
+    _explain(sys.modules[main.__module__])
     try:
         app.run(
             lambda argv: _call(main, argv),
@@ -50,6 +51,13 @@ def run(main):
         _fail(name, error)
     except (OSError, FloatingPointError, RuntimeError, flags.Error) as error:
         _fail(name, error)
+
+
+def _explain(module):
+    """Lets `--help` of an installed command show its module's text and flags."""
+    sys.modules["__main__"].__doc__ = module.__doc__
+    for flag in flags.FLAGS.flags_by_module_dict().get(module.__name__, ()):
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 
 def say(text):

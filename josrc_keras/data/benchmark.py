@@ -6,6 +6,8 @@ import numpy as np
 
 from josrc_keras.data import noise
 
+HOLD_OUT = 10**6  # Its own stream of random numbers, unlike noise and epochs.
+
 
 @dataclasses.dataclass(frozen=True)
 class Split:
@@ -27,10 +29,14 @@ class Split:
         """Number of samples."""
         return len(self.labels)
 
+    def rows(self, rows):
+        """The samples of a slice, or of an array of row numbers or booleans."""
+        fields = dataclasses.fields(self)
+        return Split(**{f.name: getattr(self, f.name)[rows] for f in fields})
+
     def head(self, count):
         """The first `count` samples, or all of them where `count` is None."""
-        fields = dataclasses.fields(self)
-        return Split(**{f.name: getattr(self, f.name)[:count] for f in fields})
+        return self.rows(slice(count))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,17 +48,47 @@ class Benchmark:
         test: `Split` with true labels, of in-distribution classes only.
         class_names: Names of the in-distribution classes, in label order.
         noise_checksum: SHA-256 of the whole noisy training set's labels.
+        validation: `Split` with noisy labels that is not trained on, or None.
     """
 
     train: Split
     test: Split
     class_names: tuple
     noise_checksum: str
+    validation: Split | None = None
 
     @property
     def num_classes(self):
         """Number of in-distribution classes."""
         return len(self.class_names)
+
+    def hold_out(self, share, seed):
+        """Moves a share of the training images into `validation`, noisy as they are.
+
+        Args:
+            share: Share of the training images, in [0, 1); 0 changes nothing.
+            seed: Seed of the choice.
+
+        Returns:
+            A `Benchmark` whose splits keep the original order.
+
+        Raises:
+            ValueError: If `share` is out of range or holds out no image.
+        """
+        if not share:
+            return self
+        count = round(len(self.train) * share) if 0 < share < 1 else 0
+        if not 0 < count < len(self.train):
+            raise ValueError(
+                f"Expected a share of the {len(self.train)} training images to hold "
+                f"out, at least one of them and not all. Received: {share}."
+            )
+        held = np.zeros(len(self.train), bool)
+        order = np.random.default_rng([seed, HOLD_OUT]).permutation(len(held))
+        held[order[:count]] = True
+        return dataclasses.replace(
+            self, train=self.train.rows(~held), validation=self.train.rows(held)
+        )
 
 
 def make_benchmark(train, test, *, class_names, kind, rate, seed, train_size=None):

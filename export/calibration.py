@@ -1,0 +1,108 @@
+"""Temperature scaling: probabilities that are right as often as they say."""
+
+import numpy as np
+
+TEMPERATURES = np.geomspace(0.02, 50, 1000)
+CONFIDENT = 0.2  # Share of the predictions that the noise rate is estimated on.
+
+
+def expected_calibration_error(probs, labels, bins=15):
+    """Expected calibration error of the most probable class (Guo et al., 2017, eq. 3).
+
+    The mean difference between confidence and accuracy, over bins of equal width in
+    confidence, weighted by the number of samples in them.
+
+    Args:
+        probs: `(N, C)` probabilities.
+        labels: `(N,)` true labels in `[0, C)`.
+        bins: Number of bins.
+
+    Returns:
+        A number in [0, 1]; 0 is best.
+    """
+    confidence = probs.max(axis=1)
+    right = probs.argmax(axis=1) == labels
+    number = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = np.bincount(number, right - confidence, minlength=bins)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def fit_temperature(logits, labels, label_noise=0.0):
+    """The temperature whose probabilities fit held-out labels best.
+
+    With right labels it is the one of the greatest likelihood (Guo et al., 2017). With
+    wrong ones among them, the likelihood would prefer modest predictions, and to keep
+    only those that the network agrees with would prefer certain ones; so the
+    temperature is chosen whose mean confidence is the accuracy that can be estimated:
+    of a share a of right predictions, `(1 - r) a + r / C` agree with labels of which a
+    share r is uniformly random. Needs a few hundred labels.
+
+    Args:
+        logits: `(N, C)` of images that were not trained on.
+        labels: `(N,)` in `[0, C)`.
+        label_noise: The share r, in [0, 1); 0 for right labels, None to estimate it on
+            the fifth of the predictions that are most certain, as if these were right.
+
+    Returns:
+        The temperature, in [0.02, 50], and the share r that was used.
+
+    Raises:
+        ValueError: If there are no labels, or `label_noise` is out of range.
+    """
+    logits, labels = np.asarray(logits, "float64"), np.asarray(labels)
+    if not len(labels) or len(labels) != len(logits):
+        raise ValueError(
+            "Expected as many labels as logits, at least one. Received: "
+            f"{len(labels)} and {len(logits)}."
+        )
+    if label_noise is not None and not 0 <= label_noise < 1:
+        raise ValueError(
+            f"Expected label_noise in [0, 1), or None. Received: {label_noise}."
+        )
+    if label_noise is None:
+        label_noise = estimate_noise(logits, labels)
+    if label_noise == 0:
+        rows = np.arange(len(labels))
+        costs = [
+            -np.log(np.maximum(softmax(logits / t)[rows, labels], 1e-300)).mean()
+            for t in TEMPERATURES
+        ]
+    else:
+        expected = _accuracy(logits, labels, label_noise)
+        confidences = [softmax(logits / t).max(axis=1).mean() for t in TEMPERATURES]
+        costs = np.abs(np.asarray(confidences) - expected)
+    return float(TEMPERATURES[int(np.argmin(costs))]), float(label_noise)
+
+
+def estimate_noise(logits, labels):
+    """The share of random labels, if the most certain predictions are right.
+
+    The fifth of them with the highest probability.
+
+    Args:
+        logits: `(N, C)`.
+        labels: `(N,)` in `[0, C)`, of which some are wrong.
+
+    Returns:
+        A number in [0, 0.95].
+    """
+    logits = np.asarray(logits)
+    certain = np.argsort(-softmax(logits).max(axis=1), kind="stable")
+    certain = certain[: max(1, round(CONFIDENT * len(labels)))]
+    agree = np.mean(logits.argmax(axis=1)[certain] == np.asarray(labels)[certain])
+    classes = logits.shape[1]
+    return float(np.clip((1 - agree) / (1 - 1 / classes), 0, 0.95))
+
+
+def _accuracy(logits, labels, label_noise):
+    """The share of right predictions, from how many agree with noisy labels."""
+    classes = logits.shape[1]
+    agree = np.mean(logits.argmax(axis=1) == labels)
+    accuracy = (agree - label_noise / classes) / (1 - label_noise)
+    return float(np.clip(accuracy, 1 / classes, 1.0))
+
+
+def softmax(logits):
+    """Probabilities `(N, C)` in NumPy."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)

@@ -1,0 +1,204 @@
+"""The model card: what the artefacts of a run are, how good, and how to serve them."""
+
+import json
+
+SERVE = {
+    "onnx": """```python
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession("{path}")
+images = np.zeros({shape}, "{dtype}")  # your images, pixels in [0, 255]
+{names} = session.run({list}, {{"image": images}})
+```""",
+    "saved_model": """```python
+import tensorflow as tf
+
+signatures = tf.saved_model.load("{path}").signatures
+images = tf.zeros({shape}, "{dtype}")  # your images, pixels in [0, 255]
+outputs = signatures["serving_default"](image=images)
+```""",
+    "litert": """```python
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter  # pip install ai-edge-litert
+
+classify = Interpreter(model_path="{path}").get_signature_runner("serving_default")
+outputs = classify(image=np.zeros({shape}, "{dtype}"))
+```""",
+    "keras": """```python
+import keras
+import numpy as np
+
+model = keras.saving.load_model("{path}")
+outputs = model(np.zeros({shape}, "{dtype}"))
+```""",
+}
+ENCODED = """A SavedModel also takes encoded images (JPEG, PNG, BMP, GIF):
+
+```python
+encoded = tf.constant([open("photo.jpg", "rb").read()])
+outputs = signatures["serving_encoded"](image_bytes=encoded)
+```"""
+
+
+def make_card(found, reports, plots):
+    """The card, Markdown.
+
+    Args:
+        found: Metadata of the artefacts, as `metadata.describe` makes it, with
+            `training` and `config` of the run.
+        reports: Dict from a file name to the report of its export.
+        plots: Names of picture files beside the card.
+
+    Returns:
+        A text.
+    """
+    parts = [
+        f"# {found['network']}: {len(found['class_names']) or 'unnamed'} classes",
+        "Written by `josrc-export`, anew at every export of this run.",
+        "## Files",
+        _files(reports),
+        "## Input and outputs",
+        _interface(found),
+        "## How good it is",
+        _quality(found),
+        "## What training found in the labels",
+        _noise(found),
+        *(f"![{plot.stem}](plots/{plot.name})" for plot in plots),
+        "## Serve it",
+        *_serving(found, reports),
+        "## How it was made",
+        _training(found),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(heading, rows):
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def _files(reports):
+    rows = [
+        (
+            f"`{name}`",
+            report["format"],
+            report["precision"],
+            f"{report['bytes'] / 1e6:.2f} MB",
+            f"{report['max_difference']:.1e}",
+            f"{report['agreement']:.1%} of {report['images']}",
+            f"{report['accuracy']:.1%}" if "accuracy" in report else "",
+            report["source"],
+            _milliseconds(report),
+        )
+        for name, report in sorted(reports.items())
+    ]
+    table = _table(
+        (
+            "file",
+            "format",
+            "precision",
+            "size",
+            "largest difference of a logit",
+            "same class",
+            "test accuracy",
+            "weights",
+            "ms for 1 / 128 images",
+        ),
+        rows,
+    )
+    return (
+        f"{table}\n\nDifferences are from the trained network in float32, measured on "
+        "real images in a fresh process before the file got its name."
+    )
+
+
+def _milliseconds(report):
+    return " / ".join(f"{ms:.2f}" for ms in report.get("milliseconds", {}).values())
+
+
+def _interface(found):
+    image = found["input"]
+    sides = ["any" if side is None else str(side) for side in image["shape"][1:]]
+    lines = [
+        f"- input `image`: {image['dtype']} (N, {', '.join(sides)}): images, height, "
+        f"width, channels; pixels from {image['range'][0]} to {image['range'][1]}"
+        + {
+            None: ".",
+            "crop": ", cropped in the middle and resized inside.",
+            "stretch": ", resized inside.",
+        }[image["resize"]],
+        *(f"- output `{name}`: {text}" for name, text in found["outputs"].items()),
+    ]
+    if found["class_names"]:
+        lines.append(f"- classes, in order: {', '.join(found['class_names'])}")
+    return "\n".join(lines)
+
+
+def _quality(found):
+    lines = []
+    if "test" in found:
+        test = found["test"]
+        lines += [
+            f"- accuracy {test['accuracy']:.1%} on {test['images']} rightly labelled "
+            "images that were neither trained on nor used to choose anything here",
+            f"- mean confidence {test['mean_confidence']:.1%}; expected calibration "
+            f"error {test['calibration_error_uncalibrated']:.1%} as trained, "
+            f"{test['calibration_error']:.1%} with temperature "
+            f"{found['temperature']:.3g}",
+        ]
+    if "validation" in found:
+        validation = found["validation"]
+        each = ", ".join(f"{n} {a:.1%}" for n, a in validation["accuracy"].items())
+        lines.append(
+            f"- {found['source']} exported; on {validation['images']} images to choose "
+            f"by: {each}"
+        )
+    return "\n".join(lines) or "Not measured: no validation data was at hand."
+
+
+def _noise(found):
+    noise = found.get("noise_found")
+    if not noise:
+        return "This method does not sort samples."
+    names = {
+        "clean": "rightly labelled",
+        "id": "wrongly labelled",
+        "ood": "of none of the classes",
+    }
+    shares = [f"{noise[k]:.0%} {name}" for k, name in names.items() if k in noise]
+    return f"In the last epoch it took {', '.join(shares)}."
+
+
+def _serving(found, reports):
+    image = found["input"]
+    shape = [8, *(side or 300 for side in image["shape"][1:])]
+    names = [name for name in found["outputs"] if name != "top_names"]
+    for format, text in SERVE.items():
+        paths = [name for name, r in reports.items() if r["format"] == format]
+        paths.sort(key=len)  # That in float32 first.
+        if paths:
+            yield text.format(
+                path=paths[0],
+                shape=tuple(shape),
+                dtype=image["dtype"],
+                names=", ".join(names) + ("," if len(names) == 1 else ""),
+                list=json.dumps(names),
+            )
+            if format == "saved_model" and found.get("encoded"):
+                yield ENCODED
+
+
+def _training(found):
+    training = found.get("training", {})
+    lines = [f"- {name.replace('_', ' ')}: {text}" for name, text in training.items()]
+    lines += [
+        f"- weights: SHA-256 `{found['weights_sha256']}`",
+        f"- versions: {', '.join(f'{n} {v}' for n, v in found['versions'].items())}",
+    ]
+    if "config" in found:
+        lines.append(
+            "\n<details><summary>Configuration</summary>\n\n```json\n"
+            f"{json.dumps(found['config'], indent=2)}\n```\n\n</details>"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,96 @@
+"""Writes an artefact with TensorFlow, whatever backend the network was trained on.
+
+Keras's converters to SavedModel, ONNX and LiteRT differ between backends. One way for
+all: on another backend than TensorFlow the network is saved, and a process that runs
+Keras on TensorFlow loads it and writes the artefact. The proof then compares that with
+the network where it was trained.
+"""
+
+import importlib
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import keras
+
+from josrc_keras.export import writers
+from josrc_keras.export.proof import ExportError
+from josrc_keras.export.serving import pixels_to_outputs
+from josrc_keras.networks import input_shape
+
+
+def write(network, path, serving, options, found):
+    """Writes a network's artefact to `path`.
+
+    Args:
+        network: The network in float32.
+        path: Where to; its folder exists.
+        serving: The fitted `serving.Serving`.
+        options: As `writers.write` takes.
+        found: The metadata.
+
+    Raises:
+        ExportError: If it can't be written.
+    """
+    here = keras.backend.backend() == "tensorflow" or options["format"] == "keras"
+    try:
+        (_write_here if here else _write_elsewhere)(
+            network, path, serving, options, found
+        )
+    except Exception as error:
+        raise ExportError(
+            f"The network could not be written as {options['format']}. Received: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _write_here(network, path, serving, options, found):
+    classifier = pixels_to_outputs(network, serving, input_shape(network)[-1])
+    writers.write(classifier, path, serving, options, found)
+
+
+def _write_elsewhere(network, path, serving, options, found):
+    with tempfile.TemporaryDirectory() as folder:
+        network.save(Path(folder) / "network.keras")
+        modules = {type(layer).__module__ for layer in network._flatten_layers()}
+        order = {
+            "modules": sorted(m for m in modules if m.split(".")[0] != "keras"),
+            "serving": serving,
+            "path": str(Path(path).resolve()),
+            "options": options,
+            "found": found,
+        }
+        (Path(folder) / "order.pickle").write_bytes(pickle.dumps(order))
+        done = subprocess.run(
+            [sys.executable, "-m", __name__, folder],
+            capture_output=True,
+            text=True,
+            env={
+                **os.environ,
+                "KERAS_BACKEND": "tensorflow",
+                "CUDA_VISIBLE_DEVICES": "",
+                "TF_CPP_MIN_LOG_LEVEL": "2",
+                "PYTHONPATH": os.pathsep.join(sys.path),
+            },
+        )
+        if done.returncode:
+            last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+            raise RuntimeError(f"in a process with TensorFlow: {last[0]}")
+
+
+def main(folder):
+    """Does what `_write_elsewhere` asks for, on TensorFlow."""
+    order = pickle.loads((Path(folder) / "order.pickle").read_bytes())
+    for module in order["modules"]:  # They register their layers.
+        importlib.import_module(module)
+    network = keras.saving.load_model(Path(folder) / "network.keras")
+    _write_here(
+        network, order["path"], order["serving"], order["options"], order["found"]
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,120 @@
+"""What an artefact says of itself."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from josrc_keras import files, run_folder
+from josrc_keras.networks import input_shape
+
+FILE = "metadata.json"
+
+
+def describe(network, serving, options, findings):
+    """All that is known of an artefact, in a dict that JSON can hold.
+
+    Args:
+        network: The network in float32.
+        serving: The fitted `serving.Serving`.
+        options: Dict of `format`, `precision` and `opset`.
+        findings: Dict of what export found out: `source`, `validation` and others.
+    """
+    channels = input_shape(network)[-1]
+    outputs = {
+        "logits": "float32 (N, C)",
+        "probabilities": "float32 (N, C), rows sum to 1",
+        "top_classes": f"int32 (N, {serving.top_k}), most probable first",
+        "top_probabilities": f"float32 (N, {serving.top_k})",
+        "top_names": f"strings (N, {serving.top_k})",
+    }
+    names = serving.output_names()
+    if serving.has_names and options["format"] != "keras":
+        names += ("top_names",)
+    image = {
+        "name": "image",
+        "dtype": serving.dtype,
+        "shape": list(serving.input_shape(channels)),
+        "range": [0, 255],
+        "resize": serving.resize,
+        "seen_by_network": [*serving.image_size, channels],
+        "rescale": serving.rescale,
+    }
+    return {
+        "format": options["format"],
+        "precision": options["precision"],
+        **({"opset": options["opset"]} if options["format"] == "onnx" else {}),
+        "network": network.name,
+        "input": image,
+        "outputs": {name: outputs[name] for name in names},
+        "class_names": list(serving.class_names),
+        "temperature": serving.temperature,
+        "weights_sha256": weights_checksum(network),
+        "versions": run_folder.versions(),
+        **findings,
+    }
+
+
+def weights_checksum(network):
+    """SHA-256 of a network's weights, in order."""
+    digest = hashlib.sha256()
+    for weight in network.get_weights():
+        digest.update(str((weight.shape, weight.dtype.name)).encode())
+        digest.update(weight.tobytes())
+    return digest.hexdigest()
+
+
+def as_texts(found):
+    """The entries as texts: JSON, but for texts themselves."""
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in found.items()
+    }
+
+
+def write_beside(path, found):
+    """Writes it beside an artefact that can't hold it, as `PATH.json`."""
+    files.write_json(beside(path), found)
+
+
+def beside(path):
+    """Where the metadata of a LiteRT or Keras file stands."""
+    path = Path(path)
+    return path.with_name(f"{path.name}.json")
+
+
+def read_metadata(path):
+    """What an exported artefact says of itself.
+
+    Args:
+        path: What `export_classifier` wrote, in any format.
+
+    Returns:
+        A dict: `class_names`, `input`, `outputs`, `source`, `temperature`,
+        `validation`, `versions`, `weights_sha256` and others.
+
+    Raises:
+        OSError: If there is no artefact with metadata.
+        ImportError: If it is ONNX and the package onnx is missing.
+    """
+    path = Path(path)
+    asset = path / "assets" / FILE
+    if asset.is_file():
+        return json.loads(asset.read_text(encoding="utf-8"))
+    if beside(path).is_file():
+        return json.loads(beside(path).read_text(encoding="utf-8"))
+    if path.is_file() and path.suffix == ".onnx":
+        import onnx
+
+        texts = onnx.load(path, load_external_data=False).metadata_props
+        return {entry.key: _value(entry.value) for entry in texts}
+    raise OSError(
+        "Expected what `export_classifier` wrote: a SavedModel folder, an .onnx file, "
+        f"or a file with its metadata beside it. Received: {path}."
+    )
+
+
+def _value(text):
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

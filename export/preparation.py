@@ -1,0 +1,173 @@
+"""What is decided once for all formats: network, temperature, images to compare on."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from josrc_keras.export import calibration, proof, sources
+from josrc_keras.export.serving import Serving
+from josrc_keras.guards import check_choice
+from josrc_keras.networks import input_shape
+
+
+class Prepared(NamedTuple):
+    """A classifier that is ready to be written.
+
+    Attributes:
+        network: The chosen network in float32.
+        serving: The `Serving`, fitted to it.
+        images: `(N, H, W, channels)` real images, or None.
+        test: `(images, labels)` to report on, or None.
+        findings: Dict of what was found out, see `export_classifier`.
+    """
+
+    network: Any
+    serving: Serving
+    images: np.ndarray | None
+    test: tuple | None
+    findings: dict
+
+
+def prepare(
+    model,
+    source=None,
+    *,
+    serving=None,
+    validation=None,
+    test=None,
+    calibrate=False,
+    label_noise=0.0,
+    images=None,
+    new_statistics=None,
+):
+    """Chooses network and temperature; see `export_classifier` for the arguments.
+
+    Returns:
+        A `Prepared`.
+
+    Raises:
+        TypeError: If `model` is not a Keras model.
+        ValueError: If an argument is out of range, or the model is not trained.
+    """
+    check_choice("source", source, (None, *sources.SOURCES))
+    found = sources.networks_of(model)
+    classes = sources.num_classes(next(iter(found.values())))
+    shape = input_shape(next(iter(found.values())))
+    serving = (serving or Serving()).fitted_to(shape, classes)
+    if calibrate and validation is None:
+        raise ValueError(
+            "Expected validation=(images, labels) to calibrate on. Received: none."
+        )
+    for name, pair in (("validation", validation), ("test", test)):
+        _check_pair(name, pair, classes)
+    if images is None:
+        pairs = [pair[0] for pair in (validation, test) if pair is not None]
+        images = np.concatenate(pairs) if pairs else None
+    if validation is not None and test is None and label_noise == 0:
+        validation, test = _halves(validation)
+
+    findings: dict = {}
+    logits = {}
+    if validation is not None:
+        logits = {
+            name: proof.expected_outputs(network, serving, validation[0])["logits"]
+            for name, network in found.items()
+        }
+        accuracies = {name: _accuracy(z, validation[1]) for name, z in logits.items()}
+        findings["validation"] = {
+            "images": len(validation[1]),
+            "label_noise": label_noise,
+            "accuracy": accuracies,
+        }
+    name = _choose(found, source, findings)
+    findings["source"] = name
+    network = found[name]
+    if new_statistics is not None:
+        network = sources.with_new_statistics(network, new_statistics)
+    if calibrate:
+        temperature, noise = calibration.fit_temperature(
+            logits[name], validation[1], label_noise
+        )
+        serving = dataclasses.replace(serving, temperature=temperature)
+        findings["calibration"] = {
+            "temperature": temperature,
+            "label_noise": noise,
+            "images": len(validation[1]),
+        }
+    exact = sources.in_float32(network)
+    if exact is not network:
+        findings["rounding"] = _rounding(network, exact, serving, images)
+    if test is not None:
+        findings["test"] = _report(exact, serving, test)
+    return Prepared(exact, serving, images, test, findings)
+
+
+def _choose(found, source, findings):
+    """The name of the network to export."""
+    if len(found) == 1:
+        return next(iter(found))
+    if source is not None:
+        return source
+    accuracies = findings.get("validation", {}).get("accuracy", {})
+    return max(sources.SOURCES, key=lambda name: accuracies.get(name, 0.0))
+
+
+def _check_pair(name, pair, classes):
+    if pair is None:
+        return
+    labels = np.asarray(pair[1])
+    right = labels.ndim == 1 and labels.dtype.kind in "iu" and len(labels)
+    if not right or len(labels) != len(pair[0]):
+        raise ValueError(
+            f"Expected {name}=(images, labels) with an integer label for each image. "
+            f"Received: {len(pair[0])} images and labels of shape {labels.shape} and "
+            f"type {labels.dtype}."
+        )
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(
+            f"Expected {name} labels in [0, {classes - 1}]. Received: labels from "
+            f"{labels.min()} to {labels.max()}."
+        )
+
+
+def _halves(pair):
+    """Every other sample, and the others; both all of it where there is but one."""
+    images, labels = pair
+    if len(labels) < 2:
+        return pair, pair
+    return (images[::2], labels[::2]), (images[1::2], labels[1::2])
+
+
+def _accuracy(logits, labels):
+    return float(np.mean(logits.argmax(axis=1) == labels))
+
+
+def _rounding(network, exact, serving, images):
+    """How far a network in half precision is from itself in float32."""
+    channels = input_shape(exact)[-1]
+    batches = proof.make_batches(serving, channels, images)
+    batch = batches.get("all", batches["batch_33"])
+    ours = proof.expected_outputs(exact, serving, batch)["logits"]
+    theirs = proof.expected_outputs(network, serving, batch)["logits"]
+    return {
+        "max_difference": float(np.abs(ours - theirs).max()),
+        "agreement": float(np.mean(ours.argmax(1) == theirs.argmax(1))),
+    }
+
+
+def _report(network, serving, test):
+    """Accuracy and calibration on rightly labelled images."""
+    images, labels = test
+    logits = proof.expected_outputs(network, serving, images)["logits"]
+    after = calibration.softmax(logits / serving.temperature)
+    before = calibration.softmax(logits)
+    return {
+        "images": len(labels),
+        "accuracy": _accuracy(logits, labels),
+        "mean_confidence": float(after.max(axis=1).mean()),
+        "calibration_error": calibration.expected_calibration_error(after, labels),
+        "calibration_error_uncalibrated": calibration.expected_calibration_error(
+            before, labels
+        ),
+    }

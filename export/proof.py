@@ -1,0 +1,237 @@
+"""Proof of an export: a fresh process must compute what the trained network does."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from keras import ops
+
+from josrc_keras.export import calibration, sources
+
+BATCHES = (1, 2, 33)
+AGREEMENT = 0.9  # Of the arg max, in less than float32, at least.
+
+
+class ExportError(RuntimeError):
+    """The exported classifier does not compute what the trained one does."""
+
+
+def make_batches(serving, channels, images):
+    """Batches to compare on, `(N, H, W, channels)` of the input's dtype, by name.
+
+    Args:
+        serving: The fitted `serving.Serving`.
+        channels: Of its images.
+        images: `(N, H, W, channels)`, or None for noise in [0, 255].
+
+    Returns:
+        A dict: batches of 1, 2 and 33 images, a black and a white one, one of another
+        size if it is resized, whole pixels to be encoded, and `all` of them.
+
+    Raises:
+        ValueError: If the images have the wrong shape or pixels out of range.
+    """
+    shape = tuple(side or 64 for side in (*serving.image_size, channels))
+    if images is None:
+        images = np.random.default_rng(0).uniform(0, 255, (max(BATCHES), *shape))
+    images = np.asarray(images)
+    free = (None,) if serving.resize else (None, *serving.image_size)
+    if images.ndim != 4 or not len(images) or images.shape[3] != channels:
+        raise ValueError(
+            f"Expected images of shape (N, H, W, {channels}). Received: shape "
+            f"{images.shape}."
+        )
+    if any(
+        side not in (None, has) for side, has in zip(free, images.shape, strict=False)
+    ):
+        raise ValueError(
+            f"Expected images of {serving.image_size} pixels, as the network was "
+            f"built. Received: shape {images.shape}. Pass Serving(resize=...) to let "
+            "the exported classifier resize them."
+        )
+    if serving.dtype == "uint8":
+        images = np.clip(np.round(images), 0, 255)
+    pixels = images.astype(serving.dtype)
+    few = np.resize(pixels, (max(BATCHES), *pixels.shape[1:]))
+    batches = {f"batch_{size}": few[:size] for size in BATCHES}
+    batches["black"] = np.zeros((1, *pixels.shape[1:]), serving.dtype)
+    batches["white"] = np.full((1, *pixels.shape[1:]), 255, serving.dtype)
+    if serving.resize:
+        batches["other_size"] = few[:2].repeat(3, axis=1).repeat(2, axis=2)
+    batches["encoded"] = np.clip(np.round(few[:5]), 0, 255).astype(serving.dtype)
+    if len(pixels) > max(BATCHES):
+        batches["all"] = pixels
+    return batches
+
+
+def expected_outputs(network, serving, images):
+    """What the artefact should return for images, in NumPy but for the network.
+
+    Args:
+        network: The network in float32.
+        serving: The fitted `serving.Serving`.
+        images: `(N, H, W, channels)`.
+
+    Returns:
+        A dict of `logits`, `probabilities` and, with `top_k`, `top_classes` and
+        `top_probabilities`.
+    """
+    pixels = images.astype("float32")
+    if serving.resize:
+        resizing = serving.resizing()
+        pixels = ops.convert_to_numpy(resizing(pixels, training=False))
+    if serving.rescale is not None:
+        scale, offset = (np.asarray(part, "float32") for part in serving.rescale)
+        pixels = pixels * scale + offset
+    logits = sources.predict(network, pixels)
+    outputs = {"logits": logits}
+    outputs["probabilities"] = calibration.softmax(logits / serving.temperature)
+    if serving.top_k:
+        ranked = np.argsort(-outputs["probabilities"], axis=1, kind="stable")
+        outputs["top_classes"] = ranked[:, : serving.top_k]
+        outputs["top_probabilities"] = np.take_along_axis(
+            outputs["probabilities"], outputs["top_classes"], axis=1
+        )
+    return outputs
+
+
+def served_outputs(format, path, batches):
+    """What the artefact computes in a process that does not import this package.
+
+    Args:
+        format: Of the artefact.
+        path: Where it is.
+        batches: Dict of arrays.
+
+    Returns:
+        A dict of a dict of outputs, by the batches' names.
+
+    Raises:
+        ExportError: If it can't be loaded or run.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        inputs, outputs = Path(folder) / "inputs.npz", Path(folder) / "outputs.npz"
+        np.savez(inputs, **batches)
+        script = Path(__file__).with_name("serve.py")
+        command = [sys.executable, "-I", script, format, path, inputs, outputs]
+        done = subprocess.run(
+            [str(part) for part in command],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        )
+        if done.returncode:
+            last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+            raise ExportError(
+                f"The exported {format} could not be loaded in a fresh process: "
+                f"{last[0]}"
+            )
+        served: dict = {name: {} for name in batches}
+        with np.load(outputs) as arrays:
+            for key in arrays.files:
+                batch, output = key.split("/")
+                served[batch][output] = arrays[key]
+        return served
+
+
+def compare(expected, served, serving, tolerance):
+    """How far what was served is from what was expected.
+
+    Args:
+        expected: Dict of a dict of outputs, by batch.
+        served: The same, as `served_outputs` returns it.
+        serving: The fitted `serving.Serving`.
+        tolerance: Largest allowed difference, of a logit relative to the largest one
+            where that exceeds 1; None in reduced precision, where nine in ten arg max
+            must agree.
+
+    Returns:
+        A dict of `max_difference` (of logits, or of probabilities where there are no
+        logits), `agreement` of the arg max, and the number of `images`.
+
+    Raises:
+        ExportError: If an output is missing, not finite, or too far off.
+    """
+    names = serving.output_names()
+    ours = _joined(expected, ("logits", "probabilities", *names))
+    theirs = _joined(served, names)
+    _check_finite(theirs)
+    main = names[0]
+    agreement = float(np.mean(ours[main].argmax(1) == theirs[main].argmax(1)))
+    if tolerance is None:
+        if agreement < AGREEMENT:
+            raise ExportError(
+                "The exported classifier predicts other classes in this precision, and "
+                f"was not kept. Received: the same arg max for {agreement:.1%}. "
+                f"Expected: at least {AGREEMENT:.0%}. Use precision='float32'."
+            )
+    else:
+        for name in names:
+            _check_close(name, ours, theirs, agreement, tolerance)
+    _check_names(theirs, serving)
+    difference = float(np.abs(ours[main] - theirs[main]).max())
+    return {
+        "max_difference": difference,
+        "agreement": agreement,
+        "images": len(ours[main]),
+    }
+
+
+def _joined(outputs, names):
+    """Each output of all batches, one below the other."""
+    absent = [name for name in names if any(name not in b for b in outputs.values())]
+    if absent:
+        raise ExportError(
+            f"The exported classifier lacks outputs. Received: none named {absent}."
+        )
+    order = sorted(outputs)
+    extra = ["top_names"] if all("top_names" in b for b in outputs.values()) else []
+    return {
+        name: np.concatenate([outputs[batch][name] for batch in order])
+        for name in (*names, *extra)
+    }
+
+
+def _check_finite(outputs):
+    for name, values in outputs.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ExportError(
+                "The exported classifier was not kept. Received: NaN or infinity among "
+                f"its {name}. Expected: finite numbers, as on the training data."
+            )
+
+
+def _check_close(name, ours, theirs, agreement, tolerance):
+    if name == "top_classes":  # Of two equal probabilities either may come first.
+        rows = np.arange(len(ours[name]))[:, None]
+        chosen = ours["probabilities"][rows, theirs[name]]
+        difference = np.abs(chosen - ours["top_probabilities"]).max()
+        allowed = tolerance
+    else:
+        difference = np.abs(ours[name] - theirs[name]).max()
+        allowed = tolerance
+        if name == "logits":
+            allowed *= max(1.0, float(np.abs(ours[name]).max()))
+    if not difference <= allowed:
+        raise ExportError(
+            "The exported classifier computes something else, and was not kept. "
+            f"Received: {name} that differ by up to {difference:.3g}, and the same "
+            f"arg max for {agreement:.1%}. Expected: at most {allowed:.3g}. Some "
+            "layers (such as Normalization, antialiased Resizing, random augmentation) "
+            "do not survive export; replace them, for example with Rescaling."
+        )
+
+
+def _check_names(outputs, serving):
+    if "top_names" not in outputs:
+        return
+    expected = np.asarray(serving.class_names)[outputs["top_classes"]]
+    if not np.array_equal(outputs["top_names"].astype(str), expected):
+        raise ExportError(
+            "The exported classifier gives its classes other names, and was not kept. "
+            f"Received: {outputs['top_names'][0].tolist()}. Expected: "
+            f"{expected[0].tolist()}."
+        )

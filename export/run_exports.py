@@ -1,0 +1,213 @@
+"""From a run folder to artefacts and a model card in its `export/`."""
+
+import json
+import shutil
+from pathlib import Path
+
+import keras
+import ml_collections
+
+from josrc_keras import experiment, files, run_folder
+from josrc_keras.export import card, classifier, latency, metadata, writers
+from josrc_keras.export.preparation import prepare
+from josrc_keras.export.serving import Serving
+
+CARD = "README.md"
+REPORTS = "exports.json"  # The reports of what lies in the folder.
+
+
+def prepare_run(
+    run,
+    source=None,
+    *,
+    serving,
+    calibrate=False,
+    label_noise=None,
+    new_statistics=False,
+):
+    """Loads a finished run and decides what is exported of it.
+
+    Held-out training images choose and calibrate where the run has them
+    (`config.data.validation_share`), and the test set reports; otherwise every other
+    test image chooses and the others report.
+
+    Args:
+        run: The run folder.
+        source: `"teacher"`, `"student"`, or None for the better one.
+        serving: Dict of arguments of `Serving`.
+        calibrate: Whether to fit the temperature.
+        label_noise: Share of wrong labels among the held-out images; None if unknown.
+        new_statistics: Whether to estimate the statistics of batch normalisation anew,
+            on the training images.
+
+    Returns:
+        A `preparation.Prepared`, and what the artefacts say of the run, a dict.
+
+    Raises:
+        OSError: If the run is not finished or its data can't be read.
+        ValueError: If an argument is out of range.
+    """
+    run = Path(run)
+    config = ml_collections.ConfigDict(run_folder.read_config(run))
+    path = run / "model.keras"
+    if not path.exists():
+        raise FileNotFoundError(
+            f"Expected a finished run. Received: {run}, which has no model.keras. "
+            "Run josrc-train with the same --workdir until it ends."
+        )
+    model = keras.saving.load_model(path)
+    benchmark = experiment.make_benchmark(config)
+    test = (benchmark.test.images, benchmark.test.labels)
+    held_out = benchmark.validation
+    if held_out is None:
+        if label_noise is not None:
+            raise ValueError(
+                "--label_noise is that of held-out training images. Received: a run "
+                "without any. Train with --config.data.validation_share=0.1, or leave "
+                "the flag out: the test set's labels are right."
+            )
+        data = {"validation": test, "label_noise": 0.0}
+    else:
+        validation = (held_out.images, held_out.labels)
+        data = {"validation": validation, "test": test, "label_noise": label_noise}
+    prepared = prepare(
+        model,
+        source,
+        serving=Serving(class_names=benchmark.class_names, **serving),
+        calibrate=calibrate,
+        new_statistics=benchmark.train.images if new_statistics else None,
+        **data,
+    )
+    return prepared, _about(run, config)
+
+
+def _about(run, config):
+    """What an artefact says of the run that it is from."""
+    summary = run_folder.read_summary(run)
+    last = run_folder.read_history(run)[-1]
+    shares = {kind: last.get(f"{kind}_fraction") for kind in ("clean", "id", "ood")}
+    about = {
+        "training": {
+            name: summary[name]
+            for name in ("method", "epochs", "seed", "train_images", "noise_checksum")
+        }
+        | {"data": config.data.name, "command": summary["command"]},
+        "config": config.to_dict(),
+    }
+    found = {kind: share for kind, share in shares.items() if share is not None}
+    return about | ({"noise_found": found} if found else {})
+
+
+def choice(findings):
+    """A line that says which network is exported, and why."""
+    source = findings["source"]
+    validation = findings["validation"]
+    others = [
+        f"the {name} {accuracy:.1%}"
+        for name, accuracy in validation["accuracy"].items()
+        if name != source
+    ]
+    text = f"Exporting the {source}: {validation['accuracy'][source]:.1%}"
+    if others:
+        text += f" ({', '.join(others)})"
+    noisy = validation["label_noise"] != 0
+    text += f" of {validation['images']} {'noisy ' if noisy else ''}validation labels"
+    test = findings["test"]
+    text += f"; {test['accuracy']:.1%} of {test['images']} test images."
+    if "calibration" in findings:
+        temperature = findings["calibration"]["temperature"]
+        text += (
+            f"\nTemperature {temperature:.3g}: expected calibration error "
+            f"{test['calibration_error_uncalibrated']:.1%} before, "
+            f"{test['calibration_error']:.1%} after."
+        )
+    else:
+        text += (
+            f"\nExpected calibration error {test['calibration_error']:.1%} (mean "
+            f"confidence {test['mean_confidence']:.1%}); see --calibrate."
+        )
+    return text
+
+
+def export_one(prepared, about, path, options):
+    """Writes and proves one artefact, and keeps its report; see `export_prepared`."""
+    report = classifier.export_prepared(prepared, path, options, extra_metadata=about)
+    path = Path(path)
+    reports = _reports(path.parent) | {path.name: report}
+    files.write_json(path.parent / REPORTS, reports)
+    return report
+
+
+def _reports(folder):
+    """The reports of what is still in the folder, by file name."""
+    path = folder / REPORTS
+    if not path.exists():
+        return {}
+    reports = json.loads(path.read_text(encoding="utf-8"))
+    return {name: r for name, r in reports.items() if (folder / name).exists()}
+
+
+def line(report):
+    """A line about an artefact."""
+    text = (
+        f"{report['format']:<12} {report['precision']:<8} {report['path']} "
+        f"({report['bytes'] / 1e6:.2f} MB): largest difference of a logit "
+        f"{report['max_difference']:.1e}, same class for {report['agreement']:.1%} of "
+        f"{report['images']} images"
+    )
+    if report["precision"] != "float32":
+        text += (
+            f"; accuracy {report['accuracy']:.1%} "
+            f"(float32 {report['test']['accuracy']:.1%})"
+        )
+    return text
+
+
+def time_exports(run, prepared, requests):
+    """Times what was exported beside the plain Keras network.
+
+    Args:
+        run: The run folder.
+        prepared: What `prepare_run` returned.
+        requests: Dict from a path to its options.
+
+    Returns:
+        A table, a text.
+    """
+    artefacts = {
+        Path(path).name: (options["format"], path) for path, options in requests.items()
+    }
+    rows = latency.measure(prepared.network, prepared.serving, artefacts)
+    folder = Path(run) / "export"
+    reports = _reports(folder)
+    lines = [f"{'':<20}{'batch':>6}{'ms':>10}{'x Keras':>10}"]
+    for row in rows:
+        if row["name"] in reports:
+            times = reports[row["name"]].setdefault("milliseconds", {})
+            times[str(row["batch"])] = row["milliseconds"]
+        lines.append(
+            f"{row['name']:<20}{row['batch']:>6}{row['milliseconds']:>10.2f}"
+            f"{row['ratio']:>10.2f}"
+        )
+    files.write_json(folder / REPORTS, reports)
+    return "\n".join(lines)
+
+
+def write_card(run, prepared, about):
+    """Writes the model card, with the run's plots; returns its path."""
+    folder = Path(run) / "export"
+    reports = _reports(folder)
+    first = next(iter(reports.values()))
+    options = {"format": first["format"], "precision": first["precision"], "opset": 0}
+    found = metadata.describe(
+        prepared.network, prepared.serving, options, prepared.findings | about
+    )
+    found["encoded"] = found["input"]["shape"][-1] in writers.ENCODED_CHANNELS
+    plots = sorted((Path(run) / "plots").glob("*.png"))
+    if plots:
+        with files.replacing(folder / "plots") as beside:
+            beside.mkdir()
+            for plot in plots:
+                shutil.copy(plot, beside)
+    files.write_text(folder / CARD, card.make_card(found, reports, plots))
+    return folder / CARD

@@ -1,0 +1,177 @@
+"""What an exported classifier takes and returns, as a Keras model."""
+
+import dataclasses
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from josrc_keras.guards import check_choice
+
+DTYPES = ("float32", "uint8")
+RESIZES = (None, "crop", "stretch")
+OUTPUTS = ("logits", "probabilities")
+
+
+@dataclasses.dataclass(frozen=True)
+class Serving:
+    """What an exported classifier takes and returns.
+
+    Input `image` is `(N, H, W, channels)`, any N, with pixels in [0, 255]. Outputs are
+    `logits` and `probabilities`, float32 `(N, C)`; with `top_k` also `top_classes`
+    (int32), `top_probabilities` (float32) and, where names are given, `top_names`
+    (strings), each `(N, top_k)`, most probable first. The format "keras" has no
+    `top_names`.
+
+    Args:
+        dtype: Of `image`: `"float32"` or `"uint8"`.
+        resize: None: images come in the size that the network was built for. `"crop"`:
+            of any size, cropped in the middle to its proportions and resized;
+            `"stretch"`: resized, whatever their proportions. Bilinear, without
+            antialiasing, which ONNX can't express.
+        image_size: `(H, W)` that the network sees; None: as it was built.
+        rescale: `(scale, offset)`, numbers or one a channel: the network sees
+            `pixel * scale + offset`. For networks that do not normalise pixels
+            themselves, as those in `josrc_keras.networks` do.
+        outputs: Which of `"logits"` and `"probabilities"`, at least one.
+        top_k: How many of the most probable classes; 0 for none.
+        class_names: Names of the C classes in label order; empty if unknown.
+        temperature: Logits are divided by it before the softmax, positive. Changes
+            probabilities, neither logits nor the order of the classes.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    dtype: str = "float32"
+    resize: str | None = None
+    image_size: tuple | None = None
+    rescale: tuple | None = None
+    outputs: tuple = OUTPUTS
+    top_k: int = 0
+    class_names: tuple = ()
+    temperature: float = 1.0
+
+    def __post_init__(self):
+        check_choice("Serving.dtype", self.dtype, DTYPES)
+        check_choice("Serving.resize", self.resize, RESIZES)
+        if not self.outputs or not set(self.outputs) <= set(OUTPUTS):
+            raise ValueError(
+                f"Expected Serving.outputs with at least one of {OUTPUTS}. Received: "
+                f"{self.outputs!r}."
+            )
+        if not 0 < self.temperature < np.inf:
+            raise ValueError(
+                "Expected Serving.temperature to be positive. Received: "
+                f"{self.temperature}."
+            )
+        for name in ("outputs", "class_names"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    def fitted_to(self, network_shape, num_classes):
+        """This, with an `image_size` and checked against a network.
+
+        Args:
+            network_shape: `(N, H, W, channels)` of its input; None where any will do.
+            num_classes: C.
+
+        Returns:
+            A `Serving`.
+
+        Raises:
+            ValueError: If it does not fit.
+        """
+        built = tuple(network_shape[1:3])
+        size = tuple(self.image_size or built)
+        allowed = zip(built, size, strict=True)
+        if any(side not in (None, chosen) for side, chosen in allowed):
+            raise ValueError(
+                f"Expected Serving.image_size {built}, as the network was built. "
+                f"Received: {size}."
+            )
+        if self.resize is not None and None in size:
+            raise ValueError(
+                "Expected Serving.image_size=(height, width) to resize to, since the "
+                f"network takes images of any size. Received: {self.image_size}."
+            )
+        if not 0 <= self.top_k <= num_classes:
+            raise ValueError(
+                f"Expected Serving.top_k from 0 to the {num_classes} classes. "
+                f"Received: {self.top_k}."
+            )
+        if self.class_names and len(self.class_names) != num_classes:
+            raise ValueError(
+                f"Expected {num_classes} Serving.class_names, one for each output of "
+                f"the network. Received: {len(self.class_names)}."
+            )
+        return dataclasses.replace(self, image_size=size)
+
+    @property
+    def has_names(self):
+        """Whether `top_names` is among the outputs."""
+        return bool(self.top_k and self.class_names)
+
+    def output_names(self):
+        """Names of the outputs, in order; `top_names` aside."""
+        ranked = ("top_classes", "top_probabilities") if self.top_k else ()
+        return (*(name for name in OUTPUTS if name in self.outputs), *ranked)
+
+    def input_shape(self, channels):
+        """`(N, H, W, channels)` of `image`; None where any will do."""
+        size = (None, None) if self.resize else self.image_size
+        return (None, *size, channels)
+
+    def resizing(self):
+        """The layer that resizes; None where images come in the right size."""
+        if self.resize is None:
+            return None
+        crop = self.resize == "crop"
+        return layers.Resizing(
+            *self.image_size, crop_to_aspect_ratio=crop, dtype="float32"
+        )
+
+
+def pixels_to_outputs(network, serving, channels):
+    """The classifier behind the resizing.
+
+    Args:
+        network: From `(N, H, W, channels)` to logits, in float32.
+        serving: A fitted `Serving`.
+        channels: Of its images.
+
+    Returns:
+        A `keras.Model` from float32 pixels `(N, *image_size, channels)` to a dict of
+        outputs.
+    """
+    shape = (*serving.image_size, channels)
+    pixels = keras.Input(shape, name="pixels", dtype="float32")
+    seen = pixels
+    if serving.rescale is not None:
+        seen = layers.Rescaling(*serving.rescale, dtype="float32")(seen)
+    # Said for each network: Keras's own default is training in a model that resizes.
+    logits = network(seen, training=False)
+    cool = layers.Rescaling(1 / serving.temperature, dtype="float32")(logits)
+    probabilities = layers.Softmax(dtype="float32", name="softmax")(cool)
+    outputs = {"logits": logits, "probabilities": probabilities}
+    if serving.top_k:
+        values, classes = ops.top_k(probabilities, serving.top_k)
+        outputs["top_classes"] = ops.cast(classes, "int32")
+        outputs["top_probabilities"] = values
+    kept = {name: outputs[name] for name in serving.output_names()}
+    return keras.Model(pixels, kept, name="classifier")
+
+
+def image_to_outputs(classifier, serving):
+    """The whole of it as one `keras.Model`, from `image` to a dict of outputs.
+
+    Args:
+        classifier: What `pixels_to_outputs` made.
+        serving: The same fitted `Serving`.
+    """
+    channels = classifier.inputs[0].shape[-1]
+    shape = serving.input_shape(channels)[1:]
+    image = keras.Input(shape, name="image", dtype=serving.dtype)
+    pixels = ops.cast(image, "float32")
+    if serving.resize is not None:
+        pixels = serving.resizing()(pixels, training=False)
+    return keras.Model(image, classifier(pixels, training=False), name="served")

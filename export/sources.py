@@ -1,0 +1,148 @@
+"""Which network of a model is exported, and as what weights."""
+
+import keras
+import numpy as np
+
+from josrc_keras.networks import input_shape
+
+SOURCES = ("teacher", "student")
+BATCH = 64
+
+
+def networks_of(model):
+    """The networks that a model can export, by name.
+
+    Args:
+        model: A model of this package, or a plain `keras.Model`.
+
+    Returns:
+        A dict of `student` and, where there is one, `teacher`; a plain model is
+        `network`.
+
+    Raises:
+        TypeError: If it is no Keras model.
+        ValueError: If it is not built for one image input, or has not been trained.
+    """
+    found = {name: getattr(model, name, None) for name in SOURCES}
+    found = {name: net for name, net in found.items() if isinstance(net, keras.Model)}
+    _check_trained(model, found)
+    found = found or {"network": model}
+    for network in found.values():
+        _check_built(network)
+    return found
+
+
+def _check_built(network):
+    if not isinstance(network, keras.Model):
+        raise TypeError(f"Expected a Keras model. Received: {network!r}.")
+    shape = input_shape(network) if network.built else None
+    is_image = shape is not None and len(shape) == 4
+    if not is_image or not all(s is None or isinstance(s, int) for s in shape):
+        raise ValueError(
+            f"Expected a network that is built for one image input. Received: "
+            f"{network.name!r}, input shape {shape}. Call it once on a batch first."
+        )
+
+
+def _check_trained(model, found):
+    """A model of this package that never trained is refused; a plain one can't tell."""
+    optimizer = getattr(model, "optimizer", None)
+    if not found or (optimizer is not None and int(optimizer.iterations) > 0):
+        return
+    weights = [network.get_weights() for network in found.values()]
+    pairs = zip(weights[0], weights[-1], strict=True)
+    if len(weights) == 2 and not all(np.array_equal(a, b) for a, b in pairs):
+        return  # Its weights were loaded: a new teacher is a copy of the student.
+    if len(weights) == 2 or optimizer is not None:
+        raise ValueError(
+            f"Expected a trained model. Received: a {type(model).__name__} that has "
+            "made no step. Call `fit`, or load a trained one with "
+            "`keras.saving.load_model`; to export a network as it is, pass the network "
+            "itself (`model.student`)."
+        )
+
+
+def num_classes(network):
+    """How many logits a network returns.
+
+    Raises:
+        ValueError: If it does not return one `(N, C)`.
+    """
+    shape = tuple(side or 64 for side in input_shape(network)[1:])
+    logits = network(np.zeros((1, *shape), "float32"), training=False)
+    if not hasattr(logits, "shape") or len(logits.shape) != 2:
+        shapes = keras.tree.map_structure(lambda part: tuple(part.shape), logits)
+        raise ValueError(
+            f"Expected a network with one output, logits (N, C). Received: "
+            f"{network.name!r}, whose output has the shape {shapes}."
+        )
+    return int(logits.shape[-1])
+
+
+def predict(network, images):
+    """A network's logits `(N, C)` in inference, float32, a batch at a time."""
+    parts = [
+        network(np.asarray(images[start : start + BATCH], "float32"), training=False)
+        for start in range(0, len(images), BATCH)
+    ]
+    return np.concatenate(
+        [keras.ops.convert_to_numpy(part).astype("float32") for part in parts]
+    )
+
+
+def in_float32(network):
+    """The network with the same weights in float32; itself if it is that already."""
+    policies = [layer.dtype_policy for layer in network._flatten_layers()]
+    if all(p.compute_dtype == p.variable_dtype == "float32" for p in policies):
+        return network
+    copy = keras.models.clone_model(network, clone_function=_as_float32, recursive=True)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+def _as_float32(layer):
+    config = layer.get_config()
+    if "dtype" in config:
+        config["dtype"] = "float32"
+    return type(layer).from_config(config)
+
+
+def with_new_statistics(network, images):
+    """A copy whose batch normalisation has statistics of these images.
+
+    Each moving mean and variance becomes the average over the images' batches of what
+    training would have used on them. (Random layers such as dropout are active
+    meanwhile, as in training.)
+
+    Args:
+        network: A built network of Keras layers.
+        images: `(N, H, W, channels)`, at least one batch of 64 where possible, since a
+            small batch has less variance than its data.
+
+    Returns:
+        A `keras.Model` of its own.
+
+    Raises:
+        ValueError: If the network has no batch normalisation.
+    """
+    copy = keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    layers = [
+        layer
+        for layer in copy._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    if not layers:
+        raise ValueError(
+            "Expected a network with batch normalisation, to estimate its statistics "
+            f"anew. Received: {network.name!r}, which has none."
+        )
+    momenta = [layer.momentum for layer in layers]
+    starts = range(0, max(1, len(images) - BATCH + 1), BATCH)  # Whole batches.
+    for number, start in enumerate(starts):
+        for layer in layers:
+            layer.momentum = number / (number + 1)
+        copy(np.asarray(images[start : start + BATCH], "float32"), training=True)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+    return copy
