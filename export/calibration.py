@@ -33,15 +33,16 @@ def fit_temperature(logits, labels, label_noise=0.0):
     With right labels it is the one of the greatest likelihood (Guo et al., 2017). With
     wrong ones among them, the likelihood would prefer modest predictions, and to keep
     only those that the network agrees with would prefer certain ones; so the
-    temperature is chosen whose mean confidence is the accuracy that can be estimated:
-    of a share a of right predictions, `(1 - r) a + r / C` agree with labels of which a
-    share r is uniformly random. Needs a few hundred labels.
+    temperature is chosen whose mean confidence is the accuracy a that can be estimated:
+    with a share r of labels moved to any other class, `(1 - r) a + r (1 - a) / (C - 1)`
+    of the predictions agree with their label. Needs a few hundred labels.
 
     Args:
         logits: `(N, C)` of images that were not trained on.
         labels: `(N,)` in `[0, C)`.
-        label_noise: The share r, in [0, 1); 0 for right labels, None to estimate it on
-            the fifth of the predictions that are most certain, as if these were right.
+        label_noise: The share r of wrong labels, in [0, 1); 0 for right labels, None
+            to estimate it on the fifth of the predictions that are most certain, as if
+            these were right.
 
     Returns:
         The temperature, in [0.02, 50], and the share r that was used.
@@ -75,7 +76,7 @@ def fit_temperature(logits, labels, label_noise=0.0):
 
 
 def estimate_noise(logits, labels):
-    """The share of random labels, if the most certain predictions are right.
+    """The share of wrong labels, if the most certain predictions are right.
 
     The fifth of them with the highest probability.
 
@@ -90,15 +91,17 @@ def estimate_noise(logits, labels):
     certain = np.argsort(-softmax(logits).max(axis=1), kind="stable")
     certain = certain[: max(1, round(CONFIDENT * len(labels)))]
     agree = np.mean(logits.argmax(axis=1)[certain] == np.asarray(labels)[certain])
-    classes = logits.shape[1]
-    return float(np.clip((1 - agree) / (1 - 1 / classes), 0, 0.95))
+    return float(min(1 - agree, 0.95))
 
 
 def _accuracy(logits, labels, label_noise):
     """The share of right predictions, from how many agree with noisy labels."""
     classes = logits.shape[1]
     agree = np.mean(logits.argmax(axis=1) == labels)
-    accuracy = (agree - label_noise / classes) / (1 - label_noise)
+    by_chance = label_noise / (classes - 1)
+    if label_noise + by_chance >= 1:  # The labels say nothing.
+        return 1 / classes
+    accuracy = (agree - by_chance) / (1 - label_noise - by_chance)
     return float(np.clip(accuracy, 1 / classes, 1.0))
 
 

@@ -47,7 +47,8 @@ def make_card(found, reports, plots):
     Args:
         found: Metadata of the artefacts, as `metadata.describe` makes it, with
             `training` and `config` of the run.
-        reports: Dict from a file name to the report of its export.
+        reports: Dict from a file name to the report of its export, and in it
+            `interface`: `input`, `outputs` and whether it takes `encoded` images.
         plots: Names of picture files beside the card.
 
     Returns:
@@ -59,14 +60,14 @@ def make_card(found, reports, plots):
         "## Files",
         _files(reports),
         "## Input and outputs",
-        _interface(found),
+        _interfaces(reports, found["class_names"]),
         "## How good it is",
         _quality(found),
         "## What training found in the labels",
         _noise(found),
         *(f"![{plot.stem}](plots/{plot.name})" for plot in plots),
         "## Serve it",
-        *_serving(found, reports),
+        *_serving(reports),
         "## How it was made",
         _training(found),
     ]
@@ -117,8 +118,19 @@ def _milliseconds(report):
     return " / ".join(f"{ms:.2f}" for ms in report.get("milliseconds", {}).values())
 
 
-def _interface(found):
-    image = found["input"]
+def _interfaces(reports, class_names):
+    """What each of the files takes and returns; files that are alike together."""
+    alike: dict = {}
+    for name, report in reports.items():
+        alike.setdefault(_interface(report["interface"]), []).append(f"`{name}`")
+    parts = [f"{', '.join(names)}:\n\n{text}" for text, names in alike.items()]
+    if class_names:
+        parts.append(f"Classes, in order: {', '.join(class_names)}.")
+    return "\n\n".join(parts)
+
+
+def _interface(interface):
+    image = interface["input"]
     sides = ["any" if side is None else str(side) for side in image["shape"][1:]]
     lines = [
         f"- input `image`: {image['dtype']} (N, {', '.join(sides)}): images, height, "
@@ -128,10 +140,8 @@ def _interface(found):
             "crop": ", cropped in the middle and resized inside.",
             "stretch": ", resized inside.",
         }[image["resize"]],
-        *(f"- output `{name}`: {text}" for name, text in found["outputs"].items()),
+        *(f"- output `{name}`: {text}" for name, text in interface["outputs"].items()),
     ]
-    if found["class_names"]:
-        lines.append(f"- classes, in order: {', '.join(found['class_names'])}")
     return "\n".join(lines)
 
 
@@ -170,14 +180,15 @@ def _noise(found):
     return f"In the last epoch it took {', '.join(shares)}."
 
 
-def _serving(found, reports):
-    image = found["input"]
-    shape = [8, *(side or 300 for side in image["shape"][1:])]
-    names = [name for name in found["outputs"] if name != "top_names"]
+def _serving(reports):
     for format, text in SERVE.items():
         paths = [name for name, r in reports.items() if r["format"] == format]
         paths.sort(key=len)  # That in float32 first.
         if paths:
+            interface = reports[paths[0]]["interface"]
+            image = interface["input"]
+            shape = [8, *(side or 300 for side in image["shape"][1:])]
+            names = [name for name in interface["outputs"] if name != "top_names"]
             yield text.format(
                 path=paths[0],
                 shape=tuple(shape),
@@ -185,7 +196,7 @@ def _serving(found, reports):
                 names=", ".join(names) + ("," if len(names) == 1 else ""),
                 list=json.dumps(names),
             )
-            if format == "saved_model" and found.get("encoded"):
+            if format == "saved_model" and interface["encoded"]:
                 yield ENCODED
 
 

@@ -68,6 +68,12 @@ def _export():
     logging.set_verbosity(logging.WARNING)  # The converters talk a lot.
     run = Path(str(_RUN.value))
     folder = run / "export"
+    if not _FORMATS.value or not _PRECISIONS.value:
+        raise ValueError(
+            "Expected at least one --format and --precision. Received: "
+            f"--format={','.join(_FORMATS.value)} "
+            f"--precision={','.join(_PRECISIONS.value)}."
+        )
     requests = {}
     for format in _FORMATS.value:
         check_choice("--format", format, classifier.FORMATS)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import keras
 
-from josrc_keras.export import writers
+from josrc_keras.export import sources, writers
 from josrc_keras.export.proof import ExportError
 from josrc_keras.export.serving import pixels_to_outputs
 from josrc_keras.networks import input_shape
@@ -48,13 +48,15 @@ def write(network, path, serving, options, found):
 
 
 def _write_here(network, path, serving, options, found):
+    if options["format"] == "keras" and network.compiled:
+        network = sources.copy_of(network)  # Its optimizer would be saved too.
     classifier = pixels_to_outputs(network, serving, input_shape(network)[-1])
     writers.write(classifier, path, serving, options, found)
 
 
 def _write_elsewhere(network, path, serving, options, found):
     with tempfile.TemporaryDirectory() as folder:
-        network.save(Path(folder) / "network.keras")
+        network.save(Path(folder) / "network.keras", include_optimizer=False)
         modules = {type(layer).__module__ for layer in network._flatten_layers()}
         order = {
             "modules": sorted(m for m in modules if m.split(".")[0] != "keras"),

@@ -64,9 +64,11 @@ def weights_checksum(network):
 
 
 def as_texts(found):
-    """The entries as texts: JSON, but for texts themselves."""
+    """The entries as texts: JSON, but for texts that can't be taken for it."""
     return {
-        name: value if isinstance(value, str) else json.dumps(value)
+        name: value
+        if isinstance(value, str) and _value(value) == value
+        else json.dumps(value)
         for name, value in found.items()
     }
 
@@ -102,15 +104,26 @@ def read_metadata(path):
         return json.loads(asset.read_text(encoding="utf-8"))
     if beside(path).is_file():
         return json.loads(beside(path).read_text(encoding="utf-8"))
-    if path.is_file() and path.suffix == ".onnx":
-        import onnx
-
-        texts = onnx.load(path, load_external_data=False).metadata_props
-        return {entry.key: _value(entry.value) for entry in texts}
+    if path.is_file():
+        found = _in_onnx(path)
+        if found:
+            return found
     raise OSError(
-        "Expected what `export_classifier` wrote: a SavedModel folder, an .onnx file, "
+        "Expected what `export_classifier` wrote: a SavedModel folder, an ONNX file, "
         f"or a file with its metadata beside it. Received: {path}."
     )
+
+
+def _in_onnx(path):
+    """The metadata in an ONNX file; none if it is no such file."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        texts = onnx.load(path, load_external_data=False).metadata_props
+    except DecodeError:
+        return {}
+    return {entry.key: _value(entry.value) for entry in texts}
 
 
 def _value(text):

@@ -12,6 +12,8 @@ PRECISIONS = {
     "keras": ("float32",),
 }
 
+PRODUCTS = ("Conv", "Gemm", "MatMul")
+
 
 def check_precision(format, precision):
     """Raises a `ValueError` unless the format can be written in this precision."""
@@ -72,8 +74,15 @@ def _quantised(model, images):
             per_channel=True,
             # Seven bits for weights: with eight, CPUs without VNNI saturate.
             reduce_range=True,
+            nodes_to_exclude=_after_logits(onnx.load(before).graph),
         )
         return onnx.load(after)
+
+
+def _after_logits(graph):
+    """Names of the nodes behind the last product: softmax and ranking, in order."""
+    products = [n for n, node in enumerate(graph.node) if node.op_type in PRODUCTS]
+    return [node.name for node in list(graph.node)[max(products, default=-1) + 1 :]]
 
 
 @contextlib.contextmanager

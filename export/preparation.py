@@ -60,13 +60,20 @@ def prepare(
             "Expected validation=(images, labels) to calibrate on. Received: none."
         )
     for name, pair in (("validation", validation), ("test", test)):
-        _check_pair(name, pair, classes)
+        if pair is not None:
+            _check_labels(name, pair, classes)
+            proof.check_images(serving, shape[-1], pair[0])
     if images is None:
         pairs = [pair[0] for pair in (validation, test) if pair is not None]
         images = np.concatenate(pairs) if pairs else None
     if validation is not None and test is None and label_noise == 0:
         validation, test = _halves(validation)
 
+    if new_statistics is not None:
+        found = {
+            name: sources.with_new_statistics(network, new_statistics)
+            for name, network in found.items()
+        }
     findings: dict = {}
     logits = {}
     if validation is not None:
@@ -83,8 +90,6 @@ def prepare(
     name = _choose(found, source, findings)
     findings["source"] = name
     network = found[name]
-    if new_statistics is not None:
-        network = sources.with_new_statistics(network, new_statistics)
     if calibrate:
         temperature, noise = calibration.fit_temperature(
             logits[name], validation[1], label_noise
@@ -113,9 +118,7 @@ def _choose(found, source, findings):
     return max(sources.SOURCES, key=lambda name: accuracies.get(name, 0.0))
 
 
-def _check_pair(name, pair, classes):
-    if pair is None:
-        return
+def _check_labels(name, pair, classes):
     labels = np.asarray(pair[1])
     right = labels.ndim == 1 and labels.dtype.kind in "iu" and len(labels)
     if not right or len(labels) != len(pair[0]):

@@ -32,26 +32,13 @@ def make_batches(serving, channels, images):
         size if it is resized, whole pixels to be encoded, and `all` of them.
 
     Raises:
-        ValueError: If the images have the wrong shape or pixels out of range.
+        ValueError: If the images have the wrong shape, or pixels that uint8 can't hold.
     """
     shape = tuple(side or 64 for side in (*serving.image_size, channels))
     if images is None:
         images = np.random.default_rng(0).uniform(0, 255, (max(BATCHES), *shape))
     images = np.asarray(images)
-    free = (None,) if serving.resize else (None, *serving.image_size)
-    if images.ndim != 4 or not len(images) or images.shape[3] != channels:
-        raise ValueError(
-            f"Expected images of shape (N, H, W, {channels}). Received: shape "
-            f"{images.shape}."
-        )
-    if any(
-        side not in (None, has) for side, has in zip(free, images.shape, strict=False)
-    ):
-        raise ValueError(
-            f"Expected images of {serving.image_size} pixels, as the network was "
-            f"built. Received: shape {images.shape}. Pass Serving(resize=...) to let "
-            "the exported classifier resize them."
-        )
+    check_images(serving, channels, images)
     if serving.dtype == "uint8":
         images = np.clip(np.round(images), 0, 255)
     pixels = images.astype(serving.dtype)
@@ -65,6 +52,35 @@ def make_batches(serving, channels, images):
     if len(pixels) > max(BATCHES):
         batches["all"] = pixels
     return batches
+
+
+def check_images(serving, channels, images):
+    """Raises a `ValueError` unless the artefact can take these images.
+
+    Args:
+        serving: The fitted `serving.Serving`.
+        channels: Of its images.
+        images: What should be `(N, H, W, channels)`.
+    """
+    images = np.asarray(images)
+    if images.ndim != 4 or not len(images) or images.shape[3] != channels:
+        raise ValueError(
+            f"Expected images of shape (N, H, W, {channels}). Received: shape "
+            f"{images.shape}."
+        )
+    free = (None,) if serving.resize else (None, *serving.image_size)
+    if any(s not in (None, has) for s, has in zip(free, images.shape, strict=False)):
+        raise ValueError(
+            f"Expected images of {serving.image_size} pixels, as the network was "
+            f"built. Received: shape {images.shape}. Pass Serving(resize=...) to let "
+            "the exported classifier resize them."
+        )
+    low, high = float(images.min()), float(images.max())
+    if serving.dtype == "uint8" and not (low >= 0 and high <= 255):
+        raise ValueError(
+            "Expected pixels in [0, 255], since the exported classifier takes uint8. "
+            f"Received: pixels from {low:.3g} to {high:.3g}."
+        )
 
 
 def expected_outputs(network, serving, images):
@@ -158,6 +174,12 @@ def compare(expected, served, serving, tolerance):
     names = serving.output_names()
     ours = _joined(expected, ("logits", "probabilities", *names))
     theirs = _joined(served, names)
+    for name in names:
+        if ours[name].shape != theirs[name].shape:
+            raise ExportError(
+                "The exported classifier was not kept. Received: "
+                f"{name} of shape {theirs[name].shape}. Expected: {ours[name].shape}."
+            )
     _check_finite(theirs)
     main = names[0]
     agreement = float(np.mean(ours[main].argmax(1) == theirs[main].argmax(1)))

@@ -133,6 +133,13 @@ def export_one(prepared, about, path, options):
     """Writes and proves one artefact, and keeps its report; see `export_prepared`."""
     report = classifier.export_prepared(prepared, path, options, extra_metadata=about)
     path = Path(path)
+    found = metadata.read_metadata(path)
+    channels = found["input"]["shape"][-1]
+    report["interface"] = {
+        "input": found["input"],
+        "outputs": found["outputs"],
+        "encoded": channels in writers.ENCODED_CHANNELS,
+    }
     reports = _reports(path.parent) | {path.name: report}
     files.write_json(path.parent / REPORTS, reports)
     return report
@@ -202,7 +209,6 @@ def write_card(run, prepared, about):
     found = metadata.describe(
         prepared.network, prepared.serving, options, prepared.findings | about
     )
-    found["encoded"] = found["input"]["shape"][-1] in writers.ENCODED_CHANNELS
     plots = sorted((Path(run) / "plots").glob("*.png"))
     if plots:
         with files.replacing(folder / "plots") as beside:

@@ -2,8 +2,8 @@
 
 Started as a script, in a process of its own: FORMAT MODEL INPUTS.npz OUTPUTS.npz. Each
 array in INPUTS is a batch `(N, H, W, channels)`; OUTPUTS gets NAME/OUTPUT for each of
-its outputs. The batch `encoded` goes as PNG through a SavedModel's signature for encoded
-images.
+its outputs. The batch `encoded` goes as PNG through a SavedModel's signature for
+encoded images.
 """
 
 import os

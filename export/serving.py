@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from josrc_keras.export import sources
 from josrc_keras.guards import check_choice
 
 DTYPES = ("float32", "uint8")
@@ -65,8 +66,44 @@ class Serving:
                 "Expected Serving.temperature to be positive. Received: "
                 f"{self.temperature}."
             )
-        for name in ("outputs", "class_names"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if isinstance(self.class_names, str):
+            raise TypeError(
+                "Expected Serving.class_names as a list of names. Received: "
+                f"{self.class_names!r}."
+            )
+        plain = {
+            "outputs": tuple(self.outputs),
+            "class_names": tuple(map(str, self.class_names)),
+            "temperature": float(self.temperature),
+            "image_size": self._plain_size(),
+            "rescale": self._plain_rescale(),
+        }
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+
+    def _plain_size(self):
+        """`image_size` as a tuple of two, or None."""
+        if self.image_size is None:
+            return None
+        size = self.image_size
+        if not isinstance(size, (tuple, list)) or len(size) != 2:
+            raise ValueError(
+                f"Expected Serving.image_size=(height, width). Received: {size!r}."
+            )
+        return tuple(None if side is None else int(side) for side in size)
+
+    def _plain_rescale(self):
+        """`rescale` as two numbers or lists of numbers, or None."""
+        if self.rescale is None:
+            return None
+        try:
+            scale, offset = (np.asarray(p, "float64").tolist() for p in self.rescale)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                "Expected Serving.rescale=(scale, offset), numbers or one a channel. "
+                f"Received: {self.rescale!r}."
+            ) from error
+        return scale, offset
 
     def fitted_to(self, network_shape, num_classes):
         """This, with an `image_size` and checked against a network.
@@ -94,6 +131,13 @@ class Serving:
                 "Expected Serving.image_size=(height, width) to resize to, since the "
                 f"network takes images of any size. Received: {self.image_size}."
             )
+        channels = network_shape[3]
+        for part in self.rescale or ():
+            if np.ndim(part) and np.shape(part) not in ((1,), (channels,)):
+                raise ValueError(
+                    f"Expected Serving.rescale of numbers, or of {channels}, one a "
+                    f"channel. Received: {self.rescale}."
+                )
         if not 0 <= self.top_k <= num_classes:
             raise ValueError(
                 f"Expected Serving.top_k from 0 to the {num_classes} classes. "
@@ -149,7 +193,7 @@ def pixels_to_outputs(network, serving, channels):
     if serving.rescale is not None:
         seen = layers.Rescaling(*serving.rescale, dtype="float32")(seen)
     # Said for each network: Keras's own default is training in a model that resizes.
-    logits = network(seen, training=False)
+    logits = sources.call(network, seen)
     cool = layers.Rescaling(1 / serving.temperature, dtype="float32")(logits)
     probabilities = layers.Softmax(dtype="float32", name="softmax")(cool)
     outputs = {"logits": logits, "probabilities": probabilities}

@@ -62,6 +62,14 @@ def _check_trained(model, found):
         )
 
 
+def call(network, pixels):
+    """A network's logits in inference, also of one that returns them in a list."""
+    logits = network(pixels, training=False)
+    if isinstance(logits, (list, tuple)) and len(logits) == 1:
+        return logits[0]
+    return logits
+
+
 def num_classes(network):
     """How many logits a network returns.
 
@@ -69,7 +77,7 @@ def num_classes(network):
         ValueError: If it does not return one `(N, C)`.
     """
     shape = tuple(side or 64 for side in input_shape(network)[1:])
-    logits = network(np.zeros((1, *shape), "float32"), training=False)
+    logits = call(network, np.zeros((1, *shape), "float32"))
     if not hasattr(logits, "shape") or len(logits.shape) != 2:
         shapes = keras.tree.map_structure(lambda part: tuple(part.shape), logits)
         raise ValueError(
@@ -82,7 +90,7 @@ def num_classes(network):
 def predict(network, images):
     """A network's logits `(N, C)` in inference, float32, a batch at a time."""
     parts = [
-        network(np.asarray(images[start : start + BATCH], "float32"), training=False)
+        call(network, np.asarray(images[start : start + BATCH], "float32"))
         for start in range(0, len(images), BATCH)
     ]
     return np.concatenate(
@@ -107,6 +115,15 @@ def _as_float32(layer):
     return type(layer).from_config(config)
 
 
+def copy_of(network):
+    """The network once more, without what it was compiled with."""
+    copy = type(network).from_config(network.get_config())
+    if not copy.built:
+        copy.build(input_shape(network))
+    copy.set_weights(network.get_weights())
+    return copy
+
+
 def with_new_statistics(network, images):
     """A copy whose batch normalisation has statistics of these images.
 
@@ -125,8 +142,7 @@ def with_new_statistics(network, images):
     Raises:
         ValueError: If the network has no batch normalisation.
     """
-    copy = keras.models.clone_model(network)
-    copy.set_weights(network.get_weights())
+    copy = copy_of(network)
     layers = [
         layer
         for layer in copy._flatten_layers()

@@ -32,12 +32,8 @@ def _demo():
     shell.say(_table(summaries))
     shell.say(_verdicts(summaries["josrc"]))
     run = workdir / "josrc-0"
-    for report in _export(run):
-        shell.say(
-            f"{report['format']:<12} {report['path']}: largest difference of a logit "
-            f"{report['max_difference']:.1e}, same class for "
-            f"{report['agreement']:.1%} of {report['images']} images"
-        )
+    for line in _export(run):
+        shell.say(line)
     shell.say(f"\nPlots: {run / 'plots'}/*.png; numbers: {run / 'summary.json'}")
     shell.say(f"Took {time.monotonic() - start:.0f} s.")
 
@@ -93,23 +89,16 @@ def _verdicts(summaries):
 
 
 def _export(run):
-    """Exports Jo-SRC's student of a run to both formats; yields the reports."""
-    import keras
+    """Exports the better network of a run to two formats; yields lines about it."""
+    from josrc_keras.export import run_exports
 
-    from josrc_keras import data
-    from josrc_keras.export import export_classifier
-
-    model = keras.saving.load_model(run / "model.keras")
-    images = data.digits8n_o().test.images
+    prepared, about = run_exports.prepare_run(run, serving={}, calibrate=True)
+    yield run_exports.choice(prepared.findings)
     for format_name, name in (("saved_model", "saved_model"), ("onnx", "model.onnx")):
-        yield export_classifier(
-            model,
-            run / "export" / name,
-            format=format_name,
-            source="student",
-            images=images,
-            overwrite=True,
-        )
+        options = {"format": format_name, "precision": "float32", "opset": 18}
+        report = run_exports.export_one(prepared, about, run / "export" / name, options)
+        yield run_exports.line(report)
+    yield f"Model card: {run_exports.write_card(run, prepared, about)}"
 
 
 def main():

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import glob
 import io
 import json
 import os
@@ -12,14 +13,15 @@ from pathlib import Path
 PREFIX = ".josrc-unfinished-"
 
 
-def remove_unfinished(folder, name="*"):
+def remove_unfinished(folder, name=None):
     """Removes from a folder what a killed process was writing there.
 
     Args:
         folder: Where it wrote.
-        name: Of the file or folder that it wrote; all of them by default.
+        name: Of the file or folder that it wrote; None for all of them.
     """
-    for unfinished in Path(folder).glob(f"{PREFIX}{name}-????????"):
+    pattern = "*" if name is None else glob.escape(name)
+    for unfinished in Path(folder).glob(f"{PREFIX}{pattern}-????????"):
         shutil.rmtree(unfinished, ignore_errors=True)
 
 

@@ -79,3 +79,111 @@ def test_csv_keeps_every_column_and_digit(tmp_path):
     assert read[0]["new"] == ""
     assert float(read[0]["loss"]) == 0.1 + 0.2
     assert float(read[1]["new"]) == 1e-12
+
+
+LEFT = {
+    ".josrc-unfinished-model.onnx-abcd_123": "model.onnx",
+    ".josrc-unfinished-model.onnx-zzzzzzzz": "model.onnx",
+    ".josrc-unfinished-model.onnx.json-abcd_123": "model.onnx.json",
+    ".josrc-unfinished-model.keras-abcd_123": "model.keras",
+    ".josrc-unfinished-my-model.onnx-abcd_123": "my-model.onnx",
+}
+MINE = {"model.onnx", "model.onnx-abcd_123", ".josrc-unfinished-notes", "notes"}
+
+
+@pytest.fixture
+def unfinished(tmp_path):
+    """A folder with what killed processes left of several files, and other folders."""
+    for name in (*LEFT, *MINE):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "part").write_text("ha")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "name", ["model.onnx", "model.onnx.json", "model.keras", "my-model.onnx", "model"]
+)
+def test_removes_what_is_unfinished_of_a_name(name, unfinished):
+    """Of that file alone; files that are finished stay, whatever their name."""
+    files.remove_unfinished(unfinished, name)
+    left = {path.name for path in unfinished.iterdir()}
+    assert left == MINE | {entry for entry, of in LEFT.items() if of != name}
+
+
+def test_removes_all_that_is_unfinished(unfinished):
+    files.remove_unfinished(unfinished)
+    assert {path.name for path in unfinished.iterdir()} == MINE
+    files.remove_unfinished(unfinished / "absent", "model.onnx")  # Nothing to do.
+
+
+@pytest.mark.parametrize("name", ["model[1].onnx", "model*"])
+def test_a_name_is_no_pattern(name, unfinished):
+    own = unfinished / f".josrc-unfinished-{name}-abcd_123"
+    own.mkdir()
+    files.remove_unfinished(unfinished, name)
+    assert {path.name for path in unfinished.iterdir()} == MINE | set(LEFT)
+
+
+def test_what_it_removes_is_what_replacing_leaves(tmp_path):
+    """A process that is killed in the middle: here one whose cleaning fails."""
+    path = tmp_path / "model.onnx"
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr(files.shutil, "rmtree", lambda *arguments, **more: None)
+        with files.replacing(path) as beside:
+            beside.write_text("ha")
+            raise RuntimeError("killed")
+    (left,) = tmp_path.iterdir()
+    assert (left / "model.onnx").read_text() == "ha"
+    files.remove_unfinished(tmp_path, "other.onnx")
+    assert list(tmp_path.iterdir()) == [left]
+    files.remove_unfinished(tmp_path, "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def write_folder(beside):
+    beside.mkdir()
+    (beside / "inside").write_text("new")
+
+
+def write_file(beside):
+    beside.write_text("new")
+
+
+def test_replaces_a_file_by_a_folder_and_back(tmp_path):
+    path = tmp_path / "model"
+    path.write_text("old")
+    with files.replacing(path) as beside:
+        write_folder(beside)
+        assert path.read_text() == "old"
+    assert [p.read_text() for p in path.iterdir()] == ["new"]
+    with files.replacing(path) as beside:
+        write_file(beside)
+        assert path.is_dir()
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("old", [write_file, write_folder])
+@pytest.mark.parametrize("new", [write_file, write_folder])
+@pytest.mark.parametrize("fails", ["writing", "renaming"])
+def test_an_error_keeps_the_old_one(old, new, fails, tmp_path, monkeypatch):
+    """File or folder, whichever was to come: in writing, and in the last renaming."""
+    path = tmp_path / "model"
+    old(path)
+    before = {p.relative_to(tmp_path): p.is_dir() for p in tmp_path.rglob("*")}
+    replace = files.os.replace
+
+    def refuse(source, target):
+        if target == path and source.name == path.name:
+            raise PermissionError("not here")
+        replace(source, target)
+
+    if fails == "renaming":
+        monkeypatch.setattr(files.os, "replace", refuse)
+    error = {"writing": RuntimeError, "renaming": PermissionError}[fails]
+    with pytest.raises(error), files.replacing(path) as beside:
+        new(beside)
+        if fails == "writing":
+            raise RuntimeError("stop")
+    after = {p.relative_to(tmp_path): p.is_dir() for p in tmp_path.rglob("*")}
+    assert after == before

@@ -1,3 +1,6 @@
+import importlib.util
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -259,3 +262,87 @@ def test_check_network_returns_what_is_fine():
         assert networks.check_network(network, 3) is network
         for ours, theirs in zip(network.get_weights(), before, strict=True):
             np.testing.assert_array_equal(ours, theirs)
+
+
+RESNETS = ["resnet18", "resnet50"]
+hub = pytest.mark.skipif(
+    importlib.util.find_spec("keras_hub") is None,
+    reason="needs josrc-keras[pretrained]",
+)
+
+
+@hub
+@pytest.mark.parametrize(
+    ("name", "backbone", "channels", "statistics"),
+    [("resnet18", 11_176_512, 512, 9_600), ("resnet50", 23_508_032, 2048, 53_120)],
+)
+def test_resnets_have_the_published_sizes(name, backbone, channels, statistics):
+    """Those of torchvision, 11,689,512 and 25,557,032, less their last layer.
+
+    It has 1000 (f + 1): 513,000 for 512 features, 2,049,000 for 2,048. To the rest
+    come means and variances, two a channel, and the head: linear (f + 1) C; MLP
+    2 f^2, its norm 4 * 2 f, and (2 f + 1) C.
+    """
+    network = networks.NETWORKS[name](7, head="linear")
+    inside = network.get_layer("backbone")
+    assert sum(np.prod(w.shape) for w in inside.trainable_weights) == backbone
+    assert inside.count_params() == backbone + statistics
+    head = 7 * (channels + 1)
+    assert network.count_params() == backbone + statistics + head
+    assert network(pixels(2), training=False).shape == (2, 7)
+    mlp = networks.NETWORKS[name](7)  # The default, as `cnn7`'s.
+    head = 2 * channels**2 + 8 * channels + 7 * (2 * channels + 1)
+    assert mlp.count_params() == backbone + statistics + head
+    norms = [
+        layer
+        for layer in mlp._flatten_layers()
+        if isinstance(layer, layers.BatchNormalization)
+    ]
+    assert len(norms) == {"resnet18": 20, "resnet50": 53}[name] + 1
+    assert {(norm.momentum, norm.epsilon) for norm in norms} == {(0.9, 1e-5)}
+
+
+@hub
+def test_resnets_take_images_of_any_size():
+    """Logits `(N, C)`, of normalised pixels: black is -mean / deviation."""
+    network = networks.check_network(networks.resnet18(5), 5)
+    assert network.input_shape == (None, None, None, 3)
+    for shape in ((32, 32, 3), (40, 56, 3)):
+        assert network(pixels(2, shape), training=False).shape == (2, 5)
+    first = keras.Model(network.input, network.get_layer("normalise").output)
+    expected = -np.array([0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    black = first(np.zeros((1, 3, 3, 3), "float32"))[0, 0, 0]
+    np.testing.assert_allclose(black, expected, rtol=1e-5)
+    fixed = networks.resnet18(5, input_shape=(48, 32, 3))
+    assert fixed.input_shape == (None, 48, 32, 3)
+
+
+@hub
+@pytest.mark.parametrize("policy", ["mixed_bfloat16"], indirect=True)
+def test_resnet_logits_are_float32_under_mixed_precision(policy):
+    network = networks.resnet18(5)
+    computed = {
+        layer.compute_dtype
+        for layer in network.get_layer("backbone")._flatten_layers()
+        if isinstance(layer, layers.Conv2D)
+    }
+    assert computed == {"bfloat16"}
+    logits = network(pixels(), training=False)
+    assert logits.dtype == "float32" and np.isfinite(logits).all()
+
+
+@pytest.mark.parametrize("name", RESNETS)
+def test_resnets_need_keras_hub(name, monkeypatch):
+    for module in ("keras_hub", "keras_hub.models"):
+        monkeypatch.setitem(sys.modules, module, None)
+    text = rf"{name} comes with keras-hub.*`pip install josrc-keras\[pretrained\]`"
+    with pytest.raises(ImportError, match=text):
+        networks.NETWORKS[name](5)
+
+
+@pytest.mark.parametrize("name", RESNETS)
+@pytest.mark.parametrize("width", [0.5, 2, 0])
+def test_resnets_have_one_width(name, width):
+    text = rf"{name} has one width\. Received: width={width}\. Use 1\."
+    with pytest.raises(ValueError, match=text):
+        networks.NETWORKS[name](5, width=width)
