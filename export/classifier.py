@@ -132,9 +132,11 @@ def check_request(path, options, *, overwrite):
         raise ValueError(
             f"Expected a path that ends in {suffix} for {format}. Received: {path}."
         )
-    if path.exists() and not overwrite:
+    beside = [metadata.beside(path)] if format in SUFFIXES else []
+    there = [place for place in (path, *beside) if place.exists()]
+    if there and not overwrite:
         raise FileExistsError(
-            f"Something is at the export's path already. Received: {path}. Pass "
+            f"Something is at the export's path already. Received: {there[0]}. Pass "
             "overwrite=True to replace it (--overwrite in the shell), or choose "
             "another path."
         )
@@ -195,7 +197,8 @@ def export_prepared(prepared, path, options, *, extra_metadata=None, tolerance=1
         name: proof.expected_outputs(network, serving, batch)
         for name, batch in batches.items()
     }
-    files.remove_unfinished(path.parent, path.name)  # Of an export that was killed.
+    for name in (path.name, metadata.beside(path).name):
+        files.remove_unfinished(path.parent, name)  # Of an export that was killed.
     with files.replacing(path) as beside:
         order = options | {"calibration_images": few}
         conversion.write(network, beside, serving, order, found)

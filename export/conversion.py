@@ -56,7 +56,7 @@ def _write_here(network, path, serving, options, found):
 
 def _write_elsewhere(network, path, serving, options, found):
     with tempfile.TemporaryDirectory() as folder:
-        network.save(Path(folder) / "network.keras", include_optimizer=False)
+        sources.copy_of(network).save(Path(folder) / "network.keras")
         modules = {type(layer).__module__ for layer in network._flatten_layers()}
         order = {
             "modules": sorted(m for m in modules if m.split(".")[0] != "keras"),

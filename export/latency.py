@@ -1,5 +1,6 @@
 """How long an artefact takes, beside the plain Keras network."""
 
+import functools
 import statistics
 import time
 
@@ -39,9 +40,9 @@ def measure(network, serving, artefacts, batches=BATCHES, seconds=SECONDS):
             0, 255, (batch, height, width, channels)
         )
         pixels, images = images.astype("float32"), images.astype(serving.dtype)
-        calls = {"keras": lambda pixels=pixels: network.predict_on_batch(pixels)}
+        calls = {"keras": functools.partial(network.predict_on_batch, pixels)}
         for name, predict in predictors.items():
-            calls[name] = lambda predict=predict, images=images: predict("all", images)
+            calls[name] = functools.partial(predict, "all", images)
         medians = _medians(calls, seconds)
         for name, median in medians.items():
             ratio = median / medians["keras"]

@@ -75,7 +75,7 @@ def main(arguments):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     format_name, model, inputs, outputs = arguments
     predict = PREDICTORS[format_name](model)
-    found = {}
+    found: dict = {}
     with np.load(inputs) as batches:
         for name in batches.files:
             images = batches[name]

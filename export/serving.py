@@ -1,6 +1,8 @@
 """What an exported classifier takes and returns, as a Keras model."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -46,11 +48,11 @@ class Serving:
 
     dtype: str = "float32"
     resize: str | None = None
-    image_size: tuple | None = None
-    rescale: tuple | None = None
+    image_size: Any = None
+    rescale: Any = None
     outputs: tuple = OUTPUTS
     top_k: int = 0
-    class_names: tuple = ()
+    class_names: Sequence = ()
     temperature: float = 1.0
 
     def __post_init__(self):

@@ -23,8 +23,10 @@ def networks_of(model):
         TypeError: If it is no Keras model.
         ValueError: If it is not built for one image input, or has not been trained.
     """
-    found = {name: getattr(model, name, None) for name in SOURCES}
-    found = {name: net for name, net in found.items() if isinstance(net, keras.Model)}
+    candidates = {name: getattr(model, name, None) for name in SOURCES}
+    found: dict = {
+        name: net for name, net in candidates.items() if isinstance(net, keras.Model)
+    }
     _check_trained(model, found)
     found = found or {"network": model}
     for network in found.values():
@@ -35,12 +37,11 @@ def networks_of(model):
 def _check_built(network):
     if not isinstance(network, keras.Model):
         raise TypeError(f"Expected a Keras model. Received: {network!r}.")
-    shape = input_shape(network) if network.built else None
-    is_image = shape is not None and len(shape) == 4
-    if not is_image or not all(s is None or isinstance(s, int) for s in shape):
+    shape = (input_shape(network) if network.built else None) or ()
+    if len(shape) != 4 or not all(s is None or isinstance(s, int) for s in shape):
         raise ValueError(
             f"Expected a network that is built for one image input. Received: "
-            f"{network.name!r}, input shape {shape}. Call it once on a batch first."
+            f"{network.name!r}, input shape {shape or None}. Call it once on a batch first."
         )
 
 
@@ -51,7 +52,7 @@ def _check_trained(model, found):
         return
     weights = [network.get_weights() for network in found.values()]
     pairs = zip(weights[0], weights[-1], strict=True)
-    if len(weights) == 2 and not all(np.array_equal(a, b) for a, b in pairs):
+    if not all(np.array_equal(first, last) for first, last in pairs):
         return  # Its weights were loaded: a new teacher is a copy of the student.
     if len(weights) == 2 or optimizer is not None:
         raise ValueError(
