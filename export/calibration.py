@@ -63,11 +63,7 @@ def fit_temperature(logits, labels, label_noise=0.0):
     if label_noise is None:
         label_noise = estimate_noise(logits, labels)
     if label_noise == 0:
-        rows = np.arange(len(labels))
-        costs = [
-            -np.log(np.maximum(softmax(logits / t)[rows, labels], 1e-300)).mean()
-            for t in TEMPERATURES
-        ]
+        costs = [_cross_entropy(logits / t, labels) for t in TEMPERATURES]
     else:
         expected = _accuracy(logits, labels, label_noise)
         confidences = [softmax(logits / t).max(axis=1).mean() for t in TEMPERATURES]
@@ -94,6 +90,21 @@ def estimate_noise(logits, labels):
     return float(min(1 - agree, 0.95))
 
 
+def _cross_entropy(logits, labels):
+    """Mean cross-entropy in nats, as if one label more were wrong.
+
+    Otherwise labels that are all predicted would ask for certainty without limit
+    (Platt, 1999, section 2.2).
+    """
+    count, classes = logits.shape
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    own = log_probs[np.arange(count), labels]
+    others = (log_probs.sum(axis=1) - own) / (classes - 1)
+    wrong = 1 / (count + 2)
+    return -((1 - wrong) * own + wrong * others).mean()
+
+
 def _accuracy(logits, labels, label_noise):
     """The share of right predictions, from how many agree with noisy labels."""
     classes = logits.shape[1]
@@ -102,7 +113,7 @@ def _accuracy(logits, labels, label_noise):
     if label_noise + by_chance >= 1:  # The labels say nothing.
         return 1 / classes
     accuracy = (agree - by_chance) / (1 - label_noise - by_chance)
-    return float(np.clip(accuracy, 1 / classes, 1.0))
+    return float(np.clip(accuracy, 1 / classes, 1 - 1 / (len(labels) + 2)))
 
 
 def softmax(logits):

@@ -40,6 +40,7 @@ def describe(network, serving, options, findings):
         "rescale": serving.rescale,
     }
     return {
+        **findings,
         "format": options["format"],
         "precision": options["precision"],
         **({"opset": options["opset"]} if options["format"] == "onnx" else {}),
@@ -50,7 +51,6 @@ def describe(network, serving, options, findings):
         "temperature": serving.temperature,
         "weights_sha256": weights_checksum(network),
         "versions": run_folder.versions(),
-        **findings,
     }
 
 

@@ -49,13 +49,13 @@ def prepare_run(
     """
     run = Path(run)
     config = ml_collections.ConfigDict(run_folder.read_config(run))
-    path = run / "model.keras"
-    if not path.exists():
-        raise FileNotFoundError(
-            f"Expected a finished run. Received: {run}, which has no model.keras. "
-            "Run josrc-train with the same --workdir until it ends."
-        )
-    model = keras.saving.load_model(path)
+    for name in ("model.keras", "summary.json"):
+        if not (run / name).exists():
+            raise FileNotFoundError(
+                f"Expected a finished run. Received: {run}, which has no {name}. "
+                "Run josrc-train with the same --workdir until it ends."
+            )
+    model = keras.saving.load_model(run / "model.keras")
     benchmark = experiment.make_benchmark(config)
     test = (benchmark.test.images, benchmark.test.labels)
     held_out = benchmark.validation

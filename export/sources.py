@@ -41,7 +41,8 @@ def _check_built(network):
     if len(shape) != 4 or not all(s is None or isinstance(s, int) for s in shape):
         raise ValueError(
             f"Expected a network that is built for one image input. Received: "
-            f"{network.name!r}, input shape {shape or None}. Call it once on a batch first."
+            f"{network.name!r}, input shape {shape or None}. Call it once on a batch "
+            "first."
         )
 
 

@@ -113,9 +113,9 @@ def test_it_has_the_greatest_likelihood(sure):
 
     best, _ = fit_temperature(logits[:500], labels)
     others = best * np.linspace(0.8, 1.2, 41)
-    assert cost(best) <= min(cost(other) for other in others) + 1e-6
-    assert cost(best) < cost(0.8 * best) - 1e-4
-    assert cost(best) < cost(1.2 * best) - 1e-4
+    assert cost(best) <= min(cost(other) for other in others) + 1e-4
+    assert cost(best) < cost(0.8 * best) - 1e-3
+    assert cost(best) < cost(1.2 * best) - 1e-3
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.4, 0.6])
@@ -236,3 +236,15 @@ def test_bad_arguments(labels, label_noise, text):
 def test_no_labels_and_no_logits():
     with pytest.raises(ValueError, match=r"at least one\. Received: 0 and 0\."):
         fit_temperature(np.zeros((0, 2)), np.zeros(0, int))
+
+
+def test_all_right_is_not_certain():
+    """With 200 of 200 right the confidence is near 201 / 202, and not 1."""
+    labels = np.arange(200) % 4
+    logits = 8.0 * np.eye(4)[labels]
+    temperature, _ = fit_temperature(logits, labels)
+    assert softmax(logits / temperature).max(axis=1) == pytest.approx(
+        np.full(200, 201 / 202), abs=1e-4
+    )
+    noisy, _ = fit_temperature(logits, labels, label_noise=1e-9)
+    assert noisy == pytest.approx(temperature, rel=0.01)
