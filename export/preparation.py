@@ -74,48 +74,45 @@ def prepare(
             name: sources.with_new_statistics(network, new_statistics)
             for name, network in found.items()
         }
-    findings: dict = {}
-    logits = {}
-    if validation is not None:
-        logits = {
-            name: proof.expected_outputs(network, serving, validation[0])["logits"]
-            for name, network in found.items()
-        }
-        accuracies = {name: _accuracy(z, validation[1]) for name, z in logits.items()}
-        findings["validation"] = {
-            "images": len(validation[1]),
-            "label_noise": label_noise,
-            "accuracy": accuracies,
-        }
-    name = _choose(found, source, findings)
-    findings["source"] = name
-    network = found[name]
+    name, logits, findings = _choose(found, source, serving, validation)
     if calibrate:
-        temperature, noise = calibration.fit_temperature(
-            logits[name], validation[1], label_noise
-        )
-        serving = dataclasses.replace(serving, temperature=temperature)
-        findings["calibration"] = {
-            "temperature": temperature,
-            "label_noise": noise,
-            "images": len(validation[1]),
-        }
-    exact = sources.in_float32(network)
-    if exact is not network:
-        findings["rounding"] = _rounding(network, exact, serving, images)
+        serving, calibrated = _calibrated(serving, logits, validation[1], label_noise)
+        findings["calibration"] = calibrated
+    if validation is not None:
+        findings["validation"]["label_noise"] = label_noise
+    exact = sources.in_float32(found[name])
+    if exact is not found[name]:
+        findings["rounding"] = _rounding(found[name], exact, serving, images)
     if test is not None:
         findings["test"] = _report(exact, serving, test)
     return Prepared(exact, serving, images, test, findings)
 
 
-def _choose(found, source, findings):
-    """The name of the network to export."""
-    if len(found) == 1:
-        return next(iter(found))
-    if source is not None:
-        return source
-    accuracies = findings.get("validation", {}).get("accuracy", {})
-    return max(sources.SOURCES, key=lambda name: accuracies.get(name, 0.0))
+def _choose(found, source, serving, validation):
+    """The name of the network to export, its validation logits, and the findings."""
+    findings: dict = {}
+    logits: dict = {}
+    if validation is not None:
+        images, labels = validation
+        logits = {
+            name: proof.expected_outputs(network, serving, images)["logits"]
+            for name, network in found.items()
+        }
+        accuracies = {name: _accuracy(z, labels) for name, z in logits.items()}
+        findings["validation"] = {"images": len(labels), "accuracy": accuracies}
+        best = max(sources.SOURCES, key=lambda name: accuracies.get(name, 0.0))
+    else:
+        best = sources.SOURCES[0]
+    name = next(iter(found)) if len(found) == 1 else source or best
+    findings["source"] = name
+    return name, logits.get(name), findings
+
+
+def _calibrated(serving, logits, labels, label_noise):
+    """`serving` with a temperature that fits the labels, and what was found."""
+    temperature, noise = calibration.fit_temperature(logits, labels, label_noise)
+    found = {"temperature": temperature, "label_noise": noise, "images": len(labels)}
+    return dataclasses.replace(serving, temperature=temperature), found
 
 
 def _check_labels(name, pair, classes):
