@@ -7,14 +7,13 @@ import subprocess
 import sys
 import types
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from josrc_keras import data
 from josrc_keras.export import calibration, read_metadata
 from tests.commands_test import contents, error_line
+from tests.export.runs import logits_of, networks_in, percent, serve
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs josrc-keras[onnx]")
 
@@ -25,35 +24,6 @@ FORMATS = {
     "keras": ["model.keras"],
 }
 FILES = sorted(name for names in FORMATS.values() for name in names)
-
-
-@pytest.fixture(scope="module")
-def digits_test():
-    return data.digits8n_o().test
-
-
-def logits_of(network, images):
-    logits = network(np.asarray(images, "float32"), training=False)
-    return keras.ops.convert_to_numpy(logits)
-
-
-def networks_in(run):
-    model = keras.saving.load_model(run / "model.keras")
-    return {"teacher": model.teacher, "student": model.student}
-
-
-def session_of(path):
-    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-
-
-def serve(path, images):
-    session = session_of(path)
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, {"image": images}), strict=True))
-
-
-def percent(share):
-    return f"{share:.1%}"
 
 
 def test_what_is_written(exported):

@@ -124,3 +124,10 @@ def exported(shell, trained_as):
         before=before,
         after=contents(shell.folder),
     )
+
+
+@pytest.fixture(scope="session")
+def digits_test():
+    from josrc_keras import data
+
+    return data.digits8n_o().test
