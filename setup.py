@@ -44,6 +44,7 @@ EXTRAS = {
         "mypy==2.4.1",
         "pytest==9.2.0",
         "pytest-timeout==2.4.0",
+        "pytest-xdist==3.8.0",
         "pre-commit",
         "jax",  # for the tests of that backend
         "keras-hub",  # for those of its networks
