@@ -7,9 +7,9 @@ The digits' network and `cnn7` are trained for 100 steps on real images (scikit-
 digits, CIFAR-100); the ResNets have random weights, and their batch normalisation the
 statistics of CIFAR-100's images, enlarged. Each is exported, and the artefact, run in a
 fresh process, compared with the Keras network in float32 on 1,000 images. With
---latency also times ONNX files, one image, in turns: as exported here (uint8 in, logits
-and probabilities out) and as Keras itself exports the bare network; and all artefacts
-beside Keras.
+--latency also times ONNX files, one image, in turns: as exported here (pixels of --input
+in, logits and probabilities out) and as Keras itself exports the bare network; and all
+artefacts beside Keras.
 """
 
 import argparse
@@ -49,6 +49,7 @@ def main():
     parser.add_argument("--policies", default="float32,mixed_bfloat16")
     parser.add_argument("--formats", default=",".join(NAMES))
     parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--input", default="uint8", help="float32 or uint8")
     parser.add_argument("--latency", action="store_true")
     parser.add_argument("--output")
     arguments = parser.parse_args()
@@ -104,7 +105,7 @@ def enlarged(images, side):
 def exported(network, images, folder, arguments):
     weights = sum(weight.nbytes for weight in network.get_weights())
     prepared = preparation.prepare(
-        network, serving=Serving(dtype="uint8"), images=images
+        network, serving=Serving(dtype=arguments.input), images=images
     )
     logits = sources.predict(prepared.network, images)
     largest = float(np.abs(logits).max())
@@ -157,7 +158,7 @@ def against_bare(prepared, folder, rounds=2000, seconds=20):
     network = prepared.network
     spec = keras.InputSpec(shape=network.input_shape, dtype="float32", name="image")
     network.export(str(bare), format="onnx", verbose=False, input_signature=[spec])
-    pixels = prepared.images[:1]
+    pixels = prepared.images[:1].astype(prepared.serving.dtype)
     calls = {
         "bare": (serve.onnx_predictor(str(bare)), pixels.astype("float32")),
         "ours": (serve.onnx_predictor(str(folder / "model.onnx")), pixels),

@@ -70,8 +70,9 @@ def export_classifier(
         precision: `"float32"`; for ONNX also `"float16"` and `"int8"` (static
             quantisation), for LiteRT `"float16"` and `"int8"` (weights only).
         opset: ONNX opset, 13 to 18.
-        images: `(N, H, W, channels)` real images to compare on; None: those of
-            `validation` and `test`, and without those noise in [0, 255].
+        images: `(N, H, W, channels)` real images to compare on, beside those of
+            `test`, and to calibrate int8 on; None: those of `validation`, and without
+            any noise in [0, 255].
         new_statistics: Training images `(N, H, W, channels)` to estimate the network's
             batch-normalisation statistics on anew; None keeps those of training.
         extra_metadata: Dict of what else the artefact is to say of itself.
@@ -188,7 +189,7 @@ def export_prepared(prepared, path, options, *, extra_metadata=None, tolerance=1
         )
     batches = proof.make_batches(serving, input_shape(network)[-1], prepared.images)
     if prepared.test is not None:
-        batches["test"] = prepared.test[0].astype(serving.dtype)
+        batches["test"] = proof.as_input(serving, prepared.test[0])
     few = batches.get("all", batches["batch_33"])[:CALIBRATION_IMAGES]
     found = metadata.describe(
         network, serving, options, prepared.findings | (extra_metadata or {})

@@ -63,11 +63,10 @@ def prepare(
         if pair is not None:
             _check_labels(name, pair, classes)
             proof.check_images(serving, shape[-1], pair[0])
-    if images is None:
-        pairs = [pair[0] for pair in (validation, test) if pair is not None]
-        images = np.concatenate(pairs) if pairs else None
     if validation is not None and test is None and label_noise == 0:
         validation, test = _halves(validation)
+    if images is None and (validation or test) is not None:
+        images = (validation or test)[0]
 
     if new_statistics is not None:
         found = {

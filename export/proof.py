@@ -39,19 +39,26 @@ def make_batches(serving, channels, images):
         images = np.random.default_rng(0).uniform(0, 255, (max(BATCHES), *shape))
     images = np.asarray(images)
     check_images(serving, channels, images)
-    if serving.dtype == "uint8":
-        images = np.clip(np.round(images), 0, 255)
-    pixels = images.astype(serving.dtype)
+    pixels = as_input(serving, images)
     few = np.resize(pixels, (max(BATCHES), *pixels.shape[1:]))
     batches = {f"batch_{size}": few[:size] for size in BATCHES}
     batches["black"] = np.zeros((1, *pixels.shape[1:]), serving.dtype)
     batches["white"] = np.full((1, *pixels.shape[1:]), 255, serving.dtype)
     if serving.resize:
         batches["other_size"] = few[:2].repeat(3, axis=1).repeat(2, axis=2)
-    batches["encoded"] = np.clip(np.round(few[:5]), 0, 255).astype(serving.dtype)
+    whole = np.clip(np.round(few[:5]), 0, 255)
+    batches["encoded"] = whole.astype(serving.dtype)
     if len(pixels) > max(BATCHES):
         batches["all"] = pixels
     return batches
+
+
+def as_input(serving, images):
+    """Images in the type that the artefact takes; bytes are rounded."""
+    images = np.asarray(images)
+    return (np.round(images) if serving.dtype == "uint8" else images).astype(
+        serving.dtype
+    )
 
 
 def check_images(serving, channels, images):

@@ -43,6 +43,7 @@ class Serving:
             probabilities, neither logits nor the order of the classes.
 
     Raises:
+        TypeError: If `class_names` is one text.
         ValueError: If an argument is out of range.
     """
 

@@ -239,6 +239,9 @@ def test_loss_of_its_own_stays_behind(tmp_path):
     network.train_on_batch(np.zeros((2, 8, 8, 1)), np.zeros((2, 8)))
     with quick_proof():
         export_classifier(network, tmp_path / "model.keras", "keras")
+    images = np.full((3, 8, 8, 1), 99.0, "float32")
+    logits = client("keras", tmp_path / "model.keras")(images)["logits"]
+    check_same(logits, logits_of(network, images))
 
 
 @pytest.mark.filterwarnings("ignore:The structure of `inputs`")

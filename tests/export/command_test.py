@@ -59,7 +59,7 @@ def test_reports_by_hand(exported, digits_test):
         assert report["validation"]["accuracy"] == pytest.approx(accuracy)
         assert report["test"]["accuracy"] == pytest.approx(right)
         assert report["validation"]["images"] == report["test"]["images"] == 178
-        assert report["images"] == 1 + 2 + 33 + 1 + 1 + 5 + 356 + 178
+        assert report["images"] == 1 + 2 + 33 + 1 + 1 + 5 + 178 + 178
         path = exported.folder / name
         parts = path.rglob("*") if path.is_dir() else [path]
         assert report["bytes"] == sum(p.stat().st_size for p in parts if p.is_file())

@@ -139,7 +139,7 @@ def test_even_rows_choose_and_odd_rows_report():
     assert (found["test"]["images"], found["test"]["accuracy"]) == (11, 0.0)
     np.testing.assert_array_equal(prepared.test[0], images[1::2])
     np.testing.assert_array_equal(prepared.test[1], labels[1::2])
-    np.testing.assert_array_equal(prepared.images, images)  # All of them to compare.
+    np.testing.assert_array_equal(prepared.images, images[::2])  # The rest is tested.
 
 
 def test_one_image_is_all_there_is():
@@ -163,7 +163,7 @@ def test_noisy_labels_report_nothing(label_noise):
         josrc(), validation=RIGHT, test=TURNED, label_noise=label_noise
     )
     assert prepared.findings["test"]["images"] == 24
-    assert len(prepared.images) == 48
+    assert len(prepared.images) == 24  # Those of `test` are compared as well.
 
 
 @pytest.mark.parametrize("calibrate", [False, True])
@@ -221,7 +221,7 @@ def test_a_given_temperature_stays_without_calibration():
 
 
 def test_images_to_compare_on():
-    """Those given, else validation and test, in this order."""
+    """Those given, else those of validation; `test` alone where there is no other."""
     other = images_of([3, 2])
     prepared = preparation.prepare(network(), validation=RIGHT, images=other)
     np.testing.assert_array_equal(prepared.images, other)
@@ -229,8 +229,7 @@ def test_images_to_compare_on():
     np.testing.assert_array_equal(prepared.images, RIGHT[0])
     assert "validation" not in prepared.findings
     prepared = preparation.prepare(network(), validation=(other, [3, 2]), test=RIGHT)
-    np.testing.assert_array_equal(prepared.images[:2], other)
-    assert len(prepared.images) == 26
+    np.testing.assert_array_equal(prepared.images, other)
 
 
 @pytest.mark.parametrize(
@@ -284,10 +283,11 @@ def test_rounding_of_half_precision(policy):
     np.testing.assert_allclose(logits, exact, atol=1e-5)
     rounded = sources.predict(model, images)
     found = prepared.findings["rounding"]
-    difference = np.abs(rounded - exact).max()
+    seen = slice(None, None, 2)
+    difference = np.abs(rounded - exact)[seen].max()
     assert 1e-3 < difference < 0.2
     assert found["max_difference"] == pytest.approx(difference, abs=1e-5)
-    agreement = np.mean(rounded.argmax(axis=1) == exact.argmax(axis=1))
+    agreement = np.mean(rounded[seen].argmax(axis=1) == exact[seen].argmax(axis=1))
     assert found["agreement"] == pytest.approx(agreement)
     accuracy = prepared.findings["test"]["accuracy"]  # Of what is exported.
     assert accuracy == np.mean(exact[1::2].argmax(axis=1) == labels[1::2])
