@@ -7,9 +7,9 @@ The digits' network and `cnn7` are trained for 100 steps on real images (scikit-
 digits, CIFAR-100); the ResNets have random weights, and their batch normalisation the
 statistics of CIFAR-100's images, enlarged. Each is exported, and the artefact, run in a
 fresh process, compared with the Keras network in float32 on 1,000 images. With
---latency also times ONNX files, one image, in turns: as exported here (pixels of --input
-in, logits and probabilities out) and as Keras itself exports the bare network; and all
-artefacts beside Keras.
+--latency also times ONNX files, one image, in turns: as exported here (--input says the
+type of pixels; logits and probabilities out) and as Keras exports the bare network; and
+all artefacts beside Keras.
 """
 
 import argparse
