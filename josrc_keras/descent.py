@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from josrc_keras import guards, jax_step, losses, replicas
+from josrc_keras import guards, jax_step, losses, replicas, tf_step
 from josrc_keras.data import contract
 
 
@@ -26,6 +26,7 @@ class Descent(keras.Model):
         *state, data = arguments
         batch = contract.unpack(data)
         self.data_contract().check(batch, training=True)
+        batch = _of_equal_parts(batch)
         if self.monitored:
             guards.check_true_labels(batch.true_labels)
         return batch, state[0] if state else None
@@ -69,6 +70,19 @@ class Descent(keras.Model):
         elif force or getattr(self, "train_function", None) is None:
             self.train_function = jax_step.many_steps(self)
 
+    def _make_function(self, step_function, *args, **kwargs):
+        """As Keras, and where a strategy has many replicas in a loop of our own."""
+        made = super()._make_function(step_function, *args, **kwargs)
+        if not tf_step.distributed(self):
+            return made
+        return tf_step.make_function(self, step_function, made)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """As Keras, which can't take the first batch of many replicas together."""
+        if iterator is not None and tf_step.distributed(self):
+            data_batch, iterator = tf_step.first_batch(self, iterator), None
+        super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
+
     def trained_networks(self):
         """The networks that a gradient changes."""
         return [self.student]
@@ -105,3 +119,14 @@ class Descent(keras.Model):
             included: `(N,)` boolean: the samples that were trained on.
         """
         self._loss_tracker.update_state(per_sample, ops.cast(included, "float32"))
+
+
+def _of_equal_parts(batch):
+    """The batch, with a check that every replica's part is as large."""
+    check = replicas.check_equal_parts(ops.shape(batch.labels)[0])
+    if check is None:
+        return batch
+    import tensorflow as tf
+
+    with tf.control_dependencies([check]):
+        return batch._replace(labels=tf.identity(batch.labels))

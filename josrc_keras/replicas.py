@@ -1,6 +1,21 @@
-"""Sums across the replicas of a distribution strategy."""
+"""What a step and a callback ask about the devices that share the work.
+
+With TensorFlow a strategy runs the step once a replica, on a part of the batch, and sums
+their gradients. With JAX the step is written for the whole batch, and the compiler
+splits it: there is one replica whatever the number of devices.
+"""
 
 import keras
+
+
+def _strategy():
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy()
+
+
+def _on_tensorflow():
+    return keras.backend.backend() == "tensorflow"
 
 
 def global_sum(value):
@@ -9,7 +24,7 @@ def global_sum(value):
     Keras sums gradients over replicas, so a masked mean is right only if every replica
     divides by the number of samples of the whole batch.
     """
-    if keras.backend.backend() != "tensorflow":
+    if not _on_tensorflow():
         return value
     import tensorflow as tf
 
@@ -18,8 +33,128 @@ def global_sum(value):
 
 def replica_count():
     """Number of replicas whose gradients are summed."""
-    if keras.backend.backend() != "tensorflow":
-        return 1
+    return _strategy().num_replicas_in_sync if _on_tensorflow() else 1
+
+
+def own_rows(draw, count):
+    """This replica's part of what one device would draw for the whole batch.
+
+    Keras's random generators are in the same state on every replica, which would give
+    all of them the same augmentations.
+
+    Args:
+        draw: Function from a number of rows to a tensor with so many rows.
+        count: Number of this replica's rows.
+
+    Returns:
+        `count` rows; the replicas' rows one after the other are `draw` of all of them.
+    """
+    replicas = replica_count()
+    if replicas == 1:
+        return draw(count)
     import tensorflow as tf
 
-    return tf.distribute.get_strategy().num_replicas_in_sync
+    context = tf.distribute.get_replica_context()
+    start = context.replica_id_in_sync_group * count
+    return draw(replicas * count)[start : start + count]
+
+
+def check_equal_parts(count):
+    """Makes a step fail unless every replica has as many samples as this one.
+
+    Args:
+        count: Number of this replica's samples, an integer or a scalar tensor.
+
+    Returns:
+        An operation to depend on, or None where nothing needs a check.
+    """
+    replicas = replica_count()
+    if replicas == 1:
+        return None
+    import tensorflow as tf
+
+    count = tf.cast(count, "float32")
+    return tf.debugging.assert_equal(
+        count * replicas,
+        global_sum(count),
+        "The replicas' parts of a batch differ in size. Expected batches that "
+        f"{replicas} replicas can share equally, the last one too: use "
+        "`dataset.batch(batch_size, drop_remainder=True)`",
+    )
+
+
+# Outside of a step.
+
+
+def part_count():
+    """Number of parts that a batch is split into, on either backend."""
+    if _on_tensorflow():
+        return replica_count()
+    distribution = keras.distribution.distribution()
+    return 1 if distribution is None else distribution.num_model_replicas
+
+
+def process_count():
+    """Number of processes that train together."""
+    if _on_tensorflow():
+        resolver = _strategy().cluster_resolver
+        workers = resolver.cluster_spec().as_dict() if resolver else {}
+        return max(1, sum(map(len, workers.values())))
+    if keras.distribution.distribution() is None:
+        return 1
+    import jax
+
+    return jax.process_count()
+
+
+def process_index():
+    """Number of this process, the chief's is 0."""
+    if process_count() == 1:
+        return 0
+    if _on_tensorflow():
+        resolver = _strategy().cluster_resolver
+        chief = "chief" in resolver.cluster_spec().jobs
+        return resolver.task_id + (chief and resolver.task_type != "chief")
+    import jax
+
+    return jax.process_index()
+
+
+def is_chief():
+    """Whether this process is the one that writes what all have in common."""
+    return process_index() == 0
+
+
+def check_agreement(value, what):
+    """Raises a `ValueError` unless all processes have the same integer.
+
+    Args:
+        value: An integer.
+        what: Name of the value for the message.
+    """
+    if process_count() == 1:
+        return
+    values = _gathered(value)
+    if len(set(values)) > 1:
+        raise ValueError(
+            f"The processes disagree on {what}. Received: {values}, one of each. "
+            "Expected a run folder that all of them see, on a file system that they "
+            "share, and the same command everywhere."
+        )
+
+
+def _gathered(value):
+    if _on_tensorflow():
+        import tensorflow as tf
+
+        def collect():
+            context = tf.distribute.get_replica_context()
+            return context.all_gather(tf.constant([value]), axis=0)
+
+        strategy = _strategy()
+        results = strategy.experimental_local_results(strategy.run(collect))
+        return results[0].numpy().tolist()
+    import numpy as np
+    from jax.experimental import multihost_utils
+
+    return multihost_utils.process_allgather(np.array([value])).ravel().tolist()

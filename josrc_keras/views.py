@@ -5,6 +5,8 @@ import functools
 import keras
 from keras import ops
 
+from josrc_keras import replicas
+
 
 @keras.saving.register_keras_serializable(package="josrc_keras")
 class CropAndFlip(keras.layers.Layer):
@@ -63,10 +65,14 @@ class CropAndFlip(keras.layers.Layer):
         return ops.take(ops.reshape(padded, (-1, channels)), source, axis=0)
 
     def _draw(self, count, stop):
-        """`(N, 1)` integers in `[0, stop)`."""
-        return keras.random.randint(
-            (count, 1), 0, stop, dtype="int32", seed=self.seed_generator
-        )
+        """`(N, 1)` integers in `[0, stop)`, the replicas' own ones."""
+
+        def draw(rows):
+            return keras.random.randint(
+                (rows, 1), 0, stop, dtype="int32", seed=self.seed_generator
+            )
+
+        return replicas.own_rows(draw, count)
 
     def compute_output_shape(self, input_shape):
         """The shape of the images."""
