@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from absl import logging
 
-from josrc_keras import files
+from josrc_keras import files, replicas
 
 SHARE = 0.05  # Of the time, that saving may take.
 
@@ -20,7 +20,8 @@ class RunCheckpoint(keras.callbacks.Callback):
 
     Saves student, teacher, thresholds, optimizer, random seeds, the epoch and the
     history. A checkpoint is written beside its place and renamed, and its checksum is
-    tested on loading, so that a broken one is passed over for the one before.
+    tested on loading, so that a broken one is passed over for the one before. Of many
+    processes the chief writes, and all must see the folder.
 
     ```python
     checkpoint = RunCheckpoint("run/checkpoint", history_path="run/history.csv")
@@ -80,7 +81,8 @@ class RunCheckpoint(keras.callbacks.Callback):
         """
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
-        files.remove_unfinished(self.directory)
+        if replicas.is_chief(model):
+            files.remove_unfinished(self.directory)
         self._restored = True
         for folder in reversed(self._folders()):
             loaded = self._load(folder)
@@ -91,7 +93,8 @@ class RunCheckpoint(keras.callbacks.Callback):
             self.history[:] = state["history"]
             self.seconds = state["seconds"]
             self._saved = state["epoch"]
-            self._write_history()
+            if replicas.is_chief(model):
+                self._write_history()
             return state["epoch"]
         return 0
 
@@ -116,6 +119,8 @@ class RunCheckpoint(keras.callbacks.Callback):
         self.history.append({"epoch": epoch + 1, **row})
         now = time.monotonic()
         self.seconds, self._since = self.seconds + now - self._since, now
+        if not replicas.is_chief(self.model):
+            return
         self._write_history()
         if self._saved is None or self._is_due(epoch + 1):
             self._save()
@@ -127,7 +132,8 @@ class RunCheckpoint(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         """Saves what is not saved yet."""
-        if self.history and self.history[-1]["epoch"] != self._saved:
+        unsaved = self.history and self.history[-1]["epoch"] != self._saved
+        if unsaved and replicas.is_chief(self.model):
             self._save()
 
     def _save(self):

@@ -2,7 +2,7 @@
 
 import keras
 
-from josrc_keras import files
+from josrc_keras import files, replicas
 
 
 class SelectionMonitor(keras.callbacks.Callback):
@@ -53,7 +53,8 @@ class SelectionMonitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Takes the histogram of the clean likelihood, and writes it."""
         self.on_test_begin()
-        if self.histogram_path is not None and self.histogram is not None:
+        wanted = self.histogram_path is not None and self.histogram is not None
+        if wanted and replicas.is_chief(self.model):
             files.write_json(self.histogram_path, self.histogram)
 
     def on_train_end(self, logs=None):

@@ -48,8 +48,10 @@ def write(network, path, serving, options, found):
 
 
 def _write_here(network, path, serving, options, found):
-    if options["format"] == "keras" and network.compiled:
-        network = sources.copy_of(network)  # Its optimizer would be saved too.
+    if options["format"] == "keras":
+        if network.compiled:
+            network = sources.copy_of(network)  # Its optimizer would be saved too.
+        network = sources.of_keras_layers(network)
     classifier = pixels_to_outputs(network, serving, input_shape(network)[-1])
     writers.write(classifier, path, serving, options, found)
 

@@ -56,6 +56,32 @@ class Descent(keras.Model):
         self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
         return finish(outcome)
 
+    def only_if(self, condition, function, otherwise, *, reads, assigns):
+        """Runs `function()` only where the condition holds, at run time.
+
+        Replicas of a TensorFlow strategy, which can't synchronise within a branch, run
+        it always and take back what it assigned.
+
+        Args:
+            condition: Boolean scalar.
+            function: Function without arguments that returns a tensor.
+            otherwise: What to return instead, of the same shape and dtype.
+            reads: Every Keras variable that the function reads or assigns.
+            assigns: Those that it assigns and that are floats.
+
+        Returns:
+            The tensor.
+        """
+        if keras.backend.backend() == "jax":
+            return jax_step.only_if(condition, function, otherwise, reads)
+        if replicas.replica_count() == 1:
+            return ops.cond(condition, function, lambda: otherwise)
+        before = [ops.copy(variable) for variable in assigns]
+        found = function()
+        for variable, value in zip(assigns, before, strict=True):
+            variable.assign(ops.where(condition, variable, value))
+        return found
+
     def one_view(self, batch):
         """A view of the images of a batch, given or drawn."""
         images = batch.image_parts()[0]

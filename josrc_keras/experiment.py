@@ -3,11 +3,13 @@
 import contextlib
 import importlib.util
 import os
+import tempfile
+from pathlib import Path
 
 import keras
 from absl import logging
 
-from josrc_keras import data, files, guards, networks, run_folder, views
+from josrc_keras import data, files, guards, networks, replicas, run_folder, views
 from josrc_keras.callbacks import LinearDecay, RunCheckpoint, SelectionMonitor
 from josrc_keras.data import batches
 from josrc_keras.methods import METHODS
@@ -60,7 +62,7 @@ def make_model(config, num_classes, steps_per_epoch=1):
     )
     model.compile(
         _make_optimizer(config),
-        metrics=["accuracy"],
+        weighted_metrics=["accuracy"],  # So that padding does not count.
         steps_per_execution=_steps_per_execution(config, steps_per_epoch),
     )
     return model
@@ -131,8 +133,8 @@ def make_callbacks(config, workdir, train_split):
 
 
 def _tensorboard(workdir):
-    if keras.backend.backend() == "jax":
-        return []  # Keras writes its log with TensorFlow.
+    if keras.backend.backend() == "jax" or not replicas.is_chief():
+        return []  # On JAX since Keras writes its log with TensorFlow.
     if importlib.util.find_spec("tensorboard") is None:
         logging.info(
             "No TensorBoard log: `pip install josrc-keras[tensorboard]` adds it."
@@ -195,7 +197,15 @@ def train(config, workdir, *, verbose=1, callbacks=()):
         raise ValueError(
             f"Expected config.epochs of at least 1. Received: epochs={config.epochs}."
         )
-    workdir = run_folder.open_folder(workdir, config.to_dict())
+    parts = replicas.part_count()
+    if config.batch_size % parts:
+        raise ValueError(
+            f"Expected config.batch_size as a multiple of the {parts} devices that "
+            f"share a batch. Received: batch_size={config.batch_size}."
+        )
+    workdir = run_folder.open_folder(
+        workdir, config.to_dict(), write=replicas.is_chief()
+    )
     seed_everything(config)
     benchmark = make_benchmark(config)
     steps = batches.steps_per_epoch(benchmark.train, config.batch_size)
@@ -206,7 +216,7 @@ def train(config, workdir, *, verbose=1, callbacks=()):
         every=config.checkpoint_every,
     )
     own = make_callbacks(config, workdir, benchmark.train)
-    own += [checkpoint, Progress(verbose)]
+    own += [checkpoint, Progress(verbose if replicas.is_chief() else 0)]
     try:
         return _train(model, benchmark, config, [*own, *callbacks], checkpoint, workdir)
     except OSError as error:
@@ -214,23 +224,36 @@ def train(config, workdir, *, verbose=1, callbacks=()):
 
 
 def _train(model, benchmark, config, callbacks, checkpoint, workdir):
-    files.remove_unfinished(workdir)
+    if replicas.is_chief():
+        files.remove_unfinished(workdir)
     initial_epoch = checkpoint.restore(model)
+    replicas.check_agreement(initial_epoch, "the number of epochs that are done")
     if initial_epoch:
         logging.info("Resuming after epoch %d of %d.", initial_epoch, config.epochs)
     if initial_epoch < config.epochs:
         _fit(model, benchmark, config, callbacks, initial_epoch)
         if len(checkpoint.history) < config.epochs:
             return None
-    with files.replacing(workdir / "model.keras") as beside:
-        model.save(beside)
     summary = run_folder.summarise(config, benchmark, checkpoint)
+    _save(model, workdir / "model.keras")
+    if not replicas.is_chief():
+        return summary
     files.write_json(workdir / "summary.json", summary)
     if importlib.util.find_spec("matplotlib") is None:
         logging.info("No plots: `pip install josrc-keras[report]` adds them.")
     else:
         run_folder.draw(workdir, checkpoint.history)
     return summary
+
+
+def _save(model, path):
+    """Saves the model; all processes must, for some of its values are spread."""
+    if replicas.is_chief():
+        with files.replacing(path) as beside:
+            model.save(beside)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            model.save(Path(folder) / path.name)
 
 
 def _fit(model, benchmark, config, callbacks, initial_epoch):

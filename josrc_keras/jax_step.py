@@ -21,7 +21,6 @@ def runs_on_device(model):
         and model.steps_per_execution > 1
         and model.jit_compile
         and not model.run_eagerly
-        and keras.distribution.distribution() is None
     )
 
 
@@ -44,14 +43,18 @@ def many_steps(model):
         logs, state = model.train_step(state, batch)
         return state, logs
 
-    @functools.partial(jax.jit, donate_argnums=0)
+    compiled = functools.partial(jax.jit, donate_argnums=0)
+    if keras.distribution.distribution() is not None:  # Variables stay where they are.
+        compiled = functools.partial(compiled, out_shardings=(None, _shardings(model)))
+
+    @compiled
     def scan(state, batches):
         stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *batches)
         state, logs = jax.lax.scan(swapped, state, stacked)
         return jax.tree.map(lambda values: values[-1], logs), state
 
     # A function of its own: JAX would take a bound method for the one before it.
-    one_step = jax.jit(lambda *given: model.train_step(*given), donate_argnums=0)
+    one_step = compiled(lambda *given: model.train_step(*given))
 
     def run(state, iterator):
         batches = list(itertools.islice(iterator, model.steps_per_execution))
@@ -64,6 +67,12 @@ def many_steps(model):
         return logs, state
 
     return run
+
+
+def _shardings(model):
+    return tuple(
+        [variable.value.sharding for variable in group] for group in variables(model)
+    )
 
 
 def _alike(batches):
@@ -105,6 +114,35 @@ def descend(model, state, objective, finish):
     with _scope(variables(model), values) as scope:
         logs = finish(outcome)
     return logs, tuple(_current(scope, group) for group in variables(model))
+
+
+def only_if(condition, function, otherwise, variables):
+    """Runs `function()` on the device only where the condition holds.
+
+    Args:
+        condition: Boolean scalar.
+        function: Function without arguments that returns an array and may assign the
+            variables.
+        otherwise: What to return instead, an array of the same shape.
+        variables: Every Keras variable that the function reads or assigns.
+
+    Returns:
+        The array.
+    """
+    import jax
+
+    def taken(values):
+        with _scope([variables], [values]) as scope:
+            result = function()
+        return result, _current(scope, variables)
+
+    values = [variable.value for variable in variables]
+    result, values = jax.lax.cond(
+        condition, taken, lambda values: (otherwise, values), values
+    )
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+    return result
 
 
 def test_step(model, state, data):

@@ -172,7 +172,7 @@ class JoSRC(NoisyLabelModel):
             view_a, view_b = self.make_views(batch.images)
             logits_a = self.student(view_a, training=True)
             logits_b = self.student(view_b, training=True)
-            teacher_probs = ops.stop_gradient(self.teacher_probs(view_a, view_b))
+            teacher_probs = self.teacher_probs_if_needed(view_a, view_b, logits_a)
             # Which samples are clean, what the others are to be learnt as: eq. 2 to 11.
             outcome = self.joint_objective(logits_a, logits_b, teacher_probs, batch)
             penalty = self.penalty()
@@ -228,6 +228,17 @@ class JoSRC(NoisyLabelModel):
             self.augmentation(images, training=True),
         )
 
+    def teacher_probs_if_needed(self, view_a, view_b, logits):
+        """`teacher_probs`; zeros in the warm-up, when no sample is re-labelled."""
+        probs = self.only_if(
+            self.joint > 0,
+            lambda: self.teacher_probs(view_a, view_b),
+            ops.zeros_like(logits, dtype="float32"),
+            reads=self.teacher.variables,
+            assigns=teacher.statistics_of(self.teacher, self.student),
+        )
+        return ops.stop_gradient(probs)
+
     def teacher_probs(self, view_a, view_b):
         """The teacher's prediction q: `(N, C)` probabilities in float32."""
         seen = (view_a, view_b) if self.teacher_views == "both" else (view_a,)
@@ -243,6 +254,7 @@ class JoSRC(NoisyLabelModel):
             self.student,
             self.teacher_decay,
             statistics=self.teacher_statistics,
+            predicted=self.joint,
         )
 
     def record_step(self, batch, logits, outcome, penalty):
@@ -284,7 +296,7 @@ class JoSRC(NoisyLabelModel):
             self._teacher_loss.update_state(
                 losses.cross_entropy(label, logits), batch.sample_weight
             )
-            self._teacher_accuracy.update_state(label, logits)
+            self._teacher_accuracy.update_state(label, logits, batch.sample_weight)
         return super().evaluate_batch(batch)
 
     def get_metrics_result(self):

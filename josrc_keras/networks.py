@@ -7,6 +7,8 @@ other built `keras.Model` that ends in logits can be used in their place.
 import keras
 from keras import layers
 
+from josrc_keras.normalization import BatchNormalization
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 HEADS = ("linear", "mlp")
@@ -24,6 +26,11 @@ def _check_width(width):
         raise ValueError(f"`width` must be positive. Received: width={width}.")
 
 
+def _batch_norm(name):
+    """Batch normalisation with PyTorch's default settings."""
+    return BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)
+
+
 def _conv_block(x, filters, name):
     """3x3 convolution, batch normalisation, ReLU, with PyTorch's default settings."""
     # Uniform in +-1/sqrt(fan_in). Under batch normalisation the scale of a kernel sets
@@ -38,7 +45,7 @@ def _conv_block(x, filters, name):
         name=name,
     )
     x = convolution(x)
-    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_norm")(x)
+    x = _batch_norm(f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
@@ -52,8 +59,8 @@ def _head(features, num_classes, head):
             width, use_bias=False, kernel_initializer="he_normal", name="hidden"
         )
         features = dense(features)
-        norm = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name="hidden_norm")
-        features = layers.ReLU(name="hidden_relu")(norm(features))
+        features = _batch_norm("hidden_norm")(features)
+        features = layers.ReLU(name="hidden_relu")(features)
     logits = layers.Dense(num_classes, kernel_initializer="he_normal", name="logits")
     return layers.Activation("linear", dtype="float32", name="logits_float32")(
         logits(features)

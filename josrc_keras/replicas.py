@@ -1,17 +1,17 @@
 """What a step and a callback ask about the devices that share the work.
 
-With TensorFlow a strategy runs the step once a replica, on a part of the batch, and sums
-their gradients. With JAX the step is written for the whole batch, and the compiler
+With TensorFlow a strategy runs the step once a replica, on a part of the batch, and
+sums their gradients. With JAX the step is written for the whole batch, and the compiler
 splits it: there is one replica whatever the number of devices.
 """
 
 import keras
 
 
-def _strategy():
+def _strategy(model=None):
     import tensorflow as tf
 
-    return tf.distribute.get_strategy()
+    return model.distribute_strategy if model else tf.distribute.get_strategy()
 
 
 def _on_tensorflow():
@@ -100,29 +100,22 @@ def process_count():
         resolver = _strategy().cluster_resolver
         workers = resolver.cluster_spec().as_dict() if resolver else {}
         return max(1, sum(map(len, workers.values())))
-    if keras.distribution.distribution() is None:
-        return 1
     import jax
 
     return jax.process_count()
 
 
-def process_index():
-    """Number of this process, the chief's is 0."""
-    if process_count() == 1:
-        return 0
+def is_chief(model=None):
+    """Whether this process is the one that writes what all have in common.
+
+    Args:
+        model: A model, outside of the strategy's scope that it was made in.
+    """
     if _on_tensorflow():
-        resolver = _strategy().cluster_resolver
-        chief = "chief" in resolver.cluster_spec().jobs
-        return resolver.task_id + (chief and resolver.task_type != "chief")
+        return _strategy(model).extended.should_checkpoint
     import jax
 
-    return jax.process_index()
-
-
-def is_chief():
-    """Whether this process is the one that writes what all have in common."""
-    return process_index() == 0
+    return jax.process_index() == 0
 
 
 def check_agreement(value, what):

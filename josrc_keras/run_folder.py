@@ -12,18 +12,19 @@ from pathlib import Path
 
 import keras
 
-from josrc_keras import files, plots
+from josrc_keras import files, plots, replicas
 from josrc_keras._version import __version__
 
 LAST = 10  # The paper's figure of merit is the mean over the last ten epochs.
 
 
-def open_folder(workdir, config):
+def open_folder(workdir, config, *, write=True):
     """Makes a run folder, or opens the one with the same configuration.
 
     Args:
         workdir: Path of the folder.
         config: The configuration as a dict.
+        write: Whether to write the configuration: one process of many does.
 
     Returns:
         The `pathlib.Path`.
@@ -41,7 +42,8 @@ def open_folder(workdir, config):
             before = _config_in(path)
             if any((workdir / "checkpoint").glob("epoch-*")):
                 _check_same(before, json.loads(text), workdir)
-        files.write_text(path, text + "\n")
+        if write:
+            files.write_text(path, text + "\n")
     except OSError as error:
         raise unwritable(workdir, error) from error
     return workdir
@@ -182,6 +184,8 @@ def summarise(config, benchmark, checkpoint):
         "test_images": len(benchmark.test),
         "wall_seconds": round(checkpoint.seconds, 1),
         "device": device(),
+        "devices": replicas.part_count(),
+        "processes": replicas.process_count(),
         "versions": versions(),
         "command": command(),
     }

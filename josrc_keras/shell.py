@@ -27,6 +27,22 @@ def define_config_flag():
     )
 
 
+def define_strategy_flags():
+    """Defines `--strategy` and `--logical_devices`; see `strategies.scope`."""
+    strategy = flags.DEFINE_enum(
+        "strategy",
+        "none",
+        ["none", "mirrored", "multi_worker", "tpu"],
+        "One device, all of this machine, those of the machines in TF_CONFIG, or TPUs.",
+    )
+    devices = flags.DEFINE_integer(
+        "logical_devices",
+        None,
+        "Split the CPU into so many devices, to try --strategy=mirrored.",
+    )
+    return strategy, devices
+
+
 def run(main):
     """Runs a command that takes flags only: parses them, then calls `main()`.
 

@@ -51,7 +51,7 @@ def follow_freezing(teacher, student):
         variable.trainable = False
 
 
-def update(teacher, student, decay, *, statistics):
+def update(teacher, student, decay, *, statistics, predicted=1.0):
     """Moves the teacher a step towards the student (eq. 8).
 
     `teacher <- decay * teacher + (1 - decay) * student`; weights that are not floats
@@ -62,14 +62,23 @@ def update(teacher, student, decay, *, statistics):
         student: The trained network.
         decay: The paper's omega, in [0, 1]; 0 copies the student.
         statistics: `"moving"` averages every weight. `"batch"` leaves out what no
-            gradient trains (batch normalisation's moving statistics), because the
+            gradient trains (batch normalisation's moving statistics) where the
             teacher's own forward passes keep it.
+        predicted: Scalar, 1 if the teacher has made such a pass in this step, else 0.
     """
     for ours, theirs in zip(teacher.weights, student.weights, strict=True):
-        if statistics == "batch" and not theirs.trainable:
-            continue
+        own = statistics == "batch" and not theirs.trainable
         if "float" in ours.dtype:
-            rate = ops.cast(1.0 - decay, ours.dtype)
+            share = 1.0 - predicted if own else 1.0
+            rate = ops.cast(share * (1.0 - decay), ours.dtype)
             ours.assign_add(rate * (ops.cast(theirs, ours.dtype) - ours))
-        else:
+        elif not own:
             ours.assign(theirs)
+
+
+def statistics_of(teacher, student):
+    """The teacher's weights that only its own forward passes change, in training."""
+    pairs = zip(teacher.weights, student.weights, strict=True)
+    return [
+        ours for ours, theirs in pairs if not theirs.trainable and "float" in ours.dtype
+    ]

@@ -19,8 +19,8 @@ def distributed(model):
 
 def first_batch(model, iterator):
     """This process's first part of the first batch, to build metrics from."""
+    local = model.distribute_strategy.experimental_local_results
     for _, _, batches in iterator:
-        local = model.distribute_strategy.experimental_local_results
         return keras.tree.map_structure(lambda part: local(part)[0], next(batches))
 
 

@@ -3,6 +3,7 @@ r"""Trains by a configuration into a run folder; run it again to resume.
 josrc-train --config=digits8n_o --workdir=runs/digits
 josrc-train --config=cifar80n_o --workdir=runs/short \
     --config.epochs=3 --config.data.train_size=8000
+josrc-train --config=cifar80n_o --workdir=runs/gpus --strategy=mirrored
 """
 
 import json
@@ -13,6 +14,7 @@ from josrc_keras import shell
 
 _CONFIG = shell.define_config_flag()
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run folder.")
+_STRATEGY, _LOGICAL_DEVICES = shell.define_strategy_flags()
 _VERBOSE = flags.DEFINE_enum(
     "progress", "bar", ["bar", "line", "none"], "A bar, a line an epoch, or nothing."
 )
@@ -20,11 +22,12 @@ flags.mark_flags_as_required(["config", "workdir"])
 
 
 def _train():
-    from josrc_keras import experiment
+    from josrc_keras import experiment, strategies
 
     verbose = {"none": 0, "bar": 1, "line": 2}[_VERBOSE.value]
     try:
-        summary = experiment.train(_CONFIG.value, _WORKDIR.value, verbose=verbose)
+        with strategies.scope(_STRATEGY.value, _LOGICAL_DEVICES.value):
+            summary = experiment.train(_CONFIG.value, _WORKDIR.value, verbose=verbose)
     except (KeyboardInterrupt, SystemExit) as stop:
         logging.warning(
             "Stopped. Whole epochs are saved in %s; the same command resumes.",

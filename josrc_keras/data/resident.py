@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from josrc_keras import replicas
+
 
 @jax.jit
 def _gather(arrays, rows, step):
@@ -26,7 +28,7 @@ def train_batches(split, steps, batch_size, seed, initial_epoch):
     def batches():
         for epoch in itertools.count(initial_epoch):
             order = np.random.default_rng([seed, epoch]).permutation(len(split))
-            order = order[: steps * batch_size].reshape(steps, batch_size)
+            order = _own(order[: steps * batch_size].reshape(steps, batch_size))
             rows = jnp.asarray(order, jnp.int32)
             for step in range(steps):
                 yield _gather(arrays, rows, np.int32(step))
@@ -36,7 +38,24 @@ def train_batches(split, steps, batch_size, seed, initial_epoch):
 
 def evaluation_batches(split, batch_size):
     """Batches in original order; see `data.batches.evaluation_batches`."""
-    return _InOrder((split.images, split.labels), batch_size)
+    parts = replicas.part_count()
+    if parts == 1:
+        return _InOrder((split.images, split.labels), batch_size)
+    # Devices share a batch equally: the last one is filled up, with weights of 0.
+    batch_size = -(-batch_size // parts) * parts
+    count = len(split)
+    rows = np.arange(-(-count // batch_size) * batch_size)
+    weights = (rows < count).astype("float32")
+    own = _own(rows.reshape(-1, batch_size))
+    split = split.rows((own % count).ravel())
+    arrays = split.images, split.labels, weights[own].ravel()
+    return _InOrder(arrays, own.shape[1])
+
+
+def _own(rows):
+    """This process's columns of `(steps, batch_size)` rows."""
+    width = rows.shape[1] // jax.process_count()
+    return rows[:, jax.process_index() * width :][:, :width]
 
 
 class _InOrder(keras.utils.PyDataset):
