@@ -83,6 +83,7 @@ setup(
     entry_points={
         "console_scripts": [
             "josrc-train = josrc_keras.train:main",
+            "josrc-records = josrc_keras.write_records:main",
             "josrc-evaluate = josrc_keras.evaluate:main",
             "josrc-reproduce = josrc_keras.reproduce:main",
             "josrc-demo = josrc_keras.demo:main",

@@ -66,6 +66,7 @@ class RunCheckpoint(keras.callbacks.Callback):
         self._due = 0.0
         self._saved = None  # The newest epoch that is.
         self._restored = False
+        self._broken = set()  # Folders that were passed over.
 
     def restore(self, model):
         """Loads the newest whole checkpoint into a compiled model.
@@ -87,6 +88,7 @@ class RunCheckpoint(keras.callbacks.Callback):
         for folder in reversed(self._folders()):
             loaded = self._load(folder)
             if loaded is None:
+                self._broken.add(folder)
                 continue
             state, arrays = loaded
             _assign(model, arrays, folder)
@@ -143,13 +145,17 @@ class RunCheckpoint(keras.callbacks.Callback):
             f"{index:04d}": _to_numpy(variable)
             for index, variable in enumerate(_variables(self.model))
         }
-        with files.replacing(self.directory / f"epoch-{epoch:05d}") as folder:
+        saved = self.directory / f"epoch-{epoch:05d}"
+        with files.replacing(saved) as folder:
             folder.mkdir()
             np.savez(folder / "variables.npz", **arrays)
             state = {"epoch": epoch, "history": self.history}
             state["seconds"] = self.seconds
             state["sha256"] = _checksum(folder / "variables.npz", state)
             (folder / "state.json").write_text(json.dumps(state))
+        for folder in self._broken - {saved}:  # They would count as the newest.
+            shutil.rmtree(folder, ignore_errors=True)
+        self._broken.clear()
         for folder in self._folders()[: -self.keep]:
             shutil.rmtree(folder)
         self._saved = epoch

@@ -36,7 +36,10 @@ def get_config(recipe="paper"):
     config.deterministic = "cpu"  # or "always", "never": see experiment.seed_everything
 
     config.data = ml_collections.ConfigDict()
-    config.data.name = "cifar80n_o"
+    config.data.name = "cifar80n_o"  # or "records": images streamed from `dir`
+    # Folder that `josrc-records` wrote. Its labels are as they are there: `noise`,
+    # `rate` and `seed` say nothing then.
+    config.data.dir = config_dict.placeholder(str)
     config.data.noise = "symmetric"  # or "pairflip", "blockflip"
     config.data.rate = 0.2
     config.data.seed = config.get_ref("seed")  # of the noise; follows `seed`
@@ -48,6 +51,7 @@ def get_config(recipe="paper"):
     config.batch_size = 128
     config.epochs = 200
     config.steps_per_execution = config_dict.placeholder(int)  # None: by the backend
+    config.jit_compile = "auto"  # XLA; or "always", "never": see experiment.make_model
     config.precision = "float32"  # or "mixed_bfloat16", "mixed_float16"
     config.checkpoint_every = config_dict.placeholder(int)  # epochs; see RunCheckpoint
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import keras
 from keras import ops
 
-from josrc_keras import guards, jax_step, losses, metrics
+from josrc_keras import guards, jax_step, losses, metrics, tf_step
 from josrc_keras.data import contract, values
 from josrc_keras.descent import Descent
 from josrc_keras.networks import input_shape
@@ -179,12 +179,18 @@ class NoisyLabelModel(Descent):
             **kwargs: Further arguments of `keras.Model.compile`.
 
         Raises:
-            ValueError: If a loss is given.
+            ValueError: If a loss is given, or XLA is wanted where it can't be.
         """
         if loss is not None or loss_weights is not None:
             raise ValueError(
                 f"{type(self).__name__} brings its own loss. Received: loss={loss!r}, "
                 f"loss_weights={loss_weights!r}. Leave both out of `compile`."
+            )
+        if kwargs.get("jit_compile") is True and tf_step.distributed(self):
+            raise ValueError(
+                "A step of many TensorFlow replicas can't be compiled by XLA: they "
+                "synchronise within it. Received: jit_compile=True. Leave it out, or "
+                "train on the JAX backend, whose step is compiled for all devices."
             )
         half = any(layer.compute_dtype == "float16" for layer in self._flatten_layers())
         optimizer = keras.optimizers.get(optimizer)

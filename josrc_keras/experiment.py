@@ -20,20 +20,37 @@ ON_DEVICE = 50  # Steps an execution on JAX with an accelerator, at most.
 
 def make_benchmark(config):
     """The dataset that `config.data` names, a `data.Benchmark`."""
-    names = tuple(data.BENCHMARKS)
+    names = (*data.BENCHMARKS, "records")
     name = guards.check_choice("config.data.name", config.data.name, names)
-    benchmark = data.BENCHMARKS[name](
-        noise=config.data.noise,
-        rate=config.data.rate,
-        seed=config.data.seed,
-        train_size=config.data.train_size,
-    )
+    if name == "records":
+        benchmark = _read_records(config)
+    else:
+        benchmark = data.BENCHMARKS[name](
+            noise=config.data.noise,
+            rate=config.data.rate,
+            seed=config.data.seed,
+            train_size=config.data.train_size,
+        )
     # A run of before this field has none.
     return benchmark.hold_out(config.data.get("validation_share", 0), config.data.seed)
 
 
+def _read_records(config):
+    if config.data.dir is None:
+        raise ValueError(
+            "config.data.name=records needs the folder that `josrc-records` wrote. "
+            "Received: config.data.dir=None. Set it."
+        )
+    benchmark = data.records.read(config.data.dir)
+    return benchmark.head(config.data.train_size)
+
+
 def make_model(config, num_classes, steps_per_epoch=1):
     """The compiled model of `config.method`.
+
+    `config.jit_compile` says whether XLA compiles the whole step, selection included:
+    `"always"`, `"never"`, or `"auto"` as Keras decides: on JAX, and with TensorFlow on
+    one GPU unless every operation is to be deterministic.
 
     Args:
         config: A configuration.
@@ -64,6 +81,7 @@ def make_model(config, num_classes, steps_per_epoch=1):
         _make_optimizer(config),
         weighted_metrics=["accuracy"],  # So that padding does not count.
         steps_per_execution=_steps_per_execution(config, steps_per_epoch),
+        jit_compile=_jit_compile(config),
     )
     return model
 
@@ -85,6 +103,25 @@ def _precision(name):
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _jit_compile(config):
+    """What `compile` is to be told of XLA."""
+    choices = {"auto": "auto", "always": True, "never": False}
+    # A run of before this field has none.
+    name = config.get("jit_compile", "auto")
+    wanted = choices[guards.check_choice("config.jit_compile", name, tuple(choices))]
+    if wanted is True and keras.backend.backend() == "tensorflow":
+        from tensorflow.python.framework.config import is_op_determinism_enabled
+
+        if is_op_determinism_enabled():
+            raise ValueError(
+                "TensorFlow has no XLA while every operation is deterministic. "
+                f"Received: config.jit_compile={name}, config.deterministic="
+                f"{config.deterministic}. Set config.deterministic=never, or leave "
+                "config.jit_compile=auto."
+            )
+    return wanted
 
 
 def _steps_per_execution(config, steps_per_epoch):

@@ -270,4 +270,5 @@ def draw(workdir, history):
     """
     path = Path(workdir) / "clean_likelihood.json"
     histogram = json.loads(path.read_text()) if path.exists() else None
+    files.remove_unfinished(Path(workdir) / "plots")
     return plots.draw_all(Path(workdir) / "plots", history, histogram)

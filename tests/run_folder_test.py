@@ -186,3 +186,11 @@ def test_draw_reads_the_histogram(tmp_path):
     (tmp_path / "clean_likelihood.json").write_text(json.dumps(counts))
     names = {path.name for path in run_folder.draw(tmp_path, history)}
     assert names == {"accuracy.png", "clean_likelihood.png"}
+
+
+def test_draw_removes_what_a_killed_process_drew(tmp_path):
+    unfinished = tmp_path / "plots" / f"{files.PREFIX}accuracy.png-12345678"
+    unfinished.mkdir(parents=True)
+    run_folder.draw(tmp_path, [{"epoch": 1, "val_accuracy": 0.5}])
+    names = [path.name for path in (tmp_path / "plots").iterdir()]
+    assert names == ["accuracy.png"]

@@ -3,11 +3,14 @@
 import csv
 import json
 import os
+import random
 import re
+import runpy
 import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import keras
@@ -17,18 +20,10 @@ import pytest
 from josrc_keras import experiment
 
 ROOT = Path(__file__).parent.parent
-EPOCHS = 8
-FLAGS = [
-    "--config=digits8n_o",
-    f"--config.epochs={EPOCHS}",
-    "--config.deterministic=always",
-    "--config.data.train_size=768",
-    "--config.checkpoint_every=1",
-    "--config.batch_size=32",
-    "--config.threshold.warmup_epochs=2",
-    "--config.decay.start_epoch=4",
-    "--progress=none",
-]
+kills = types.SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks" / "kills.py")))
+EPOCHS = kills.EPOCHS
+FLAGS = [*kills.FLAGS, "--progress=none"]
+KILLS = {"random time": 1.5, "checkpoint write": 2, "between epochs": 3}  # In epochs.
 TIMEOUT = 300
 
 
@@ -73,18 +68,22 @@ def whole(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def interrupted(tmp_path_factory):
-    """A run that is killed, resumed, terminated and resumed to its end.
+    """A run that is killed three times, then terminated, then resumed to its end.
 
     Returns:
-        The folder, and `(exit status, standard error)` of each of the three parts.
+        The folder, what each of the killed parts left behind, and `(exit status,
+        standard output, standard error)` of the terminated and of the last part.
     """
     folder = tmp_path_factory.mktemp("interrupted")
-    run = folder / "run"
-    killed = stop(start(folder, "run"), run / "history.csv", 2, signal.SIGKILL)
-    assert not (run / "summary.json").exists(), "it ended before it was killed"
+    run, source, killed = folder / "run", random.Random(0), []
+    for kind, moment in KILLS.items():
+        backend = keras.backend.backend()
+        training = kills.Training(run, folder / f"killed {kind}", backend)
+        assert kills.strike(training, kind, moment, source), "it ended before"
+        killed.append(kills.record(training, kind))
     terminated = stop(start(folder, "run"), run / "history.csv", 5, signal.SIGTERM)
     assert not (run / "summary.json").exists(), "it ended before the signal"
-    return run, [killed, terminated, finish(start(folder, "run"))]
+    return run, killed, [terminated, finish(start(folder, "run"))]
 
 
 def rows_of(run):
@@ -152,8 +151,8 @@ def config_of(run):
 
 def test_killed_and_terminated_run_equals_the_whole(whole, interrupted, equal_arrays):
     """History, weights, teacher and optimizer, to the last digit."""
-    (run, _), (other, parts) = whole, interrupted
-    assert [part[0] for part in parts] == [-signal.SIGKILL, 143, 0]
+    (run, _), (other, _, parts) = whole, interrupted
+    assert [part[0] for part in parts] == [143, 0]
     history = (run / "history.csv").read_text()
     assert (other / "history.csv").read_text() == history
     checkpoint = f"checkpoint/epoch-{EPOCHS:05d}/variables.npz"
@@ -169,17 +168,28 @@ def test_killed_and_terminated_run_equals_the_whole(whole, interrupted, equal_ar
 
 
 def test_sigterm_says_how_to_resume(interrupted):
-    _, (_, (code, out, err), _) = interrupted
+    _, _, ((code, out, err), _) = interrupted
     assert code == 143
     assert "Stopped. Whole epochs are saved in run; the same command resumes." in err
     assert "Traceback" not in err
     assert out == ""
 
 
+def test_kills_came_when_they_should(interrupted):
+    """Within a step, within a checkpoint's write, and between two epochs."""
+    _, killed, _ = interrupted
+    in_step, in_write, between = killed
+    assert in_step["rows"] >= 1 and in_step["reached"] >= "epoch 2, step 12"
+    assert in_write["kind"] == "checkpoint write"
+    assert "epoch-0000" in in_write["left unfinished"]
+    assert in_write["rows"] > in_write["newest checkpoint"]
+    assert between["rows"] >= 3
+
+
 def test_resumption_is_told(interrupted):
     """After the last row but one at least: a row is written before its checkpoint."""
-    _, parts = interrupted
-    for part, least in ((parts[1], 1), (parts[2], 4)):
+    _, killed, parts = interrupted
+    for part, least in zip(parts, (killed[-1]["newest checkpoint"], 4), strict=True):
         (done,) = re.findall(rf"Resuming after epoch (\d+) of {EPOCHS}", part[2])
         assert least <= int(done) < EPOCHS
 

@@ -1,6 +1,6 @@
 """Datasets with known label noise, by name."""
 
-from josrc_keras.data import noise
+from josrc_keras.data import noise, records
 from josrc_keras.data.benchmark import Benchmark, Split
 from josrc_keras.data.cifar import cifar8n_o, cifar80n_o, cifar100n_c
 from josrc_keras.data.digits import digits8n_o
@@ -21,4 +21,5 @@ __all__ = [
     "cifar100n_c",
     "digits8n_o",
     "noise",
+    "records",
 ]

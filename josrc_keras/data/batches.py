@@ -1,6 +1,8 @@
-"""Batches from arrays in memory, for the backend that Keras runs on."""
+"""Batches of a split's images, for the backend that Keras runs on."""
 
 import keras
+
+from josrc_keras.data import records
 
 
 def steps_per_epoch(split, batch_size):
@@ -38,15 +40,19 @@ def train_batches(split, *, batch_size, seed, initial_epoch=0):
         ValueError: If the split holds less than one batch.
     """
     steps = steps_per_epoch(split, batch_size)
-    return _backend().train_batches(split, steps, batch_size, seed, initial_epoch)
+    return _maker(split).train_batches(split, steps, batch_size, seed, initial_epoch)
 
 
 def evaluation_batches(split, *, batch_size):
     """Batches of `(image, label)` in original order, a partial last one included."""
-    return _backend().evaluation_batches(split, batch_size)
+    return _maker(split).evaluation_batches(split, batch_size)
 
 
-def _backend():
+def _maker(split):
+    if isinstance(split.images, records.StreamedImages):
+        from josrc_keras.data import streaming
+
+        return streaming
     if keras.backend.backend() == "jax":
         from josrc_keras.data import resident
 

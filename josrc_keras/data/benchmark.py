@@ -14,7 +14,8 @@ class Split:
     """Images with labels, in original index order.
 
     Attributes:
-        images: `(N, H, W, channels)` uint8 in [0, 255].
+        images: `(N, H, W, channels)` uint8 in [0, 255], an array or
+            `records.StreamedImages`.
         labels: `(N,)` int64 given labels in `[0, C)`, possibly wrong.
         true_labels: `(N,)` int64; -1 marks an out-of-distribution image.
         ids: `(N,)` int64 rows in the original dataset.
@@ -61,6 +62,21 @@ class Benchmark:
     def num_classes(self):
         """Number of in-distribution classes."""
         return len(self.class_names)
+
+    def head(self, count):
+        """With the first `count` training images; all of them where it is None.
+
+        Raises:
+            ValueError: If there are not so many.
+        """
+        if count is None:
+            return self
+        if not 0 < count <= len(self.train):
+            raise ValueError(
+                "`train_size` must be between 1 and the number of training images, "
+                f"{len(self.train)}. Received: train_size={count}."
+            )
+        return dataclasses.replace(self, train=self.train.head(count))
 
     def hold_out(self, share, seed):
         """Moves a share of the training images into `validation`, noisy as they are.
@@ -113,11 +129,6 @@ def make_benchmark(train, test, *, class_names, kind, rate, seed, train_size=Non
     """
     images, true_labels, ids = train
     count = len(class_names)
-    if train_size is not None and not 0 < train_size <= len(images):
-        raise ValueError(
-            "`train_size` must be between 1 and the number of training images, "
-            f"{len(images)}. Received: train_size={train_size}."
-        )
     given = noise.corrupt(
         true_labels, kind=kind, num_classes=count, rate=rate, seed=seed
     )
@@ -125,9 +136,10 @@ def make_benchmark(train, test, *, class_names, kind, rate, seed, train_size=Non
     inside = test[1] < count
     test_images, test_labels, test_ids = (part[inside] for part in test)
     test_labels = test_labels.astype(np.int64)
-    return Benchmark(
-        train=Split(images, given, truth, ids).head(train_size),
+    benchmark = Benchmark(
+        train=Split(images, given, truth, ids),
         test=Split(test_images, test_labels, test_labels, test_ids),
         class_names=tuple(class_names),
         noise_checksum=noise.checksum(given),
     )
+    return benchmark.head(train_size)

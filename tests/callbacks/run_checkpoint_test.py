@@ -171,6 +171,11 @@ def broken(kind, checkpoint):
         archive.write_bytes(content)
     elif kind == "no archive":
         archive.unlink()
+    elif kind == "no state":
+        text.unlink()
+    elif kind == "no file":
+        archive.unlink()
+        text.unlink()
     elif kind == "truncated state":
         text.write_text(text.read_text()[:-20])
     elif kind == "empty state":
@@ -187,22 +192,27 @@ def broken(kind, checkpoint):
         assert text.read_text() != content
     elif kind == "not text":
         text.write_bytes(b"\xff" + text.read_bytes()[1:])
+    elif kind == "garbage":
+        text.write_bytes(np.random.default_rng(0).bytes(1000))
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "truncated archive",
-        "flipped byte in the archive",
-        "no archive",
-        "truncated state",
-        "empty state",
-        "state of another kind",
-        "state without a history",
-        "flipped digit in the state",
-        "not text",
-    ],
-)
+BROKEN = [
+    "truncated archive",
+    "flipped byte in the archive",
+    "no archive",
+    "no state",
+    "no file",
+    "truncated state",
+    "empty state",
+    "state of another kind",
+    "state without a history",
+    "flipped digit in the state",
+    "not text",
+    "garbage",
+]
+
+
+@pytest.mark.parametrize("kind", BROKEN)
 def test_broken_checkpoint_is_passed_over(
     kind, folder, new_model, whole, caplog, equal_arrays
 ):
@@ -218,12 +228,25 @@ def test_broken_checkpoint_is_passed_over(
 
 
 def test_nothing_whole_begins_anew(folder, new_model):
-    for checkpoint in folder.iterdir():
-        broken("truncated archive", checkpoint)
+    """With every one broken in another way."""
+    kinds = ("truncated archive", "flipped byte in the archive", "no file", "garbage")
+    for kind, checkpoint in zip(kinds, sorted(folder.iterdir()), strict=True):
+        broken(kind, checkpoint)
     checkpoint = RunCheckpoint(folder)
     assert checkpoint.restore(new_model()) == 0
     assert checkpoint.history == []
     assert RunCheckpoint(folder / "absent").restore(new_model()) == 0
+
+
+def test_broken_checkpoints_do_not_crowd_out_new_ones(folder, new_model, digits):
+    """Those that begin anew are older by their epoch, and yet are kept."""
+    for checkpoint in folder.iterdir():
+        broken("truncated archive", checkpoint)
+    model, checkpoint = new_model(), RunCheckpoint(folder, keep=2)
+    assert checkpoint.restore(model) == 0
+    fit(model, digits, checkpoint, until=1)
+    assert [path.name for path in folder.iterdir()] == ["epoch-00001"]
+    assert RunCheckpoint(folder).restore(new_model()) == 1
 
 
 def test_another_model_is_refused(folder, make_digits_model, equal_arrays):

@@ -1,0 +1,138 @@
+"""Batches from TFRecord files, in tf.data; `data.batches` says what they are.
+
+Of the whole dataset only labels and row numbers are in memory. An epoch's order is
+that of the files, drawn anew, several of which are read in turns; of what they give,
+one block of records after the other (still compressed) is shuffled.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from josrc_keras import replicas
+
+FILES_AT_ONCE = 16
+BLOCK = 8192  # Records.
+FEATURES = {
+    "image": tf.io.FixedLenFeature([], "string"),
+    "row": tf.io.FixedLenFeature([], "int64"),
+}
+
+
+def train_batches(split, steps, batch_size, seed, initial_epoch):
+    """Endless shuffled batches; see `data.batches.train_batches`."""
+    samples = tf.constant(split.images.samples())
+    labels = tf.constant(split.labels)
+    true_labels = tf.constant(split.true_labels)
+    first, last = _own_columns(batch_size)
+
+    def epoch_of(epoch):
+        seeds = tf.stack([np.int64(seed), epoch])
+        paths = tf.random.experimental.stateless_shuffle(split.images.paths, seed=seeds)
+        records = tf.data.Dataset.from_tensor_slices(paths).interleave(
+            tf.data.TFRecordDataset,
+            cycle_length=FILES_AT_ONCE,
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+        # `Dataset.shuffle` takes no seed that depends on the epoch.
+        blocks = _samples_in(records, samples).batch(BLOCK).enumerate()
+        blocks = blocks.map(
+            lambda number, block: _shuffled(
+                block, tf.stack([np.int64(seed), epoch + (number + 1) * 2**32])
+            )
+        )
+        return blocks.prefetch(1).unbatch().take(steps * batch_size)
+
+    def with_labels(images, found):
+        truth = {"label": tf.gather(labels, found)}
+        truth["true_label"] = tf.gather(true_labels, found)
+        return images, truth
+
+    data = tf.data.Dataset.counter(start=initial_epoch).flat_map(epoch_of)
+    if last - first < batch_size:  # Other processes have the rest of each batch.
+        data = data.batch(batch_size, drop_remainder=True)
+        data = data.map(lambda image, found: (image[first:last], found[first:last]))
+        data = data.unbatch()
+    data = _decoded(data, split.images).batch(last - first, drop_remainder=True)
+    return data.map(with_labels).prefetch(2)
+
+
+def evaluation_batches(split, batch_size):
+    """Batches in original order; see `data.batches.evaluation_batches`."""
+    labels = tf.constant(split.labels)
+    data = in_order(split.images)
+    parts = replicas.part_count() if keras.backend.backend() == "jax" else 1
+    if parts == 1:
+        batched = data.batch(batch_size)
+        batched = batched.map(lambda x, i: (x, tf.gather(labels, i)))
+        return _of_known_length(batched, len(split), batch_size).prefetch(2)
+    # As in `data.resident`: the last batch is filled up, with weights of 0.
+    batch_size = -(-batch_size // parts) * parts
+    padding = data.take(1).repeat(-len(split) % batch_size)
+    weights = tf.data.Dataset.range(len(split)).map(lambda _: 1.0)
+    weights = weights.concatenate(tf.data.Dataset.from_tensors(0.0).repeat())
+    first, last = _own_columns(batch_size)
+    batched = tf.data.Dataset.zip(data.concatenate(padding), weights).batch(batch_size)
+    batched = batched.map(
+        lambda xi, w: (
+            xi[0][first:last],
+            tf.gather(labels, xi[1][first:last]),
+            w[first:last],
+        )
+    )
+    return _of_known_length(batched, len(split), batch_size).prefetch(2)
+
+
+def _of_known_length(batched, count, batch_size):
+    """Says how many batches there are, which a filter hides."""
+    return batched.apply(
+        tf.data.experimental.assert_cardinality(-(-count // batch_size))
+    )
+
+
+def in_order(images):
+    """A `tf.data.Dataset` of `(image, sample)` in original order."""
+    records = tf.data.TFRecordDataset(images.paths)
+    return _decoded(_samples_in(records, tf.constant(images.samples())), images)
+
+
+def _shuffled(block, seed):
+    """The rows of a tuple of tensors in a random order."""
+    rows = tf.range(tf.shape(block[0])[0])
+    order = tf.random.experimental.stateless_shuffle(rows, seed=seed)
+    return tuple(tf.gather(part, order) for part in block)
+
+
+def _samples_in(records, samples):
+    """`(PNG, sample)` of the records that are samples."""
+
+    def parse(record):
+        found = tf.io.parse_single_example(record, FEATURES)
+        return found["image"], samples[found["row"]]
+
+    parsed = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return parsed.filter(lambda _, sample: sample >= 0)
+
+
+def _decoded(data, images):
+    """The images of `(PNG, sample)`."""
+
+    def decode(png, sample):
+        image = tf.io.decode_png(png, channels=images.image_shape[-1])
+        return tf.ensure_shape(image, images.image_shape), sample
+
+    return data.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def _own_columns(batch_size):
+    """The part of each batch that this process feeds: on JAX its own, else all.
+
+    In TensorFlow the strategy takes its part of a dataset of whole batches.
+    """
+    if keras.backend.backend() != "jax":
+        return 0, batch_size
+    import jax
+
+    width = batch_size // jax.process_count()
+    return jax.process_index() * width, (jax.process_index() + 1) * width

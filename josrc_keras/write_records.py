@@ -1,0 +1,32 @@
+r"""Writes a dataset with its noisy labels as TFRecord files, to stream it in training.
+
+josrc-records --config=cifar80n_o --config.data.rate=0.5 --output=records/cifar80n_o
+josrc-train --config=cifar80n_o --config.data.name=records \
+    --config.data.dir=records/cifar80n_o --workdir=runs/streamed
+"""
+
+from absl import flags
+
+from josrc_keras import shell
+
+_CONFIG = shell.define_config_flag()
+_OUTPUT = flags.DEFINE_string("output", None, "The folder to write, a new one.")
+flags.mark_flags_as_required(["config", "output"])
+
+
+def _write():
+    from josrc_keras import experiment
+    from josrc_keras.data import records
+
+    benchmark = experiment.make_benchmark(_CONFIG.value)
+    records.write(benchmark, _OUTPUT.value)
+    shell.say(f"{len(benchmark.train)} + {len(benchmark.test)} images: {_OUTPUT.value}")
+
+
+def main():
+    """Entry point of `josrc-records`."""
+    shell.run(_write)
+
+
+if __name__ == "__main__":
+    main()

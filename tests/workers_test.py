@@ -1,0 +1,146 @@
+"""Two processes that train together equal one, and only the chief writes."""
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BACKENDS = ["tensorflow", "jax"]
+
+
+def free_addresses(count=2):
+    """So many addresses of this machine at which nobody listens."""
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+    for each in sockets:
+        each.close()
+    return addresses
+
+
+def start_workers(command, **arguments):
+    """Two processes of a command, each with its `TF_CONFIG`."""
+    cluster = {"worker": free_addresses()}
+    config = {"cluster": cluster, "task": {"type": "worker"}}
+    processes = []
+    for index in range(2):
+        config["task"]["index"] = index
+        environment = {**arguments["env"], "TF_CONFIG": json.dumps(config)}
+        processes.append(
+            subprocess.Popen(
+                command[index],
+                cwd=arguments["cwd"],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    return processes
+
+
+def finish(processes, timeout=300):
+    """`(exit status, standard output, standard error)` of each."""
+    results = []
+    try:
+        for process in processes:
+            out, err = process.communicate(timeout=timeout)
+            results.append((process.returncode, out, err))
+    finally:
+        for process in processes:
+            process.kill()
+    return results
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """From a backend to the folder, and what both workers and one process found."""
+    kept = {}
+
+    def run(backend):
+        if importlib.util.find_spec(backend) is None:
+            pytest.skip(f"{backend} is not installed")
+        if backend not in kept:
+            folder = tmp_path_factory.mktemp(backend)
+            command = [sys.executable, "-m", "tests.strategy_runs"]
+            environment = {**os.environ, "KERAS_BACKEND": backend}
+            workers = start_workers(
+                [[*command, "multi_worker", folder]] * 2, cwd=ROOT, env=environment
+            )
+            for status, _, err in finish(workers):
+                assert status == 0, err[-2000:]
+            subprocess.run(
+                [*command, "none", folder], cwd=ROOT, env=environment, check=True
+            )
+            found = [
+                json.loads((folder / f"{name}.json").read_text())
+                for name in ("0", "1", "none")
+            ]
+            kept[backend] = folder, *found
+        return kept[backend]
+
+    return run
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_two_workers_equal_one_process(backend, results):
+    """Weights, teacher, optimizer and metrics of a whole `experiment.train`.
+
+    With batch normalisation, the model's own augmentation, and 4 steps an execution.
+    """
+    _, chief, _, one = results(backend)
+    assert chief["processes"] == 2
+    ours, theirs = chief["run"], one["run"]
+    for first, second in zip(ours["end"], theirs["end"], strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-4)
+    assert len(ours["history"]) == 3
+    for first, second in zip(ours["history"], theirs["history"], strict=True):
+        assert first == pytest.approx(second, abs=1e-4)
+        assert 0.05 < first["clean_precision"] < 0.95
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_summary_counts_workers(backend, results):
+    """All agree on the numbers, also those that wrote none."""
+    _, chief, other, one = results(backend)
+    summaries = [found["run"]["summary"] for found in (chief, other, one)]
+    assert [s["processes"] for s in summaries] == [2, 2, 1]
+    assert [s["devices"] for s in summaries] == [2, 2, 1]
+    for name in ("student", "teacher"):
+        last = [summary[name]["last"] for summary in summaries]
+        assert last[0] == last[1] == pytest.approx(last[2], abs=1e-6)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_only_the_chief_writes(backend, results):
+    folder, *_ = results(backend)
+    written = {path.name for path in (folder / "run 0").iterdir()}
+    assert {"config.json", "history.csv", "summary.json", "model.keras"} <= written
+    assert list((folder / "run 1").iterdir()) == []
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_folder_that_workers_do_not_share_is_refused(backend, results):
+    """The chief would resume after epoch 3, the other one begin: both say so."""
+    _, chief, other, _ = results(backend)
+    for found in (chief, other):
+        error = found["run"]["again"]
+        assert error.startswith(
+            "ValueError: The processes disagree on the number of epochs that are done. "
+            "Received: [3, 0], one of each. Expected a run folder that all of them see"
+        )
+
+
+def test_partial_last_batch_is_refused(results):
+    """Both workers end with the error, also the one that has no sample."""
+    for found in results("tensorflow")[1:3]:
+        error = found["partial"].replace("\\", "")
+        assert "The replicas' parts of a batch differ in size" in error
