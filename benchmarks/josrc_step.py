@@ -3,11 +3,11 @@
 An epoch of `fit` answers a request, so what is timed includes the augmentation on the
 device, the metrics and the callbacks.
 
-    josrc_step.py STEPS BATCH
+    josrc_step.py STEPS BATCH [--xla] [--devices=2]
 """
 
+import argparse
 import os
-import sys
 import time
 
 from pipe import Pipe
@@ -16,7 +16,7 @@ NUM_CLASSES = 80
 EPOCHS = 10**6  # `fit` ends with the requests
 
 
-def compiled_model():
+def compiled_model(jit_compile):
     import keras
 
     from josrc_keras import JoSRC, networks, views
@@ -25,19 +25,52 @@ def compiled_model():
     network = networks.cnn7(NUM_CLASSES, head="mlp")
     augmentation = views.crop_and_flip(padding=4)
     model = JoSRC(network, NUM_CLASSES, augmentation=augmentation)
-    model.compile(optimizer=keras.optimizers.Adam(1e-3))
+    model.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=jit_compile)
     return model
 
 
-def random_dataset(batch):
-    """The same batch of random images and labels again and again."""
+def products(network):
+    """Multiplications of one image's forward pass, and those of its first layer."""
+    import keras
     import numpy as np
-    import tensorflow as tf
+
+    kinds = (keras.layers.Conv2D, keras.layers.Dense)
+    each = [
+        np.prod(layer.kernel.shape) * np.prod(layer.output.shape[1:-1], dtype=int)
+        for layer in network.layers
+        if isinstance(layer, kinds)
+    ]
+    return int(sum(each)), int(each[0])
+
+
+def flops(network, batch):
+    """Arithmetic of a step: two views of student (thrice: gradients) and teacher.
+
+    No gradient flows into the images, so the first layer has it twice.
+    """
+    whole, first = products(network)
+    return 2 * batch * 2 * (3 * whole - first + whole)
+
+
+def random_dataset(size):
+    """The same batch of random images and labels again and again."""
+    import itertools
+
+    import keras
+    import numpy as np
 
     random = np.random.default_rng(0)
-    images = random.integers(0, 256, (batch, 32, 32, 3), dtype="uint8")
-    labels = random.integers(0, NUM_CLASSES, batch)
-    return tf.data.Dataset.from_tensors((images, labels)).repeat()
+    images = random.integers(0, 256, (size, 32, 32, 3), dtype="uint8")
+    labels = random.integers(0, NUM_CLASSES, size).astype("int32")
+    if keras.backend.backend() == "jax":
+        return (batch for batch in itertools.repeat((images, labels)))
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.from_tensors((images, labels)).repeat()
+    options = tf.data.Options()
+    policy = tf.data.experimental.AutoShardPolicy.DATA
+    options.experimental_distribute.auto_shard_policy = policy
+    return dataset.with_options(options)
 
 
 def answer_requests(pipe, steps):
@@ -56,29 +89,42 @@ def answer_requests(pipe, steps):
     return AnswerRequests()
 
 
-def main():
-    pipe = Pipe()
-    steps, batch = map(int, sys.argv[1:])
-
+def train(pipe, options):
     import keras
-    import tensorflow as tf
 
+    from josrc_keras import run_folder
     from josrc_keras.callbacks import CleanThreshold, MeanTeacher
 
-    model = compiled_model()
-    pipe.reply(keras=keras.__version__, tensorflow=tf.__version__)
+    model = compiled_model(True if options.xla else "auto")
+    found = run_folder.versions()
+    versions = {name: found[name] for name in ("keras", keras.backend.backend())}
+    pipe.reply(flops=flops(model.student, options.batch), **versions)
     model.fit(
-        random_dataset(batch),
-        steps_per_epoch=steps,
+        random_dataset(options.batch),
+        steps_per_epoch=options.steps,
         epochs=EPOCHS,
         verbose=0,
         callbacks=[
-            answer_requests(pipe, steps),
+            answer_requests(pipe, options.steps),
             # The joint phase begins at epoch 1, the first.
             CleanThreshold(tau_c=0.75, tau_m=0.95, warmup_epochs=1),
             MeanTeacher(decay=0.99),
         ],
     )
+
+
+def main():
+    pipe = Pipe()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("steps", type=int)
+    parser.add_argument("batch", type=int)
+    parser.add_argument("--xla", action="store_true")
+    parser.add_argument("--devices", type=int, help="that the CPU is split into")
+    options = parser.parse_args()
+    from josrc_keras import strategies
+
+    with strategies.scope("mirrored" if options.devices else "none", options.devices):
+        train(pipe, options)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ interpreter.
 
 import json
 import os
+import resource
 import sys
 import time
 
@@ -18,6 +19,9 @@ class Pipe:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
     def reply(self, **values):
+        # Linux counts in KiB.
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        values["peak_mebibytes"] = round(peak)
         self._replies.write(json.dumps(values) + "\n")
 
     def wait(self):

@@ -7,7 +7,9 @@ Each row is a process with an environment of its own. A round asks every process
 turn for the same number of steps while the others wait, so that what the machine does
 besides falls on all of them alike; ratios are taken within a round. Both train the same
 network on batches of the same size with the arithmetic of the joint phase;
-`josrc_keras` also makes both views, updates its metrics and runs its callbacks.
+`josrc_keras` also makes both views, updates its metrics and runs its callbacks. The row
+`matmul` is the machine's ceiling, a product of two large matrices; "of matmul" counts
+the network's arithmetic (convolutions and dense layers) against it.
 
 The torch rows need PyTorch (`pip install torch`), here or under --torch_python.
 """
@@ -32,14 +34,28 @@ KEEP_BUFFERS = {
     "MALLOC_TRIM_THRESHOLD_": str(2**33),
     "MALLOC_TOP_PAD_": str(2**28),
 }
-WORKERS = {  # name: (script, environment)
-    "torch": ("torch_step.py", {}),
-    "torch-malloc": ("torch_step.py", KEEP_BUFFERS),
-    "josrc-onednn1": ("josrc_step.py", {"TF_ENABLE_ONEDNN_OPTS": "1"}),
-    "josrc-onednn0": ("josrc_step.py", {"TF_ENABLE_ONEDNN_OPTS": "0"}),
+JAX = {"KERAS_BACKEND": "jax"}
+WORKERS = {  # name: (script, environment, arguments)
+    "matmul": ("matmul_step.py", {}, ()),
+    "torch": ("torch_step.py", {}, ()),
+    "torch-malloc": ("torch_step.py", KEEP_BUFFERS, ()),
+    "josrc": ("josrc_step.py", {}, ()),
+    "josrc-onednn0": ("josrc_step.py", {"TF_ENABLE_ONEDNN_OPTS": "0"}, ()),
+    "josrc-xla": ("josrc_step.py", {}, ("--xla",)),
+    "josrc-2-devices": ("josrc_step.py", {}, ("--devices=2",)),
+    "josrc-jax": ("josrc_step.py", JAX, ()),
+    "josrc-jax-2-devices": ("josrc_step.py", JAX, ("--devices=2",)),
 }
+REFERENCES = ("torch", "torch-malloc", "josrc")
 # Settings of the caller's shell that would make a row something other than its name.
-CLEARED = (*KEEP_BUFFERS, "TF_ENABLE_ONEDNN_OPTS", "GLIBC_TUNABLES", "LD_PRELOAD")
+CLEARED = (
+    *KEEP_BUFFERS,
+    "TF_ENABLE_ONEDNN_OPTS",
+    "KERAS_BACKEND",
+    "XLA_FLAGS",
+    "GLIBC_TUNABLES",
+    "LD_PRELOAD",
+)
 
 _WORKERS = flags.DEFINE_list(
     "workers", list(WORKERS), f"Rows to measure, of {', '.join(WORKERS)}."
@@ -65,17 +81,18 @@ class Worker:
     Attributes:
         about: What it said of itself, for example its versions.
         seconds: Seconds a step, one for every round measured.
+        peak: The most memory that it has had, in MiB.
     """
 
     def __init__(self, name):
-        script, environment = WORKERS[name]
+        script, environment, arguments = WORKERS[name]
         python = _TORCH_PYTHON.value if name.startswith("torch") else sys.executable
         inherited = {k: v for k, v in os.environ.items() if k not in CLEARED}
         script = str(Path(__file__).with_name(script))
         self.name = name
         self.seconds = []
         self._process = subprocess.Popen(
-            [python, script, str(_STEPS.value), str(_BATCH.value)],
+            [python, script, str(_STEPS.value), str(_BATCH.value), *arguments],
             env={"TF_CPP_MIN_LOG_LEVEL": "2", **inherited, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -87,7 +104,9 @@ class Worker:
         """Seconds a step over one round."""
         self._process.stdin.write(f"{_STEPS.value}\n")
         self._process.stdin.flush()
-        return self._read()["seconds"] / _STEPS.value
+        answer = self._read()
+        self.peak = answer["peak_mebibytes"]
+        return answer["seconds"] / _STEPS.value
 
     def close(self):
         self._process.stdin.close()
@@ -162,16 +181,37 @@ def summarise(workers):
             "median_seconds": median,
             "quartile_seconds": [low, high],
             "samples_per_second": _BATCH.value / median,
+            "peak_mebibytes": worker.peak,
+            "flops": worker.about.pop("flops", None),
             "seconds": worker.seconds,
             "about": worker.about,
         }
-        for other in ("torch", "torch-malloc"):
-            if other in seconds:
+        worker.about.pop("peak_mebibytes")
+        for other in REFERENCES:
+            if other in seconds and worker.name != "matmul":
                 pairs = zip(seconds[other], worker.seconds, strict=True)
                 low, median, high = quartiles([a / b for a, b in pairs])
                 row[f"ratio_to_{other}"] = {"median": median, "quartiles": [low, high]}
         rows.append(row)
+    add_shares(rows)
     return rows
+
+
+def add_shares(rows):
+    """Each row's share of the rate of matrix products, in the network's arithmetic."""
+    by_name = {row["name"]: row for row in rows}
+    if "matmul" not in by_name:
+        return
+    ceiling = rate(by_name["matmul"])
+    counted = next((r["flops"] for r in rows if r["name"].startswith("josrc")), None)
+    for row in rows:
+        row["flops"] = row["flops"] or counted
+        row["share_of_matmul"] = rate(row) / ceiling if row["flops"] else None
+
+
+def rate(row):
+    """Floating-point operations a second."""
+    return row["flops"] / row["median_seconds"] if row["flops"] else 0.0
 
 
 def table(rows):
@@ -183,14 +223,23 @@ def table(rows):
             return "-"
         return "{:.2f} ({:.2f} to {:.2f})".format(value["median"], *value["quartiles"])
 
-    yield "| row | s a step | samples/s | times torch | times torch-malloc |"
-    yield "|---|---|---|---|---|"
+    titles = [f"times {other}" for other in REFERENCES]
+    titles = ["row", "s a step", "samples/s", "GFLOP/s", "of matmul", "MiB", *titles]
+    yield f"| {' | '.join(titles)} |"
+    yield "|" + "---|" * len(titles)
     for row in rows:
-        yield (
-            f"| {row['name']} | {row['median_seconds']:.3f} "
-            f"| {row['samples_per_second']:.0f} "
-            f"| {ratio(row, 'torch')} | {ratio(row, 'torch-malloc')} |"
-        )
+        share = row.get("share_of_matmul")
+        samples = "-" if row["name"] == "matmul" else f"{row['samples_per_second']:.0f}"
+        cells = [
+            row["name"],
+            f"{row['median_seconds']:.3f}",
+            samples,
+            f"{rate(row) / 1e9:.0f}",
+            f"{share:.0%}" if share else "-",
+            str(row["peak_mebibytes"]),
+            *(ratio(row, other) for other in REFERENCES),
+        ]
+        yield f"| {' | '.join(cells)} |"
 
 
 def cpu_model():

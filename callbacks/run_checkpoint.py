@@ -78,27 +78,35 @@ class RunCheckpoint(keras.callbacks.Callback):
             The number of epochs that are done: `initial_epoch` for `fit`.
 
         Raises:
-            ValueError: If the checkpoint belongs to another model.
+            ValueError: If the checkpoint belongs to another model, or other processes
+                that train together find another one.
         """
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         if replicas.is_chief(model):
             files.remove_unfinished(self.directory)
         self._restored = True
+        folder, state, arrays = self._newest()
+        # First, since JAX refuses to assign what differs between processes.
+        replicas.check_agreement(state["epoch"], "the number of epochs that are done")
+        if folder is None:
+            return 0
+        _assign(model, arrays, folder)
+        self.history[:] = state["history"]
+        self.seconds = state["seconds"]
+        self._saved = state["epoch"]
+        if replicas.is_chief(model):
+            self._write_history()
+        return state["epoch"]
+
+    def _newest(self):
+        """`(folder, state, arrays)` of the newest whole checkpoint."""
         for folder in reversed(self._folders()):
             loaded = self._load(folder)
-            if loaded is None:
-                self._broken.add(folder)
-                continue
-            state, arrays = loaded
-            _assign(model, arrays, folder)
-            self.history[:] = state["history"]
-            self.seconds = state["seconds"]
-            self._saved = state["epoch"]
-            if replicas.is_chief(model):
-                self._write_history()
-            return state["epoch"]
-        return 0
+            if loaded is not None:
+                return folder, *loaded
+            self._broken.add(folder)
+        return None, {"epoch": 0}, None
 
     def on_train_begin(self, logs=None):
         """Starts the clock.

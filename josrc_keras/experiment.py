@@ -264,7 +264,6 @@ def _train(model, benchmark, config, callbacks, checkpoint, workdir):
     if replicas.is_chief():
         files.remove_unfinished(workdir)
     initial_epoch = checkpoint.restore(model)
-    replicas.check_agreement(initial_epoch, "the number of epochs that are done")
     if initial_epoch:
         logging.info("Resuming after epoch %d of %d.", initial_epoch, config.epochs)
     if initial_epoch < config.epochs:

@@ -29,7 +29,8 @@ def remove_unfinished(folder, name=None):
 def replacing(path):
     """Yields a path beside `path` to write a file or folder to; then renames it.
 
-    On an error nothing is left beside `path`, and what stood at `path` stays.
+    On an error nothing is left beside `path`, and what stood at `path` stays. What was
+    written is on the disk before it gets its name.
 
     Args:
         path: Where the file or folder is to be. A folder there is replaced whole.
@@ -42,16 +43,33 @@ def replacing(path):
     beside = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{path.name}-", dir=path.parent))
     try:
         yield beside / path.name
+        _flush(beside / path.name)
         if path.is_dir() or (path.exists() and (beside / path.name).is_dir()):
             os.replace(path, beside / "replaced")
         try:
             os.replace(beside / path.name, path)
+            _flush(path.parent, inside=False)
         except OSError:
             if (beside / "replaced").exists():
                 os.replace(beside / "replaced", path)
             raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _flush(path, *, inside=True):
+    """Waits until a file, or a folder and all that is inside, is on the disk."""
+    if inside and path.is_dir():
+        for part in path.iterdir():
+            _flush(part)
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:  # Windows opens no folders.
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path, text):

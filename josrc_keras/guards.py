@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 from absl import logging
+from keras import ops
 
 RUNAWAY = -1.0  # Bits; in the runs on digits that did not collapse it is positive.
 
@@ -99,7 +100,7 @@ def check_true_labels(true_labels):
 
 
 class FiniteLoss(keras.callbacks.Callback):
-    """Stops as soon as the loss is NaN or infinite; warns when eq. 9 runs away.
+    """Stops when the loss or a weight is NaN or infinite; warns when eq. 9 runs away.
 
     A sample whose likelihood is NaN is never selected, so without this a broken
     network would train on in silence.
@@ -141,8 +142,19 @@ class FiniteLoss(keras.callbacks.Callback):
             self.pending = f"epoch {self.epoch + 1}, by batch {batch + 1}", logs
 
     def on_epoch_end(self, epoch, logs=None):
-        """Looks at the whole epoch."""
+        """Looks at the whole epoch, and at the weights.
+
+        oneDNN's ReLU after batch normalisation makes 0 of NaN, so that weights can be
+        NaN behind a loss that is not.
+        """
         self._check(f"epoch {epoch + 1}", logs)
+        broken = [
+            weight.path
+            for network in self.model.trained_networks()
+            for weight in network.weights
+            if "float" in weight.dtype and not bool(ops.all(ops.isfinite(weight)))
+        ]
+        self._fail_if(broken, f"epoch {epoch + 1}", f"weights: {broken[:3]}")
         consistency = float((logs or {}).get("consistency_loss", 0.0))
         if consistency < RUNAWAY and not self.warned:
             self.warned = True
@@ -156,9 +168,13 @@ class FiniteLoss(keras.callbacks.Callback):
 
     def _check(self, when, logs):
         values = {name: float(logs[name]) for name in self.WATCHED if name in logs}
-        if not all(np.isfinite(value) for value in values.values()):
+        broken = not all(np.isfinite(value) for value in values.values())
+        self._fail_if(broken, when, values)
+
+    def _fail_if(self, broken, when, found):
+        if broken:
             raise FloatingPointError(
-                f"Training broke down in {when}. Received: {values}. Expected finite "
+                f"Training broke down in {when}. Received: {found}. Expected finite "
                 "numbers. Lower the learning rate or clip gradients (`clipnorm`), and "
                 "look for NaN pixels and labels out of range in the data."
             )

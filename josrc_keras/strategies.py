@@ -3,12 +3,14 @@
 import contextlib
 import json
 import os
+import re
 
 import keras
 
 from josrc_keras import guards
 
 STRATEGIES = ("none", "mirrored", "multi_worker", "tpu")
+_ADDRESS = re.compile(r".+:\d+")
 
 
 @contextlib.contextmanager
@@ -131,9 +133,9 @@ def read_tf_config():
         index = int(task["index"]) + (len(chiefs) if task["type"] == "worker" else 0)
         addresses = [*chiefs, *workers]
         valid = task["type"] in ("chief", "worker") and 0 <= index < len(addresses)
-        if not valid or any(":" not in address for address in addresses):
+        if not valid or not all(map(_ADDRESS.fullmatch, addresses)):
             raise ValueError(task)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         example = {
             "cluster": {"worker": ["host0:2222", "host1:2222"]},
             "task": {"type": "worker", "index": 0},

@@ -78,7 +78,7 @@ def test_two_devices_learn_from_unequal_parts(backend, case, results):
     first, second = one["clean"]
     assert first != second
     fractions = one["history"]["clean_fraction"]
-    assert 0.05 < fractions[2] < 0.95  # At the end of the warm-up.
+    assert 0.05 < fractions[2] < 0.95  # The first epoch after the warm-up.
     assert 0.05 < fractions[-1] < 0.95
 
 
