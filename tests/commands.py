@@ -1,9 +1,10 @@
 """Runs many command lines of the package in forks of one process.
 
 Started as a script, it reads cases from the standard input, each a line of JSON:
-`{"module", "arguments", "out", "err", "file_limit"}`. TensorFlow is imported once; each
-case runs in a fork, as a process of its own. Writes two lines a case to the standard
-output: the id of its process when it starts, its exit status when it has ended.
+`{"module", "arguments", "out", "err"}`, where needed with `"file_limit"` and
+`"environment"`. TensorFlow is imported once; each case runs in a fork, as a process of
+its own. Writes two lines a case to the standard output: the id of its process when it
+starts, its exit status when it has ended.
 """
 
 import json
@@ -21,6 +22,7 @@ def run_case(case):
         os.dup2(file, stream)
     if case.get("file_limit"):
         resource.setrlimit(resource.RLIMIT_FSIZE, (case["file_limit"],) * 2)
+    os.environ.update(case.get("environment", {}))
     sys.argv = [case["module"], *case["arguments"]]
     try:
         runpy.run_module(case["module"], run_name="__main__", alter_sys=True)

@@ -73,12 +73,35 @@ def test_is_found_at_the_end_of_an_epoch_at_the_latest(batches):
         guard.on_epoch_end(7, {"loss": np.nan, "clean_likelihood": 0.5})
 
 
+class Trained:
+    """A model with one network of these weights."""
+
+    def __init__(self, *weights):
+        self.weights = [keras.Variable(each, name="kernel") for each in weights]
+
+    def trained_networks(self):
+        return [self]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_broken_weight_is_found_behind_a_finite_loss(value):
+    guard = guards.FiniteLoss()
+    guard.set_model(Trained([1.0, 2.0], [3.0, value]))
+    with pytest.raises(
+        FloatingPointError, match=r"epoch 2\. Received: weights: \['ker"
+    ):
+        guard.on_epoch_end(1, {"loss": 0.0})
+    guard.set_model(Trained([1.0, 2.0], [3.0, 4.0]))
+    guard.on_epoch_end(1, {"loss": 0.0})
+
+
 def test_nothing_is_carried_over():
     """What an epoch left that was broken off says nothing of the next one.
 
     Be it of the same `fit` or, with the same callback, of another one.
     """
     guard = guards.FiniteLoss()
+    guard.set_model(Trained())
     for epoch in (3, 4, 0):
         guard.on_epoch_begin(epoch)
         look(guard, range(61))  # Four looks, none of them at what was left.
@@ -94,6 +117,7 @@ def test_other_metrics_may_be_anything():
     """It looked (at batch 40, the third of its looks) and went on."""
     for logs in ({"loss": 1.0, "mine": np.nan}, {}):
         guard = guards.FiniteLoss()
+        guard.set_model(Trained())
         guard.on_epoch_begin(0)
         for batch in range(41):
             guard.on_train_batch_end(batch, logs)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BACKENDS = ["tensorflow", "jax"]
+BACKENDS = ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)]
 
 
 def free_addresses(count=2):
