@@ -7,6 +7,8 @@ splits it: there is one replica whatever the number of devices.
 
 import keras
 
+MARK = "<josrc_keras>"  # Finds our text again in TensorFlow's message.
+
 
 def _strategy(model=None):
     import tensorflow as tf
@@ -77,9 +79,9 @@ def check_equal_parts(count):
     return tf.debugging.assert_equal(
         count * replicas,
         global_sum(count),
-        "The replicas' parts of a batch differ in size. Expected batches that "
-        f"{replicas} replicas can share equally, the last one too: use "
-        "`dataset.batch(batch_size, drop_remainder=True)`",
+        f"{MARK}Replicas got parts of a batch that differ in size. Expected batches "
+        f"that {replicas} replicas can share equally. Received: another one, which may "
+        f"be the last. Use `dataset.batch(batch_size, drop_remainder=True)`.{MARK}",
     )
 
 

@@ -81,6 +81,7 @@ def _too_late(count):
 def _strategy(name, logical_devices):
     import tensorflow as tf
 
+    tf.get_logger().setLevel("WARNING")  # Else it tells of every reduction.
     if name == "mirrored":
         devices = None
         if logical_devices is not None:
@@ -130,11 +131,12 @@ def read_tf_config():
         config = json.loads(text)
         cluster, task = config["cluster"], config["task"]
         chiefs, workers = cluster.get("chief", []), cluster["worker"]
-        index = int(task["index"]) + (len(chiefs) if task["type"] == "worker" else 0)
-        addresses = [*chiefs, *workers]
-        valid = task["type"] in ("chief", "worker") and 0 <= index < len(addresses)
-        if not valid or not all(map(_ADDRESS.fullmatch, addresses)):
+        addresses, index = [*chiefs, *workers], int(task["index"])
+        ours = {"chief": chiefs, "worker": workers}[task["type"]]
+        if not (0 <= index < len(ours) and all(map(_ADDRESS.fullmatch, addresses))):
             raise ValueError(task)
+        if task["type"] == "worker":
+            index += len(chiefs)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         example = {
             "cluster": {"worker": ["host0:2222", "host1:2222"]},

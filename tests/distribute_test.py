@@ -78,6 +78,8 @@ def test_two_devices_learn_from_unequal_parts(backend, case, results):
     first, second = one["clean"]
     assert first != second
     fractions = one["history"]["clean_fraction"]
+    if case == "views":
+        assert 0.05 < fractions[1] < 0.95  # In the warm-up.
     assert 0.05 < fractions[2] < 0.95  # The first epoch after the warm-up.
     assert 0.05 < fractions[-1] < 0.95
 
@@ -112,8 +114,10 @@ def test_batches_one_by_one_equal_one_device(what, results):
 def test_partial_last_batch_is_refused(results):
     """One sample for two replicas: an error with the fix, not NaN."""
     error = results("tensorflow")["many"]["partial"]
-    assert "The replicas' parts of a batch differ in size" in error.replace("\\", "")
-    assert "drop_remainder=True" in error
+    assert error.startswith(
+        "ValueError: Replicas got parts of a batch that differ in size"
+    )
+    assert error.endswith("Use `dataset.batch(batch_size, drop_remainder=True)`.")
 
 
 def test_partial_last_batch_is_refused_on_jax(results):

@@ -5,17 +5,16 @@ import importlib.util
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.workers_test import finish, start_workers
+from tests.workers_test import finish, launch, start_workers
 
 ROOT = Path(__file__).parents[1]
-EPOCHS = 4
+EPOCHS = 12
 COMMAND = [
     sys.executable,
     "-m",
@@ -46,14 +45,8 @@ def environment(backend):
 
 def start(folder, backend, *flags):
     """Starts a training in `run` with these flags, in a process of its own."""
-    return subprocess.Popen(
-        [*COMMAND, "--workdir=run", *flags],
-        cwd=folder,
-        env=environment(backend),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = [*COMMAND, "--workdir=run", *flags]
+    return launch(command, cwd=folder, env=environment(backend))
 
 
 def stop(processes, run, number):

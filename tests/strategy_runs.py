@@ -81,6 +81,16 @@ def make_model(network, augmentation=None, method=JoSRC, steps=1):
     return model
 
 
+class SteepThreshold(keras.callbacks.Callback):
+    """One threshold throughout, so that the warm-up has unclean samples too."""
+
+    controls = "tau_clean"
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.tau_clean.assign(0.9)
+        self.model.joint.assign(float(epoch + 1 >= WARM_UP))
+
+
 class Weights(keras.callbacks.Callback):
     """Keeps all weights of the end of the warm-up."""
 
@@ -107,7 +117,8 @@ def fit(network, *, augmented=False, method=JoSRC, steps=1):
     weights = Weights()
     callbacks = [SelectionMonitor(), weights]
     if method is JoSRC:
-        callbacks += [CleanThreshold(0.9, 0.92, WARM_UP), MeanTeacher(0.9)]
+        planned = CleanThreshold(0.9, 0.92, WARM_UP) if augmented else SteepThreshold()
+        callbacks += [planned, MeanTeacher(0.9)]
     # 61 in batches of 30: of the last one there is none for a second replica.
     split = data.Split(second[:61], truth[:61], truth[:61], np.arange(61))
     history = model.fit(

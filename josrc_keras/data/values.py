@@ -11,8 +11,7 @@ import keras
 import numpy as np
 
 from josrc_keras.data import contract
-
-_MARK = "<josrc_keras>"  # Finds our text again in TensorFlow's message.
+from josrc_keras.replicas import MARK
 
 
 def _conditions(batch, num_classes, xp):
@@ -111,11 +110,11 @@ def checked_validation(data, expected):
 
 @contextlib.contextmanager
 def readable_errors():
-    """Turns a check that failed inside a dataset into a `ValueError`."""
+    """Turns a check that failed inside a dataset or a step into a `ValueError`."""
     try:
         yield
     except Exception as error:
-        parts = str(error).split(_MARK)
+        parts = str(error).split(MARK)
         if len(parts) < 3:
             raise
         raise ValueError(parts[1]) from error
@@ -162,7 +161,7 @@ def _checked_dataset(dataset, num_classes):
         conditions = _conditions(batch, num_classes, tf.experimental.numpy)
         asserts = [
             tf.debugging.Assert(
-                holds, [tf.strings.format(_MARK + message + _MARK, values)]
+                holds, [tf.strings.format(MARK + message + MARK, values)]
             )
             for holds, message, values in conditions
         ]
