@@ -2,7 +2,7 @@
 #   make demo   train on a small dataset, export, verify           DEMO_ARGS=...
 #   make test   the tests                                           PYTEST_ARGS=...
 #   make lint   ruff (lint and format) and mypy
-#   make bench  time of one training step
+#   make bench  time of a training step, its parts, its input   BENCH_ARGS=...
 #   make clean  remove what building and testing leave behind; keeps .venv and runs
 # PYTHON=python3.12 chooses the interpreter that the environment is made with.
 
@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 BIN := $(abspath $(VENV))/bin
 STAMP := $(VENV)/.installed
@@ -53,7 +54,11 @@ types: $(STAMP)
 	  --cache-dir ../../.mypy_cache
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/step.py
+	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python benchmarks/step.py $(BENCH_ARGS)
+	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python benchmarks/profile_step.py
+	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python benchmarks/variants.py
+	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python benchmarks/cost.py
+	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python benchmarks/pipeline.py
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,6 +1,6 @@
 """What Jo-SRC's own mathematics costs, by number of classes.
 
-    python benchmarks/cost.py --output=results/cost.json
+    python benchmarks/cost.py --output=results/scale/cost.json
 
 For each number of classes, in turns: a whole training step (batch 128 of random 32x32
 images, `cnn7` with the MLP head, joint phase), and alone what Jo-SRC adds to two

@@ -1,6 +1,6 @@
 """Whether the input keeps up with the step, and what it costs by size of the dataset.
 
-    python benchmarks/pipeline.py --output=results/pipeline.json
+    python benchmarks/pipeline.py --output=results/scale/pipeline.json
 
 First table: samples a second of each way to feed the model, alone; of `fit` on one
 batch that is there already; of `fit` on that input; and the ratio of the last two, in

@@ -1,6 +1,6 @@
 """Where the time of a TensorFlow training step goes, by kind of operation.
 
-    python benchmarks/profile_step.py --output=results/profile.json
+    python benchmarks/profile_step.py --output=results/scale/profile.json
 
 Profiles some steps of Jo-SRC (batch 128, `cnn7` with the MLP head, joint phase) with
 TensorFlow's profiler, and adds up the time of every operation over all threads.

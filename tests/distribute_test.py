@@ -85,8 +85,8 @@ def test_two_devices_learn_from_unequal_parts(backend, case, results):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_teacher_has_the_students_statistics_after_the_warm_up(backend, results):
-    """No decay, no prediction of its own: it is the student, on many devices too."""
+def test_teacher_has_moving_statistics_after_the_warm_up(backend, results):
+    """It has not predicted by then, on many devices as on one."""
     found = results(backend)["many"]["normalized"]
     names, weights = found["names"], found["warm-up"]
     moving = [

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 def train_batches(split, steps, batch_size, seed, initial_epoch):
     """Endless shuffled batches; see `data.batches.train_batches`."""
-    images = tf.constant(split.images)
+    images = _in_place(split.images)
     labels = tf.constant(split.labels)
     true_labels = tf.constant(split.true_labels)
 
@@ -21,13 +21,41 @@ def train_batches(split, steps, batch_size, seed, initial_epoch):
     def gather(rows):
         truth = {"label": tf.gather(labels, rows)}
         truth["true_label"] = tf.gather(true_labels, rows)
-        return tf.gather(images, rows), truth
+        return images(rows), truth
 
     epochs = tf.data.Dataset.counter(start=initial_epoch)
-    return epochs.flat_map(epoch_order).map(gather).prefetch(2)
+    return shared(epochs.flat_map(epoch_order).map(gather).prefetch(2))
 
 
 def evaluation_batches(split, batch_size):
     """Batches in original order; see `data.batches.evaluation_batches`."""
-    data = tf.data.Dataset.from_tensor_slices((split.images, split.labels))
-    return data.batch(batch_size).prefetch(2)
+    images, labels = _in_place(split.images), tf.constant(split.labels)
+    rows = tf.data.Dataset.range(len(split)).batch(batch_size)
+    data = rows.map(lambda row: (images(row), tf.gather(labels, row)))
+    return shared(data.prefetch(2))
+
+
+def _in_place(array):
+    """A function from row numbers to a tensor of the array's rows.
+
+    NumPy gathers them, since a dataset of tensors holds two copies of the array.
+    """
+
+    def rows_of(rows):
+        found = tf.numpy_function(
+            array.__getitem__, [rows], array.dtype, stateful=False
+        )
+        return tf.ensure_shape(found, (rows.shape[0], *array.shape[1:]))
+
+    return rows_of
+
+
+def shared(dataset):
+    """The dataset, of whose batches each of many workers is to take its part.
+
+    By itself TensorFlow would give them a part of the files, where there are any.
+    """
+    options = tf.data.Options()
+    policy = tf.data.experimental.AutoShardPolicy.DATA
+    options.experimental_distribute.auto_shard_policy = policy
+    return dataset.with_options(options)

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from josrc_keras import replicas
+from josrc_keras.data.pipeline import shared
 
 FILES_AT_ONCE = 16
 BLOCK = 8192  # Records.
@@ -55,7 +56,7 @@ def train_batches(split, steps, batch_size, seed, initial_epoch):
         data = data.map(lambda image, found: (image[first:last], found[first:last]))
         data = data.unbatch()
     data = _decoded(data, split.images).batch(last - first, drop_remainder=True)
-    return data.map(with_labels).prefetch(2)
+    return shared(data.map(with_labels).prefetch(2))
 
 
 def evaluation_batches(split, batch_size):
@@ -66,7 +67,7 @@ def evaluation_batches(split, batch_size):
     if parts == 1:
         batched = data.batch(batch_size)
         batched = batched.map(lambda x, i: (x, tf.gather(labels, i)))
-        return _of_known_length(batched, len(split), batch_size).prefetch(2)
+        return _of_known_length(batched, len(split), batch_size)
     # As in `data.resident`: the last batch is filled up, with weights of 0.
     batch_size = -(-batch_size // parts) * parts
     padding = data.take(1).repeat(-len(split) % batch_size)
@@ -81,14 +82,14 @@ def evaluation_batches(split, batch_size):
             w[first:last],
         )
     )
-    return _of_known_length(batched, len(split), batch_size).prefetch(2)
+    return _of_known_length(batched, len(split), batch_size)
 
 
 def _of_known_length(batched, count, batch_size):
     """Says how many batches there are, which a filter hides."""
-    return batched.apply(
-        tf.data.experimental.assert_cardinality(-(-count // batch_size))
-    )
+    count = -(-count // batch_size)
+    known = batched.apply(tf.data.experimental.assert_cardinality(count))
+    return shared(known.prefetch(2))
 
 
 def in_order(images):
