@@ -139,21 +139,27 @@ def importers_of(module, *, in_functions):
 
 
 def test_tensorflow_is_imported_where_it_is_needed():
-    """On import by `data.pipeline` alone, and JAX by `data.resident`.
+    """On import by `data.pipeline` and `data.streaming`, and JAX by `data.resident`.
 
-    `data.batches` imports either of the two, and only when it is asked for batches.
+    `data.batches` imports one of the three, and only when it is asked for batches.
     """
     on_import = {
-        "tensorflow": {"josrc_keras/data/pipeline.py"},
+        "tensorflow": {
+            "josrc_keras/data/pipeline.py",
+            "josrc_keras/data/streaming.py",
+        },
         "jax": {"josrc_keras/data/resident.py"},
         "tensorflow_datasets": set(),
-        "josrc_keras.data.pipeline": set(),
+        "josrc_keras.data.pipeline": {"josrc_keras/data/streaming.py"},
+        "josrc_keras.data.streaming": set(),
         "josrc_keras.data.resident": set(),
     }
     for module, files in on_import.items():
         assert importers_of(module, in_functions=False) == files, module
-    for module in ("josrc_keras.data.pipeline", "josrc_keras.data.resident"):
-        files = importers_of(module, in_functions=True)
-        assert files == {"josrc_keras/data/batches.py"}
+    for name in ("pipeline", "streaming", "resident"):
+        files = importers_of(f"josrc_keras.data.{name}", in_functions=True)
+        others = {"pipeline": {"streaming"}, "streaming": {"records"}}.get(name, set())
+        expected = {f"josrc_keras/data/{each}.py" for each in {"batches", *others}}
+        assert files == expected
     files = importers_of("tensorflow_datasets", in_functions=True)
     assert files == {"josrc_keras/data/cifar_files.py"}

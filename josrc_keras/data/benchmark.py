@@ -1,6 +1,7 @@
 """What a benchmark dataset is: images, given labels, true labels, names."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ class Split:
         ids: `(N,)` int64 rows in the original dataset.
     """
 
-    images: np.ndarray
+    images: Any
     labels: np.ndarray
     true_labels: np.ndarray
     ids: np.ndarray

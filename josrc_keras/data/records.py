@@ -122,7 +122,8 @@ def _write_split(split, folder, name, images_per_file):
     import tensorflow as tf
 
     count = -(-len(split) // images_per_file)
-    sizes, shape = {}, None
+    sizes: dict = {}
+    shape: tuple = ()
     for number in range(count):
         path = folder / f"{name}-{number:05d}-of-{count:05d}.tfrecord"
         start = number * images_per_file
