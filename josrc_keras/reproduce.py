@@ -53,12 +53,19 @@ _TIME_LIMIT = flags.DEFINE_float(
 )
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Say what is left to do, and stop.")
 _PAGE = flags.DEFINE_bool("page", False, "Write page and figures anew, and stop.")
+_STRATEGY, _LOGICAL_DEVICES = shell.define_strategy_flags()
 flags.mark_flags_as_required(["workdir"])
 
 
 def _reproduce():
+    from josrc_keras import strategies
     from josrc_keras.reproduction import runner
 
+    if _STRATEGY.value == "multi_worker":
+        raise ValueError(
+            "The queue of runs is one process's. Received: --strategy=multi_worker. "
+            "Use --strategy=mirrored, or josrc-train for a run on many machines."
+        )
     workdir = Path(str(_WORKDIR.value))
     results = workdir / "results" / _PROTOCOL.value
     if _PAGE.value:
@@ -69,7 +76,11 @@ def _reproduce():
     if _DRY_RUN.value:
         return
     try:
-        queue.work(time_limit=_TIME_LIMIT.value, say=shell.say)
+        queue.work(
+            time_limit=_TIME_LIMIT.value,
+            say=shell.say,
+            scope=lambda: strategies.scope(_STRATEGY.value, _LOGICAL_DEVICES.value),
+        )
     except (KeyboardInterrupt, SystemExit) as stop:
         logging.warning("Stopped. The same command goes on from the last saved epoch.")
         shell.exit_at_once(stop.code if isinstance(stop, SystemExit) else 130)

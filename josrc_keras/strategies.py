@@ -55,6 +55,8 @@ def _split_cpu(count):
 
     cpu = tf.config.list_physical_devices("CPU")[0]
     devices = [tf.config.LogicalDeviceConfiguration()] * count
+    if len(tf.config.get_logical_device_configuration(cpu) or ()) == count:
+        return  # By a scope before this one.
     try:
         tf.config.set_logical_device_configuration(cpu, devices)
     except RuntimeError as error:
@@ -64,6 +66,8 @@ def _split_cpu(count):
 def _split_cpu_in_jax(count):
     import jax
 
+    if jax.config.jax_num_cpu_devices == count:
+        return
     try:
         jax.config.update("jax_num_cpu_devices", count)
     except RuntimeError as error:

@@ -63,6 +63,10 @@ BAD = {
     "no epochs": ([*DIGITS, "--epochs=0"], "--epochs=0"),
     "no seeds": ([*DIGITS, "--seeds=0"], "--seeds=0"),
     "argument": ([*DIGITS, "2"], r"Expected flags only\. Received: \['2'\]"),
+    "many machines": (
+        [*DIGITS, "--strategy=multi_worker"],
+        r"Received: --strategy=multi_worker\. Use --strategy=mirrored",
+    ),
     "page without records": (
         ["--page", "--protocol=digits"],
         r"Expected records of `josrc-reproduce`\. Received: new/.*/digits, without any",

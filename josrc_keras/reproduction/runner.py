@@ -1,5 +1,6 @@
 """Does the runs that are left, one after the other, and records each."""
 
+import contextlib
 import importlib.util
 import math
 import statistics
@@ -55,12 +56,13 @@ class Queue:
             return ", the rest will take: unknown until a run like it is done"
         return f", the rest should take {_minutes(sum(estimates))}"
 
-    def work(self, *, time_limit=None, say=logging.info):
+    def work(self, *, time_limit=None, say=logging.info, scope=contextlib.nullcontext):
         """Does what is left.
 
         Args:
             time_limit: Minutes after which to stop, at the end of an epoch, or None.
             say: Function that is told, in a line, of each run that starts or ends.
+            scope: Function that opens a context for each run, of its strategy.
 
         A run that breaks down is passed over: `broken` says why.
 
@@ -78,9 +80,10 @@ class Queue:
             keras.backend.clear_session()  # Else every run keeps its graphs.
             pace = Pace(deadline, lambda *found: say(self._forecast(*found)))
             try:
-                summary = experiment.train(
-                    self.configs[run], workdir, verbose=0, callbacks=[pace]
-                )
+                with scope():
+                    summary = experiment.train(
+                        self.configs[run], workdir, verbose=0, callbacks=[pace]
+                    )
             except FloatingPointError as error:
                 self.broken[self.left.pop(0)] = f"{run.name}: {error}"
                 say(f"{run.name} broke down.")

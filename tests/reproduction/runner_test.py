@@ -1,5 +1,6 @@
 """The order of the runs, what is skipped, when it stops, what it promises."""
 
+import contextlib
 import json
 import logging
 import types
@@ -95,6 +96,22 @@ def names_of(runs):
 
 def queue_of(runs, folder):
     return runner.Queue(runs, folder / "runs", folder / "results")
+
+
+def test_each_run_has_a_scope_of_its_own(trainer, tmp_path):
+    """Opened once the session is cleared, which would end it, and before the run."""
+    opened, closed = [], []
+
+    @contextlib.contextmanager
+    def scope():
+        opened.append((trainer.clears, len(trainer.calls)))
+        yield
+        closed.append(len(trainer.calls))
+
+    queue = queue_of(make_runs(seeds=(0, 1)), tmp_path)
+    assert queue.work(say=lambda text: None, scope=scope) is True
+    assert opened == [(1, 0), (2, 1)]
+    assert closed == [1, 2]
 
 
 def test_every_run_is_done_in_order_and_recorded(trainer, tmp_path):
