@@ -247,6 +247,8 @@ def of_one_process(*, many):
 def of_a_worker(name, folder, *, many):
     """The same in a process of many; each has a folder of its own."""
     found = {"run": run_folder(folder / f"run {name}", steps=4 if many else 1)}
+    if keras.backend.backend() == "tensorflow":  # On JAX arrays are the process's own.
+        found["views"] = fit(dense)
     if many:
         found["processes"] = replicas.process_count()
         if keras.backend.backend() == "tensorflow":

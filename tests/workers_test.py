@@ -112,6 +112,20 @@ def test_two_workers_equal_one_process(backend, results):
         assert 0.05 < first["clean_precision"] < 0.95
 
 
+def test_two_workers_equal_one_process_without_batch_norm(results):
+    """Thirty steps of `fit` on arrays; unclean samples in the warm-up, too."""
+    _, chief, other, one = results("tensorflow")
+    for found in (chief["views"], other["views"]):
+        for phase in ("warm-up", "end"):
+            for first, second in zip(found[phase], one["views"][phase], strict=True):
+                np.testing.assert_allclose(first, second, atol=1e-5)
+        assert found["iterations"] == 30
+        assert found["history"].keys() == one["views"]["history"].keys()
+        for name, values in one["views"]["history"].items():
+            np.testing.assert_allclose(values, found["history"][name], atol=1e-5)
+    assert 0.05 < one["views"]["history"]["clean_fraction"][1] < 0.95
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_summary_counts_workers(backend, results):
     """All agree on the numbers, also those that wrote none."""

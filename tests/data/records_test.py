@@ -273,7 +273,8 @@ print(resident())
 def test_memory_grows_by_an_index_only(tmp_path):
     """Written, read and streamed: 10,000 images more are 31 MB, and not in memory.
 
-    A sample costs 40 bytes: three integers, its record and its place.
+    A sample costs five integers in NumPy and three of them twice in TensorFlow: 88
+    bytes.
     """
     found = []
     for count in (4_000, 14_000):
