@@ -10,6 +10,7 @@ from josrc_keras.callbacks.linear_decay import LinearDecay
 from josrc_keras.callbacks.mean_teacher import MeanTeacher
 from josrc_keras.callbacks.run_checkpoint import RunCheckpoint
 from josrc_keras.callbacks.selection_monitor import SelectionMonitor
+from josrc_keras.callbacks.verdict_history import VerdictHistory
 from josrc_keras.guards import FiniteLoss
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "MeanTeacher",
     "RunCheckpoint",
     "SelectionMonitor",
+    "VerdictHistory",
 ]

@@ -40,6 +40,8 @@ class RunCheckpoint(keras.callbacks.Callback):
         every: Save after each so many epochs, at least 1; None saves as often as takes
             a twentieth of the time, where epochs are short. The first epoch and the end
             of training are saved always.
+        carried: Callbacks whose `state()`, a dict of arrays, belongs to the run, such as
+            a `VerdictHistory`; they get it back by `set_state(arrays)`.
 
     Attributes:
         history: A dict an epoch: `epoch` counted from 1, and what `fit` reported.
@@ -49,7 +51,7 @@ class RunCheckpoint(keras.callbacks.Callback):
         ValueError: If `keep` or `every` is below 1.
     """
 
-    def __init__(self, directory, history_path=None, keep=2, every=1):
+    def __init__(self, directory, history_path=None, keep=2, every=1, *, carried=()):
         super().__init__()
         if keep < 1 or (every is not None and every < 1):
             raise ValueError(
@@ -60,6 +62,7 @@ class RunCheckpoint(keras.callbacks.Callback):
         self.history_path = history_path
         self.keep = keep
         self.every = every
+        self.carried = tuple(carried)
         self.history = []
         self.seconds = 0.0
         self._since = time.monotonic()
@@ -91,7 +94,9 @@ class RunCheckpoint(keras.callbacks.Callback):
         replicas.check_agreement(state["epoch"], "the number of epochs that are done")
         if folder is None:
             return 0
-        _assign(model, arrays, folder)
+        _assign(model, _part(arrays, "model"), folder)
+        for number, callback in enumerate(self.carried):
+            callback.set_state(_part(arrays, f"carried{number}"))
         self.history[:] = state["history"]
         self.seconds = state["seconds"]
         self._saved = state["epoch"]
@@ -153,6 +158,9 @@ class RunCheckpoint(keras.callbacks.Callback):
             f"{index:04d}": _to_numpy(variable)
             for index, variable in enumerate(_variables(self.model))
         }
+        for number, callback in enumerate(self.carried):
+            for name, array in callback.state().items():
+                arrays[f"carried{number}/{name}"] = array
         saved = self.directory / f"epoch-{epoch:05d}"
         with files.replacing(saved) as folder:
             folder.mkdir()
@@ -181,7 +189,7 @@ class RunCheckpoint(keras.callbacks.Callback):
             if _checksum(folder / "variables.npz", state) != stored:
                 raise ValueError("its checksum differs")
             with np.load(folder / "variables.npz") as stored:
-                return state, [stored[name] for name in sorted(stored.files)]
+                return state, dict(stored)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             logging.warning("Passing over the checkpoint %s: %s", folder, error)
             return None
@@ -200,6 +208,14 @@ def _to_numpy(variable):
     """The value as an array that NumPy can store; bfloat16 as float32, exactly."""
     array = keras.ops.convert_to_numpy(variable)
     return array.astype("float32") if array.dtype.name == "bfloat16" else array
+
+
+def _part(arrays, owner):
+    """The arrays of the model, or those of a carried callback by their names there."""
+    if owner == "model":
+        return [arrays[name] for name in sorted(arrays) if "/" not in name]
+    found = {name.partition("/"): array for name, array in arrays.items()}
+    return {name: array for (of, _, name), array in found.items() if of == owner}
 
 
 def _assign(model, arrays, folder):

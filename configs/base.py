@@ -36,10 +36,14 @@ def get_config(recipe="paper"):
     config.deterministic = "cpu"  # or "always", "never": see experiment.seed_everything
 
     config.data = ml_collections.ConfigDict()
-    config.data.name = "cifar80n_o"  # or "records": images streamed from `dir`
-    # Folder that `josrc-records` wrote. Its labels are as they are there: `noise`,
-    # `rate` and `seed` say nothing then.
+    # Or "records", "image_folder": `dir` is the folder that `josrc-records` wrote, or
+    # one of photos. Its labels are as they are there: `noise` and `rate` say nothing.
+    config.data.name = "cifar80n_o"
     config.data.dir = config_dict.placeholder(str)
+    config.data.image_size = 64  # Pixels a side that photos are scaled to.
+    # Folder of photos to report on; None sets `validation_share` of `dir` aside.
+    config.data.validation_dir = config_dict.placeholder(str)
+    config.data.broken = "skip"  # or "refuse": photos that can't be decoded
     config.data.noise = "symmetric"  # or "pairflip", "blockflip"
     config.data.rate = 0.2
     config.data.seed = config.get_ref("seed")  # of the noise; follows `seed`
@@ -65,6 +69,8 @@ def get_config(recipe="paper"):
     config.augmentation.flip = True
 
     config.model = ml_collections.ConfigDict()  # arguments of JoSRC
+    # None: by the number of classes, see schedules.smoothing_for.
+    config.model.smoothing = config_dict.placeholder(float)
     config.model.smoothing = 0.6
     config.model.alpha = 0.5
     config.model.tau_ood = 0.5

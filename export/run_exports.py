@@ -56,7 +56,7 @@ def prepare_run(
                 "Run josrc-train with the same --workdir until it ends."
             )
     model = keras.saving.load_model(run / "model.keras")
-    benchmark = experiment.make_benchmark(config)
+    benchmark = experiment.make_benchmark(config, run)
     test = (benchmark.test.images, benchmark.test.labels)
     held_out = benchmark.validation
     if held_out is None:

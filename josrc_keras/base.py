@@ -7,7 +7,7 @@ from typing import ClassVar
 import keras
 from keras import ops
 
-from josrc_keras import guards, jax_step, losses, metrics, tf_step
+from josrc_keras import guards, jax_step, losses, metrics, recording, tf_step
 from josrc_keras.data import contract, values
 from josrc_keras.descent import Descent
 from josrc_keras.networks import input_shape
@@ -227,6 +227,7 @@ class NoisyLabelModel(Descent):
             given.get("callbacks"), self.required_controls
         )
         self._check_inputs(given, training=True)
+        recording.number_samples(given, given["callbacks"])
         steps, together = given.get("steps_per_epoch"), self.steps_per_execution
         if steps and steps % together:
             raise ValueError(

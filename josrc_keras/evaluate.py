@@ -30,7 +30,7 @@ def _evaluate():
             "Run josrc-train with the same --workdir until it ends."
         )
     model = keras.saving.load_model(path)
-    test = experiment.make_benchmark(config).test
+    test = experiment.make_benchmark(config, workdir).test
     results = model.evaluate(
         batches.evaluation_batches(test, batch_size=500), return_dict=True, verbose=0
     )

@@ -9,8 +9,22 @@ from pathlib import Path
 import keras
 from absl import logging
 
-from josrc_keras import data, files, guards, networks, replicas, run_folder, views
-from josrc_keras.callbacks import LinearDecay, RunCheckpoint, SelectionMonitor
+from josrc_keras import (
+    data,
+    files,
+    guards,
+    networks,
+    replicas,
+    run_folder,
+    schedules,
+    views,
+)
+from josrc_keras.callbacks import (
+    LinearDecay,
+    RunCheckpoint,
+    SelectionMonitor,
+    VerdictHistory,
+)
 from josrc_keras.data import batches
 from josrc_keras.methods import METHODS
 from josrc_keras.progress import Progress
@@ -18,10 +32,21 @@ from josrc_keras.progress import Progress
 ON_DEVICE = 50  # Steps an execution on JAX with an accelerator, at most.
 
 
-def make_benchmark(config):
-    """The dataset that `config.data` names, a `data.Benchmark`."""
-    names = (*data.BENCHMARKS, "records")
+def make_benchmark(config, workdir=None):
+    """The dataset that `config.data` names, a `data.Benchmark`.
+
+    Args:
+        config: A configuration.
+        workdir: The run folder, which keeps the decoded images of a folder of photos.
+
+    Raises:
+        ValueError: If a field is out of range.
+        OSError: If the data can't be read.
+    """
+    names = (*data.BENCHMARKS, "records", "image_folder")
     name = guards.check_choice("config.data.name", config.data.name, names)
+    if name == "image_folder":
+        return _read_image_folder(config, workdir)
     if name == "records":
         benchmark = _read_records(config)
     else:
@@ -45,7 +70,30 @@ def _read_records(config):
     return benchmark.head(config.data.train_size)
 
 
-def make_model(config, num_classes, steps_per_epoch=1):
+def _read_image_folder(config, workdir):
+    if config.data.dir is None:
+        raise ValueError(
+            "config.data.name=image_folder needs a folder of photos, one sub-folder a "
+            "class. Received: config.data.dir=None. Set it."
+        )
+    if workdir is None:
+        raise ValueError(
+            "A folder of photos is decoded into a run folder. Received: "
+            "config.data.name=image_folder without one. Use `josrc-train`."
+        )
+    return data.image_folder.read(
+        config.data.dir,
+        image_size=config.data.image_size,
+        cache=Path(workdir) / "images",
+        validation_dir=config.data.validation_dir,
+        validation_share=config.data.validation_share,
+        broken=config.data.broken,
+        seed=config.data.seed,
+        train_size=config.data.train_size,
+    )
+
+
+def make_model(config, num_classes, steps_per_epoch=1, image_shape=None):
     """The compiled model of `config.method`.
 
     `config.jit_compile` says whether XLA compiles the whole step, selection included:
@@ -56,6 +104,7 @@ def make_model(config, num_classes, steps_per_epoch=1):
         config: A configuration.
         num_classes: Number of in-distribution classes.
         steps_per_epoch: Of which `config.steps_per_execution` must be a divisor.
+        image_shape: `(H, W, channels)` of the images; None leaves it to the network.
 
     Returns:
         A `keras.Model`.
@@ -68,15 +117,22 @@ def make_model(config, num_classes, steps_per_epoch=1):
     make_network = networks.NETWORKS[
         guards.check_choice("config.network.name", config.network.name, names)
     ]
+    arguments = {} if image_shape is None else {"input_shape": tuple(image_shape)}
     with _precision(config.precision):
         network = make_network(
-            num_classes, head=config.network.head, width=config.network.width
+            num_classes,
+            head=config.network.head,
+            width=config.network.width,
+            **arguments,
         )
     augmentation = views.crop_and_flip(**config.augmentation)
     method = METHODS[config.method]
-    model = method.model(
-        network, num_classes, augmentation=augmentation, **method.arguments(config)
-    )
+    arguments = method.arguments(config)
+    if arguments.get("smoothing", 0) is None:
+        arguments["smoothing"] = schedules.smoothing_for(
+            num_classes, config.threshold.tau_c
+        )
+    model = method.model(network, num_classes, augmentation=augmentation, **arguments)
     model.compile(
         _make_optimizer(config),
         weighted_metrics=["accuracy"],  # So that padding does not count.
@@ -152,21 +208,27 @@ def make_callbacks(config, workdir, train_split):
     Args:
         config: A configuration.
         workdir: The run folder.
-        train_split: The training `data.Split`, whose true share of wrong labels is
-            told to the methods that need it.
+        train_split: The training `data.Split`, whose true share of wrong labels, if
+            it is known, is told to the methods that need it.
 
     Returns:
         A list of Keras callbacks.
     """
-    wrong_share = float((train_split.labels != train_split.true_labels).mean())
+    known = train_split.true_labels is not None
+    wrong_share, monitors = None, []
+    if known:
+        wrong_share = float((train_split.labels != train_split.true_labels).mean())
+        monitors.append(SelectionMonitor(workdir / "clean_likelihood.json"))
+    if METHODS[config.method].sorts:
+        path = workdir / "sample_history.npz"
+        monitors.append(VerdictHistory(len(train_split), path))
     plan = config.decay.to_dict()
     if not hasattr(_make_optimizer(config), "beta_1"):
         plan["beta_1"] = None  # It is Adam's.
     learning_rate = config.optimizer.arguments.learning_rate
     decay = LinearDecay(learning_rate=learning_rate, **plan)
-    monitor = SelectionMonitor(workdir / "clean_likelihood.json")
     required = METHODS[config.method].callbacks(config, wrong_share)
-    return [decay, monitor, *required, *_tensorboard(workdir)]
+    return [decay, *monitors, *required, *_tensorboard(workdir)]
 
 
 def _tensorboard(workdir):
@@ -244,15 +306,17 @@ def train(config, workdir, *, verbose=1, callbacks=()):
         workdir, config.to_dict(), write=replicas.is_chief()
     )
     seed_everything(config)
-    benchmark = make_benchmark(config)
+    benchmark = make_benchmark(config, workdir)
     steps = batches.steps_per_epoch(benchmark.train, config.batch_size)
-    model = make_model(config, benchmark.num_classes, steps)
+    shape = benchmark.train.images.shape[1:]
+    model = make_model(config, benchmark.num_classes, steps, shape)
+    own = make_callbacks(config, workdir, benchmark.train)
     checkpoint = RunCheckpoint(
         workdir / "checkpoint",
         history_path=workdir / "history.csv",
         every=config.checkpoint_every,
+        carried=[callback for callback in own if hasattr(callback, "set_state")],
     )
-    own = make_callbacks(config, workdir, benchmark.train)
     own += [checkpoint, Progress(verbose if replicas.is_chief() else 0)]
     try:
         return _train(model, benchmark, config, [*own, *callbacks], checkpoint, workdir)

@@ -1,5 +1,7 @@
 """What training refuses at the start, and what it must not run on through."""
 
+import importlib
+
 import keras
 import numpy as np
 from absl import logging
@@ -35,6 +37,22 @@ def check_choice(name, value, choices):
     if value not in choices:
         raise ValueError(f"Expected {name} as one of {choices}. Received: {value!r}.")
     return value
+
+
+def imported(module, use, extra):
+    """An optional module; raises an `ImportError` that says how to install it.
+
+    Args:
+        module: Its name.
+        use: What it is needed for, the start of a sentence.
+        extra: The extra of this package that brings it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f"{use}, which is not installed. Run `pip install josrc-keras[{extra}]`."
+        ) from error
 
 
 def with_required_callbacks(callbacks, required):

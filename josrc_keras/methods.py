@@ -22,6 +22,12 @@ def _no_callbacks(config, wrong_share):
 def _forget(config, wrong_share):
     """Tells a small-loss method the noise rate: the true one, if none is given."""
     fields = config.forget.to_dict()
+    if fields["rate"] is None and wrong_share is None:
+        raise ValueError(
+            f"config.method={config.method} has to be told how many labels are wrong. "
+            "Received: config.forget.rate=None, and data whose truth is not known. "
+            "Set config.forget.rate, or use config.method=josrc."
+        )
     if fields["rate"] is None:
         fields["rate"] = wrong_share
     return [ForgetRate(**fields)]
@@ -39,9 +45,10 @@ class Method(NamedTuple):
         title: Its name in tables.
         arguments: Function of the configuration that returns further arguments of the
             class.
-        callbacks: Function of the configuration and the true share of wrong labels
-            that returns the callbacks it requires.
+        callbacks: Function of the configuration and the true share of wrong labels,
+            or None, that returns the callbacks it requires.
         told: Whether it is told the noise rate.
+        sorts: Whether it sorts samples, so that they can be audited.
     """
 
     model: Any
@@ -49,6 +56,7 @@ class Method(NamedTuple):
     arguments: Callable = _nothing
     callbacks: Callable = _no_callbacks
     told: bool = False
+    sorts: bool = False
 
 
 METHODS = {
@@ -68,6 +76,10 @@ METHODS = {
         told=True,
     ),
     "josrc": Method(
-        JoSRC, "Jo-SRC", lambda config: config.model.to_dict(), _josrc_callbacks
+        JoSRC,
+        "Jo-SRC",
+        lambda config: config.model.to_dict(),
+        _josrc_callbacks,
+        sorts=True,
     ),
 }

@@ -7,6 +7,7 @@ from keras import ops
 
 from josrc_keras import (
     divergence,
+    evidence,
     guards,
     losses,
     metrics,
@@ -16,6 +17,7 @@ from josrc_keras import (
 from josrc_keras import labels as label_distributions
 from josrc_keras.base import NoisyLabelModel, weighted
 from josrc_keras.networks import check_network
+from josrc_keras.recording import Recorded
 
 TEACHER_VIEWS = ("both", "first")
 TEACHER_STATISTICS = ("batch", "moving")
@@ -23,7 +25,10 @@ EVALUATED = ("both", "student", "teacher")
 
 
 class Outcome(NamedTuple):
-    """What a step found out about its batch, a value per sample `(N,)`."""
+    """What a step found out about its batch, a value per sample `(N,)`.
+
+    `findings` is a dict of such values, those that are recorded.
+    """
 
     likelihood: Any
     selected: selection.Selection
@@ -31,10 +36,11 @@ class Outcome(NamedTuple):
     classification: Any
     consistency: Any
     joint: Any
+    findings: Any
 
 
 @keras.saving.register_keras_serializable(package="josrc_keras")
-class JoSRC(NoisyLabelModel):
+class JoSRC(Recorded, NoisyLabelModel):
     """Trains a classifier on labels that are partly wrong (Yao et al., CVPR 2021).
 
     Each step predicts two views of every image with the student, sorts the batch into
@@ -45,8 +51,9 @@ class JoSRC(NoisyLabelModel):
 
     Training data yields `(image, label)`, of which the model makes two views with
     `augmentation`, or `({"view_a", "view_b"}, label)`. Labels are integers `(N,)`,
-    one-hot rows `(N, C)`, or in benchmarks `{"label", "true_label"}`, where the true
-    label (-1 = out of distribution) feeds metrics only. Sample weights and class
+    one-hot rows `(N, C)`, or a dict of `label` with any of `true_label` (-1 = out of
+    distribution), which feeds metrics only, and `index`, the sample's number in the
+    dataset, for `VerdictHistory`. Sample weights and class
     weights (by given label) multiply a sample's loss.
 
     ```python
@@ -89,6 +96,7 @@ class JoSRC(NoisyLabelModel):
         joint: Variable, 1 once the warm-up is over: all samples and eq. 10; 0 before:
             clean samples and eq. 11 alone.
         teacher_decay: Variable, omega of eq. 8, in [0, 1].
+        sample_history: What `VerdictHistory` recorded of each sample, or None.
 
     Raises:
         TypeError: If `network` or `augmentation` is of the wrong type.
@@ -166,6 +174,7 @@ class JoSRC(NoisyLabelModel):
         On JAX Keras passes `(state, data)`, on TensorFlow `(data,)`.
         """
         batch, state = self.start_step(arguments)
+        self.check_numbered(batch)
 
         def objective():
             # Two views of each image, and what student and teacher predict of them.
@@ -215,8 +224,11 @@ class JoSRC(NoisyLabelModel):
             logits_a, logits_b, selected.out_of_distribution, self.consistency_base
         )
         joint = losses.joint_loss(classification, consistency, self.alpha * self.joint)
+        findings = {}
+        if self.epoch_findings is not None:
+            findings = evidence.of_views(logits_a, logits_b, batch.integer_labels())
         return Outcome(
-            likelihood, selected, included, classification, consistency, joint
+            likelihood, selected, included, classification, consistency, joint, findings
         )
 
     def make_views(self, images):
@@ -278,6 +290,7 @@ class JoSRC(NoisyLabelModel):
         for name, update in updates.items():
             self._training_means[name].update_state(*update)
         self.record_truth(batch, logits, outcome.selected, outcome.likelihood)
+        self.record_findings(batch, outcome.selected, outcome.findings)
         return self.compute_metrics(
             None, batch.labels, logits, sample_weight=batch.sample_weight
         )

@@ -153,7 +153,8 @@ def read_history(workdir):
 def summarise(config, benchmark, checkpoint):
     """The final numbers of a run and all that is needed to repeat it.
 
-    Accuracies are on the clean test set: mean and deviation over the last ten epochs
+    Accuracies are on the clean test set, or on validation images with the labels as
+    they are (`test_labels`): mean and deviation over the last ten epochs
     first, then the best epoch, which is chosen on test data and therefore optimistic.
 
     Args:
@@ -182,6 +183,7 @@ def summarise(config, benchmark, checkpoint):
         "noise_checksum": benchmark.noise_checksum,
         "train_images": len(benchmark.train),
         "test_images": len(benchmark.test),
+        "test_labels": "as given" if benchmark.test.true_labels is None else "right",
         "wall_seconds": round(checkpoint.seconds, 1),
         "device": device(),
         "devices": replicas.part_count(),

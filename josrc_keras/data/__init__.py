@@ -1,6 +1,6 @@
 """Datasets with known label noise, by name."""
 
-from josrc_keras.data import noise, records
+from josrc_keras.data import image_folder, noise, records
 from josrc_keras.data.benchmark import Benchmark, Split
 from josrc_keras.data.cifar import cifar8n_o, cifar80n_o, cifar100n_c
 from josrc_keras.data.digits import digits8n_o
@@ -20,6 +20,7 @@ __all__ = [
     "cifar80n_o",
     "cifar100n_c",
     "digits8n_o",
+    "image_folder",
     "noise",
     "records",
 ]

@@ -20,7 +20,10 @@ def steps_per_epoch(split, batch_size):
 
 
 def train_batches(split, *, batch_size, seed, initial_epoch=0):
-    """Endless shuffled batches of `(image, {"label", "true_label"})`.
+    """Endless shuffled batches of `(image, {"label", "true_label", "index"})`.
+
+    The index is a sample's row in the split; true labels are left out where they are
+    not known.
 
     The order of an epoch is a function of `(seed, epoch)` alone, so a run that resumes
     at `initial_epoch` sees what an uninterrupted one would have seen. (The two

@@ -18,13 +18,14 @@ class Split:
         images: `(N, H, W, channels)` uint8 in [0, 255], an array or
             `records.StreamedImages`.
         labels: `(N,)` int64 given labels in `[0, C)`, possibly wrong.
-        true_labels: `(N,)` int64; -1 marks an out-of-distribution image.
-        ids: `(N,)` int64 rows in the original dataset.
+        true_labels: `(N,)` int64; -1 marks an out-of-distribution image. None where
+            they are not known.
+        ids: `(N,)` int64 rows in the original dataset, or texts such as paths.
     """
 
     images: Any
     labels: np.ndarray
-    true_labels: np.ndarray
+    true_labels: np.ndarray | None
     ids: np.ndarray
 
     def __len__(self):
@@ -33,8 +34,18 @@ class Split:
 
     def rows(self, rows):
         """The samples of a slice, or of an array of row numbers or booleans."""
-        fields = dataclasses.fields(self)
-        return Split(**{f.name: getattr(self, f.name)[rows] for f in fields})
+        parts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return Split(**{k: None if v is None else v[rows] for k, v in parts.items()})
+
+    def known(self):
+        """What training may be told of each sample: a dict of `(N,)` arrays.
+
+        `label`, `index` (the row), and `true_label` where it is known.
+        """
+        known = {"label": self.labels, "index": np.arange(len(self))}
+        if self.true_labels is not None:
+            known["true_label"] = self.true_labels
+        return known
 
     def head(self, count):
         """The first `count` samples, or all of them where `count` is None."""
@@ -47,10 +58,12 @@ class Benchmark:
 
     Attributes:
         train: `Split` whose `labels` are noisy.
-        test: `Split` with true labels, of in-distribution classes only.
+        test: `Split` of in-distribution classes only, whose labels are true ones; or
+            as given, where its `true_labels` is None.
         class_names: Names of the in-distribution classes, in label order.
         noise_checksum: SHA-256 of the whole noisy training set's labels.
         validation: `Split` with noisy labels that is not trained on, or None.
+        skipped: `(id, reason)` of each file that was left out.
     """
 
     train: Split
@@ -58,6 +71,7 @@ class Benchmark:
     class_names: tuple
     noise_checksum: str
     validation: Split | None = None
+    skipped: tuple = ()
 
     @property
     def num_classes(self):

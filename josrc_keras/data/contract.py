@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 VIEWS = {"view_a", "view_b"}
-TRUTH = {"label", "true_label"}
+LABELS = {"label", "true_label", "index"}
 
 
 class Batch(NamedTuple):
@@ -17,12 +17,14 @@ class Batch(NamedTuple):
         labels: `(N,)` integers or `(N, C)` one-hot rows, as given.
         true_labels: `(N,)` integers with -1 for out of distribution, or None.
         sample_weight: `(N,)` or None.
+        index: `(N,)` integers, each sample's number in the dataset, or None.
     """
 
     images: Any
     labels: Any
     true_labels: Any
     sample_weight: Any
+    index: Any = None
 
     def image_parts(self):
         """The image tensors: one, or both views."""
@@ -54,12 +56,16 @@ def unpack(data):
         raise ValueError(
             "Expected (image, label). Received: images without labels. Pass both."
         )
-    true_labels = None
+    true_labels = index = None
     if isinstance(labels, dict):
-        _check_keys(labels, TRUTH, "Labels", "Without true labels, pass labels alone.")
-        labels, true_labels = labels["label"], labels["true_label"]
-    if isinstance(images, dict):
-        _check_keys(images, VIEWS, "Images", "`views.two_views(augment)` makes them.")
+        _check_label_keys(labels)
+        true_labels, index = labels.get("true_label"), labels.get("index")
+        labels = labels["label"]
+    if isinstance(images, dict) and set(images) != VIEWS:
+        raise ValueError(
+            f"Images given as a dict must have the keys {sorted(VIEWS)}. Received: "
+            f"{sorted(images)}. `views.two_views(augment)` makes them."
+        )
     for part in (images, labels):
         if isinstance(part, (list, tuple)):
             raise ValueError(
@@ -67,14 +73,15 @@ def unpack(data):
                 f"{type(part).__name__} of {len(part)}. For two views pass a dict of "
                 "'view_a' and 'view_b'; turn a list of labels into an array."
             )
-    return Batch(images, labels, true_labels, sample_weight)
+    return Batch(images, labels, true_labels, sample_weight, index)
 
 
-def _check_keys(received, expected, what, fix):
-    if set(received) != expected:
+def _check_label_keys(labels):
+    if "label" not in labels or not set(labels) <= LABELS:
         raise ValueError(
-            f"{what} given as a dict must have the keys {sorted(expected)}. "
-            f"Received: {sorted(received)}. {fix}"
+            "Labels given as a dict must have the key 'label', and may have "
+            f"'true_label' and 'index'. Received: {sorted(labels)}. Rename the keys, "
+            "or pass the labels alone."
         )
 
 
@@ -113,6 +120,8 @@ class Contract(NamedTuple):
         self._check_labels(batch.labels)
         if batch.true_labels is not None:
             self._check_true_labels(batch.true_labels)
+        if batch.index is not None:
+            _check_index(batch.index)
         if batch.sample_weight is not None:
             _check_sample_weight(batch.sample_weight)
 
@@ -175,6 +184,16 @@ class Contract(NamedTuple):
                 f"distribution. Received: shape {shape}, dtype "
                 f"{dtype_name(true_labels)}."
             )
+
+
+def _check_index(index):
+    shape = _shape(index)
+    if shape is None or len(shape) != 1 or not _is(index, "int", "uint"):
+        raise ValueError(
+            "Expected each sample's number in the dataset as integers of shape (N,). "
+            f"Received: shape {shape}, dtype {dtype_name(index)}. "
+            "`Dataset.enumerate()` before `shuffle` gives them."
+        )
 
 
 def _check_sample_weight(weight):

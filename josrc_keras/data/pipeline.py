@@ -6,9 +6,7 @@ import tensorflow as tf
 
 def train_batches(split, steps, batch_size, seed, initial_epoch):
     """Endless shuffled batches; see `data.batches.train_batches`."""
-    images = _in_place(split.images)
-    labels = tf.constant(split.labels)
-    true_labels = tf.constant(split.true_labels)
+    images, truth_of = _in_place(split.images), known_of(split)
 
     def epoch_order(epoch):
         order = tf.random.experimental.stateless_shuffle(
@@ -18,13 +16,9 @@ def train_batches(split, steps, batch_size, seed, initial_epoch):
             tf.reshape(order[: steps * batch_size], (steps, batch_size))
         )
 
-    def gather(rows):
-        truth = {"label": tf.gather(labels, rows)}
-        truth["true_label"] = tf.gather(true_labels, rows)
-        return images(rows), truth
-
     epochs = tf.data.Dataset.counter(start=initial_epoch)
-    return shared(epochs.flat_map(epoch_order).map(gather).prefetch(2))
+    rows = epochs.flat_map(epoch_order)
+    return shared(rows.map(lambda row: (images(row), truth_of(row))).prefetch(2))
 
 
 def evaluation_batches(split, batch_size):
@@ -33,6 +27,16 @@ def evaluation_batches(split, batch_size):
     rows = tf.data.Dataset.range(len(split)).batch(batch_size)
     data = rows.map(lambda row: (images(row), tf.gather(labels, row)))
     return shared(data.prefetch(2))
+
+
+def known_of(split):
+    """A function from row numbers to what is known of these samples, a dict."""
+    known = {name: tf.constant(array) for name, array in split.known().items()}
+
+    def known_of_rows(rows):
+        return {name: tf.gather(array, rows) for name, array in known.items()}
+
+    return known_of_rows
 
 
 def _in_place(array):

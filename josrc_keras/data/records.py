@@ -107,6 +107,7 @@ def write(benchmark, folder, *, images_per_file=4096):
             f"{name}_{field}": getattr(split, field)
             for name, split in splits.items()
             for field in FIELDS
+            if getattr(split, field) is not None
         }
         np.savez(beside / LABELS, **labels)
         index = {
@@ -202,4 +203,4 @@ def _read_split(folder, name, found, arrays):
         image_shape=tuple(found["image_shape"]),
         rows=np.arange(found["count"]),
     )
-    return Split(images, *(arrays[f"{name}_{field}"] for field in FIELDS))
+    return Split(images, *(arrays.get(f"{name}_{field}") for field in FIELDS))

@@ -22,8 +22,7 @@ def _gather(arrays, rows, step):
 
 def train_batches(split, steps, batch_size, seed, initial_epoch):
     """Endless shuffled batches; see `data.batches.train_batches`."""
-    truth = {"label": split.labels, "true_label": split.true_labels}
-    arrays = _on_device((split.images, truth))
+    arrays = _on_device((split.images, split.known()))
 
     def batches():
         for epoch in itertools.count(initial_epoch):

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from josrc_keras import replicas
-from josrc_keras.data.pipeline import shared
+from josrc_keras.data.pipeline import known_of, shared
 
 FILES_AT_ONCE = 16
 BLOCK = 8192  # Records.
@@ -23,8 +23,7 @@ FEATURES = {
 def train_batches(split, steps, batch_size, seed, initial_epoch):
     """Endless shuffled batches; see `data.batches.train_batches`."""
     samples = tf.constant(split.images.samples())
-    labels = tf.constant(split.labels)
-    true_labels = tf.constant(split.true_labels)
+    truth_of = known_of(split)
     first, last = _own_columns(batch_size)
 
     def epoch_of(epoch):
@@ -45,18 +44,13 @@ def train_batches(split, steps, batch_size, seed, initial_epoch):
         )
         return blocks.prefetch(1).unbatch().take(steps * batch_size)
 
-    def with_labels(images, found):
-        truth = {"label": tf.gather(labels, found)}
-        truth["true_label"] = tf.gather(true_labels, found)
-        return images, truth
-
     data = tf.data.Dataset.counter(start=initial_epoch).flat_map(epoch_of)
     if last - first < batch_size:  # Other processes have the rest of each batch.
         data = data.batch(batch_size, drop_remainder=True)
         data = data.map(lambda image, found: (image[first:last], found[first:last]))
         data = data.unbatch()
     data = _decoded(data, split.images).batch(last - first, drop_remainder=True)
-    return shared(data.map(with_labels).prefetch(2))
+    return shared(data.map(lambda image, found: (image, truth_of(found))).prefetch(2))
 
 
 def evaluation_batches(split, batch_size):

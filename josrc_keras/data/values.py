@@ -90,7 +90,7 @@ def checked_inputs(data, expected, *, training):
     if parts and all(hasattr(p, "shape") and hasattr(p, "dtype") for p in parts):
         batch = contract.unpack((x, y, sample_weight))
         expected.check(batch, training=training)
-        _check_arrays(batch, expected.num_classes)
+        check_arrays(batch, expected.num_classes)
     elif isinstance(y, (list, tuple)):
         raise ValueError(
             "Expected labels as a NumPy array or tensor. Received: a "
@@ -120,7 +120,7 @@ def readable_errors():
         raise ValueError(parts[1]) from error
 
 
-def _check_arrays(batch, num_classes):
+def check_arrays(batch, num_classes):
     """Checks a `Batch` that holds a whole dataset in arrays.
 
     Raises:

@@ -31,10 +31,11 @@ def epochs_of(split, count, *, batch_size, **options):
         for image, truth in itertools.islice(iterator, steps):
             assert image.shape == (batch_size, 2, 2, 1)
             assert image.dtype == "uint8"
-            assert set(truth) == {"label", "true_label"}
+            assert set(truth) == {"label", "true_label", "index"}
             numbers = image.numpy()[:, 0, 0, 0].astype(int)
             np.testing.assert_array_equal(truth["label"], numbers % 7)
             np.testing.assert_array_equal(truth["true_label"], numbers % 5 - 1)
+            np.testing.assert_array_equal(truth["index"], numbers)
             rows.extend(numbers.tolist())
         result.append(rows)
     return result

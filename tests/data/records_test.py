@@ -70,7 +70,7 @@ def epochs(split, seed, count, initial_epoch=0):
         images = np.concatenate([image.numpy() for image, _ in part])
         truth = {
             name: np.concatenate([labels[name].numpy() for _, labels in part])
-            for name in ("label", "true_label")
+            for name in ("label", "true_label", "index")
         }
         found.append((images, truth))
     return found
@@ -92,6 +92,7 @@ def test_an_epoch_has_every_image_once_with_its_labels(stored):
         np.testing.assert_array_equal(
             truth["true_label"], benchmark.train.true_labels[rows]
         )
+        np.testing.assert_array_equal(truth["index"], rows)
         orders.append(rows)
     assert orders[0] != orders[1]
     assert orders[0] != sorted(orders[0])

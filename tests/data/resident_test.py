@@ -34,6 +34,7 @@ def epochs_of(count, **options):
             found = np.asarray(image)[:, 0, 0, 0].astype(int)
             np.testing.assert_array_equal(truth["label"], found % 7)
             np.testing.assert_array_equal(truth["true_label"], found % 5 - 1)
+            np.testing.assert_array_equal(truth["index"], found)
             rows += found.tolist()
         result.append(rows)
     return result

@@ -1,0 +1,86 @@
+"""What every epoch found of every sample, at no further forward pass."""
+
+import keras
+import numpy as np
+
+from josrc_keras import history, replicas
+
+
+class VerdictHistory(keras.callbacks.Callback):
+    """Records verdict and prediction of each sample in each epoch, for `JoSRC.audit`.
+
+    The training step writes down what it finds anyway, by the sample's number in the
+    dataset. `fit` on arrays numbers them itself; any other data has to yield labels as
+    `{"label", "index"}`, for example by `dataset.enumerate()` before it is shuffled.
+
+    Args:
+        count: Number of samples in the dataset; may be None where `fit` gets arrays.
+        path: File to write the history to after every epoch (`.npz`), or None.
+
+    Attributes:
+        history: A `history.SampleHistory`, also at `model.sample_history`; None before
+            the first epoch. Training from epoch 0 on starts it anew.
+    """
+
+    records_samples = True
+
+    def __init__(self, count=None, path=None):
+        super().__init__()
+        self.count = count
+        self.path = path
+        self.history = None
+        self._taken = True
+
+    def on_train_begin(self, logs=None):
+        """Makes the table.
+
+        Raises:
+            TypeError: If the model does not sort samples.
+            ValueError: If the number of samples is not known.
+        """
+        if not hasattr(self.model, "record_epochs_of"):
+            raise TypeError(
+                "VerdictHistory records what a JoSRC model finds. Received: a "
+                f"{type(self.model).__name__}. Leave the callback out."
+            )
+        if self.count is None:
+            raise ValueError(
+                "Expected the number of samples of a dataset that is no array. "
+                "Received: VerdictHistory(count=None). Pass `count`, and let the "
+                "dataset yield labels as {'label', 'index'}."
+            )
+        self.model.record_epochs_of(self.count)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Starts the history where training starts."""
+        if self.history is None or epoch == 0:
+            self.history = history.SampleHistory(self.count)
+        self.model.sample_history = self.history
+        self._taken = False
+
+    def on_test_begin(self, logs=None):
+        """Takes the epoch's table before validation resets the metrics."""
+        if not self._taken:
+            self._taken = True
+            self.history.add(self.model.epoch_findings.numpy())
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Takes the epoch's table, and writes the history."""
+        self.on_test_begin()
+        if self.path is not None and replicas.is_chief(self.model):
+            self.history.save(self.path)
+
+    def on_train_end(self, logs=None):
+        """Removes the table."""
+        self.model.record_epochs_of(None)
+
+    def state(self):
+        """Arrays from which `set_state` continues, for `RunCheckpoint`."""
+        return {} if self.history is None else self.history.arrays()
+
+    def set_state(self, arrays):
+        """Continues from what `state` returned; a history of before it stays empty."""
+        if arrays:
+            self.history = history.SampleHistory.from_arrays(
+                {name: np.asarray(array) for name, array in arrays.items()}
+            )

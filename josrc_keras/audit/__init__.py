@@ -1,0 +1,7 @@
+"""Which labels are wrong, and which images do not belong."""
+
+from josrc_keras.audit.summary import summarise
+from josrc_keras.audit.table import COLUMNS, audit
+from josrc_keras.audit.truth import compare
+
+__all__ = ["COLUMNS", "audit", "compare", "summarise"]

@@ -1,0 +1,214 @@
+"""The audit of a dataset: a table with a row a sample."""
+
+import numpy as np
+
+from josrc_keras import guards
+from josrc_keras.audit import samples, scores
+from josrc_keras.audit.predictions import Predictions
+from josrc_keras.history import VERDICTS
+
+COLUMNS = (
+    "id",
+    "given_label",
+    "given_name",
+    "verdict",
+    "is_label_issue",
+    "label_score",
+    "clean_likelihood",
+    "ood_score",
+    "predicted_label",
+    "predicted_name",
+    "predicted_probability",
+    *(f"{name}_share" for name in VERDICTS),
+    "duplicate_set",
+)
+
+
+def audit(
+    model,
+    x,
+    y=None,
+    *,
+    ids=None,
+    class_names=None,
+    history=True,
+    view_pairs=4,
+    batch_size=256,
+):
+    """What a trained model knows about each sample's label.
+
+    Reads the data once, batch by batch, and keeps some numbers a sample, so the dataset
+    may be larger than memory.
+
+    The columns, in the order of `COLUMNS`:
+
+    - `id`: from `ids`, or the number in the dataset.
+    - `given_label`, `given_name`: the label as it stands.
+    - `verdict`: `"clean"`, `"in_distribution_noise"` (another class is right) or
+      `"out_of_distribution"` (none is).
+    - `is_label_issue`: whether the verdict is not clean: `label_score` is below 0.5.
+    - `label_score`: 0 wrong to 1 right (`audit.scores.label_score`), from the mean
+      probability of the given label over the epochs of training if they were recorded
+      (`callbacks.VerdictHistory`), else by the teacher on the views.
+    - `clean_likelihood`: eq. 3 of the paper, the student's mean over the views, in
+      [0, 1]. A confident right prediction does not have a high one.
+    - `ood_score`: evidence that the image belongs to no class, 0 to 1
+      (`audit.scores.ood_score`).
+    - `predicted_label`, `predicted_name`, `predicted_probability`: the class that the
+      teacher suggests, and its mean probability over the views; the given one, where it
+      agrees. Trained with smoothed labels, it is too modest a probability.
+    - `clean_share`, `in_distribution_share`, `out_of_distribution_share`: how often the
+      paper's criteria (C3.1, C3.2) gave each verdict in the last ten epochs; NaN
+      without a history.
+    - `duplicate_set`: the same number for images with equal pixels; -1 for all others,
+      and for views.
+
+    `given_label`, `predicted_label`, `is_label_issue` and `label_score` are named as in
+    cleanlab, whose `label_quality` points the same way.
+
+    Args:
+        model: A trained `JoSRC` model.
+        x: Images `(N, H, W, channels)`, or a dataset of batches of `(image, label)` that
+            yields the same order each time, which is checked. One whose labels are
+            `{"label", "index"}` may come in any order: the rows are sorted by index.
+        y: Labels, where `x` is images: integers, one-hot rows, or a dict as for `fit`.
+        ids: `(N,)` names of the samples, such as paths, or None.
+        class_names: Names of the C classes, or None.
+        history: Whether to use what `VerdictHistory` recorded, if anything. False for
+            any other dataset than the one trained on.
+        view_pairs: Number of pairs of views, at least 1.
+        batch_size: Samples a batch, for arrays.
+
+    Returns:
+        A `pandas.DataFrame`, a row a sample in dataset order.
+
+    Raises:
+        ImportError: If pandas is not installed.
+        TypeError: If the data can be read once only.
+        ValueError: If the data is not what the model was trained on, its order is not
+            known, or an argument does not fit.
+    """
+    _pandas()
+    if not isinstance(view_pairs, int) or view_pairs < 1:
+        raise ValueError(
+            f"Expected view_pairs of at least 1. Received: view_pairs={view_pairs}."
+        )
+    found = _predict(model, x, y, view_pairs, batch_size)
+    names = _class_names(class_names, model.num_classes)
+    past = model.sample_history if history else None
+    if past is not None:
+        _check_history(past, found["label"])
+    return _table(found, past, names, _ids(ids, found["index"]))
+
+
+def _predict(model, x, y, view_pairs, batch_size):
+    """Dict of `(N,)`: what is known of each sample, in dataset order."""
+    predictions = Predictions(model, view_pairs)
+    parts: list = []
+    for batch in samples.batches(x, y, model.data_contract(), batch_size):
+        part = predictions.of(batch) | {"label": batch.labels}
+        count = len(batch.labels)
+        if batch.index is not None:
+            part["index"] = batch.index
+        else:
+            part["index"] = np.arange(count) + sum(len(p["label"]) for p in parts)
+        views = batch.fingerprints is None
+        part["fingerprint"] = np.zeros(count) if views else batch.fingerprints
+        parts.append(part)
+    found = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+    order = np.argsort(found["index"], kind="stable")
+    index = found["index"][order]
+    if len(np.unique(index)) != len(index):
+        raise ValueError(
+            "Expected a number of its own for each sample. Received: an 'index' that "
+            "repeats. Number the whole dataset once, with `dataset.enumerate()`, and "
+            "read it once: without `repeat`."
+        )
+    return {name: each[order] for name, each in found.items()}
+
+
+def _table(found, past, names, ids):
+    agrees = found["predicted"] == found["label"]
+    basis = {
+        name: found[name] if past is None else _filled(past.mean(name), found[name])
+        for name in ("given_prob", "given_logit", "other_logit")
+    }
+    score = scores.label_score(basis["given_prob"], agrees)
+    ood = scores.ood_score(basis["given_logit"], basis["other_logit"], score)
+    verdict = scores.verdicts(score, ood, agrees)
+    columns = {
+        "id": ids,
+        "given_label": found["label"],
+        "given_name": names[found["label"]],
+        "verdict": verdict,
+        "is_label_issue": verdict != scores.CLEAN,
+        "label_score": score,
+        "clean_likelihood": found["likelihood"].astype("float64"),
+        "ood_score": ood,
+        "predicted_label": found["predicted"].astype("int64"),
+        "predicted_name": names[found["predicted"]],
+        "predicted_probability": found["predicted_prob"].astype("float64"),
+    }
+    unknown = np.full(len(score), np.nan)
+    shares = {} if past is None else past.verdict_shares()
+    for name in VERDICTS:
+        columns[f"{name}_share"] = shares.get(name, unknown)
+    columns["duplicate_set"] = _duplicates(found["fingerprint"])
+    return _pandas().DataFrame(columns, columns=list(COLUMNS))
+
+
+def _filled(past, now):
+    """The history's means; what was found now where a sample was never seen."""
+    return np.where(np.isnan(past), now, past)
+
+
+def _duplicates(fingerprints):
+    """The number of the set of equal images that each belongs to, else -1."""
+    _, which, counts = np.unique(fingerprints, return_inverse=True, return_counts=True)
+    repeated = (counts > 1) & (counts < len(fingerprints))
+    numbers = np.where(repeated, np.cumsum(repeated) - 1, -1)
+    return numbers[which]
+
+
+def _class_names(names, count):
+    if names is None:
+        names = [str(number) for number in range(count)]
+    if len(names) != count:
+        raise ValueError(
+            f"Expected a name for each of the model's {count} classes. Received: "
+            f"{len(names)} class_names. Pass those that the model was trained with."
+        )
+    return np.array([str(name) for name in names], dtype=object)
+
+
+def _ids(ids, index):
+    if ids is None:
+        return index
+    ids = np.asarray(ids)
+    if len(ids) != len(index):
+        raise ValueError(
+            f"Expected an id for each of the {len(index)} samples. Received: "
+            f"{len(ids)} ids."
+        )
+    return ids
+
+
+def _check_history(past, labels):
+    """Raises a `ValueError` unless the history is of these samples, in this order."""
+    recorded = past.labels
+    if len(recorded) == len(labels):
+        differ = (recorded >= 0) & (recorded != labels)
+        if not differ.any():
+            return
+        reason = f"labels that differ in {int(differ.sum())} rows of {len(labels)}"
+    else:
+        reason = f"{len(labels)} samples; training recorded {len(recorded)}"
+    raise ValueError(
+        "Expected the dataset that the model was trained on, in the same order. "
+        f"Received: {reason}. Pass that dataset unshuffled, or `history=False` to audit "
+        "another one, by what the model predicts now."
+    )
+
+
+def _pandas():
+    return guards.imported("pandas", "An audit is a table of pandas", "report")

@@ -1,0 +1,127 @@
+"""Which image files a folder of class folders holds, without opening them."""
+
+import dataclasses
+import os
+import stat
+from pathlib import Path
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+NO_PHOTOS = ("__MACOSX", "@eaDir")  # What macOS's archives and Synology's disks add.
+
+
+@dataclasses.dataclass
+class Listing:
+    """What `read` found in a folder.
+
+    Attributes:
+        files: `[path, size, mtime_ns]` of each image, by class, then by path. A path
+            is `CLASS/...`, relative to the folder, with `/`, on every system.
+        broken: `[path, reason]` of images that can't be used as they are.
+        stray: Paths of images that lie in no class folder.
+        class_folders: Names of the class folders, also of those without images.
+        ignored: Number of hidden files and folders and of files of other kinds.
+    """
+
+    files: list = dataclasses.field(default_factory=list)
+    broken: list = dataclasses.field(default_factory=list)
+    stray: list = dataclasses.field(default_factory=list)
+    class_folders: list = dataclasses.field(default_factory=list)
+    ignored: int = 0
+
+
+def class_of(path):
+    """The class folder's name, of a path in a listing."""
+    return path.partition("/")[0]
+
+
+def read(folder):
+    """Lists a folder's images, at any depth below its class folders.
+
+    Files are known by their extension, in any case. Hidden files and folders are
+    ignored. Symbolic links are followed, but not into a folder that they lie in. The
+    result does not depend on the order in which the file system lists files; names
+    are in the order of their code points.
+
+    Args:
+        folder: A `pathlib.Path` of the folder.
+
+    Returns:
+        A `Listing`.
+    """
+    listing = Listing()
+    _walk(folder, "", frozenset(), listing)
+    listing.files.sort(key=lambda file: (class_of(file[0]), file[0]))
+    for part in (listing.broken, listing.stray, listing.class_folders):
+        part.sort()
+    return listing
+
+
+def _walk(folder, inside, above, listing):
+    """Adds what a folder holds; `above` are the folders that it lies in."""
+    try:
+        status = os.stat(folder)
+        with os.scandir(folder) as entries:
+            found = list(entries)
+    except OSError as error:
+        _add_broken(listing, inside.rstrip("/"), cannot_read(error))
+        return
+    identity = (status.st_dev, status.st_ino)
+    if identity in above:  # A symbolic link to a folder that it lies in.
+        return
+    for entry in found:
+        if entry.name.startswith(".") or entry.name in NO_PHOTOS:
+            listing.ignored += 1
+            continue
+        _visit(entry, inside + entry.name, above | {identity}, listing)
+
+
+def _visit(entry, path, above, listing):
+    """Adds a file, or what is in a folder."""
+    is_image = Path(entry.name).suffix.lower() in EXTENSIONS
+    try:
+        status = entry.stat()
+    except OSError as error:  # A link to nowhere, or to itself.
+        if is_image:
+            _add_broken(listing, path, cannot_read(error))
+        else:
+            listing.ignored += 1
+        return
+    if stat.S_ISDIR(status.st_mode):
+        if "/" not in path:
+            listing.class_folders.append(printable(path))
+        _walk(entry.path, f"{path}/", above, listing)
+    elif not is_image:
+        listing.ignored += 1
+    elif "/" not in path:
+        listing.stray.append(printable(path))
+    elif fault := _fault(entry, path, status):
+        _add_broken(listing, path, fault)
+    else:
+        listing.files.append([path, status.st_size, status.st_mtime_ns])
+
+
+def _fault(entry, path, status):
+    """Why a file need not be opened, or None."""
+    if not stat.S_ISREG(status.st_mode):
+        return "is no regular file"  # To open a pipe could take for ever.
+    if not status.st_size:
+        return "is empty"
+    if printable(path) != path:
+        return "has a name that is not UTF-8"
+    if not os.access(entry.path, os.R_OK):
+        return "can't be read: Permission denied"
+    return None
+
+
+def _add_broken(listing, path, reason):
+    listing.broken.append([printable(path), reason])
+
+
+def cannot_read(error):
+    """The reason that an `OSError` of the system gives."""
+    return f"can't be read: {error.strerror}"
+
+
+def printable(path):
+    """The path, with escapes for the bytes of it that are not UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

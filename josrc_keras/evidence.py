@@ -1,0 +1,66 @@
+"""What a prediction says about a given label: probability, and how well classes fit.
+
+All functions take the logits `(N, C)` of one view and the given labels `(N,)`.
+"""
+
+from keras import ops
+
+LOWEST = -1e30  # A logit that no class has.
+
+
+def given_prob(logits, labels):
+    """Probability of the given label.
+
+    Unlike the clean likelihood (eq. 3) it does not fall for a confident prediction. Its
+    mean over the epochs of training ranks wrong labels best of what was compared
+    (results/README.md): a wrong label is learnt late and forgotten often.
+
+    Returns:
+        `(N,)` float32 in [0, 1].
+    """
+    probs = ops.softmax(ops.cast(logits, "float32"))
+    return ops.sum(probs * _of_given(logits, labels), axis=-1)
+
+
+def given_logit(logits, labels):
+    """How well the given class fits: its logit, `(N,)` float32."""
+    logits = ops.cast(logits, "float32")
+    return ops.sum(logits * _of_given(logits, labels), axis=-1)
+
+
+def other_logit(logits, labels):
+    """How well the best of the other classes fits: the largest of their logits.
+
+    Small for an image of no class, large for one of another class than the given. The
+    largest logit is known from open-set recognition (Hendrycks et al., "Scaling
+    Out-of-Distribution Detection for Real-World Settings", ICML 2022); the given class
+    is left out since a network may have learnt a wrong label by heart.
+
+    Returns:
+        `(N,)` float32.
+    """
+    logits = ops.cast(logits, "float32")
+    return ops.max(logits + LOWEST * _of_given(logits, labels), axis=-1)
+
+
+def of_views(logits_a, logits_b, labels):
+    """What is recorded of a training step: each of the above, the mean of both views.
+
+    Returns:
+        Dict of `(N,)` float32.
+    """
+    return {
+        name: (find(logits_a, labels) + find(logits_b, labels)) / 2
+        for name, find in FINDINGS.items()
+    }
+
+
+def _of_given(logits, labels):
+    return ops.one_hot(labels, logits.shape[-1], dtype="float32")
+
+
+FINDINGS = {
+    "given_prob": given_prob,
+    "given_logit": given_logit,
+    "other_logit": other_logit,
+}

@@ -1,0 +1,171 @@
+"""What training finds out about each sample, by its number in the dataset.
+
+The compiled step writes into a table on the device, a row a sample; the callback
+`VerdictHistory` adds the table of each epoch to what the epochs before it found.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from josrc_keras import evidence, files
+
+VERDICTS = ("clean", "in_distribution", "out_of_distribution")
+# What is averaged over the epochs; `FIELDS` are the columns of an epoch's table.
+AVERAGED = tuple(evidence.FINDINGS)
+FIELDS = ("seen", "label", *VERDICTS, *AVERAGED)
+LAST = 10  # Epochs whose verdicts are kept one by one.
+
+
+@keras.saving.register_keras_serializable(package="josrc_keras")
+class EpochFindings(keras.metrics.Metric):
+    """A table of what an epoch's steps found, `FIELDS` by sample.
+
+    A metric, since each replica then keeps the rows of its own samples, the sum is
+    taken where it is read, and every epoch starts anew.
+
+    Args:
+        count: Number of samples in the dataset.
+        name: Name of the metric.
+        **kwargs: Arguments of `keras.metrics.Metric`.
+    """
+
+    def __init__(self, count, name="epoch_findings", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.count = count
+        self.table = self.add_variable((count, len(FIELDS)), "zeros", name="table")
+
+    def update_state(self, index, columns):
+        """Writes the rows of a batch.
+
+        Args:
+            index: `(N,)` integers in `[0, count)`, no two alike.
+            columns: Dict of `(N,)`, one for each of `FIELDS` but `seen`.
+        """
+        columns = {"seen": ops.ones_like(index), **columns}
+        rows = ops.stack([ops.cast(columns[f], "float32") for f in FIELDS], axis=1)
+        index = ops.expand_dims(ops.cast(index, "int32"), -1)
+        self.table.assign(ops.scatter_update(self.table, index, rows))
+
+    def result(self):
+        """An empty dict: a table is nothing that `fit` could show."""
+        return {}
+
+    def numpy(self):
+        """`(count, len(FIELDS))` float32; rows of zeros were not seen."""
+        return ops.convert_to_numpy(self.table)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return super().get_config() | {"count": self.count}
+
+
+class SampleHistory:
+    """What all epochs found about each sample, in arrays that fit a file.
+
+    Args:
+        count: Number of samples in the dataset.
+
+    Attributes:
+        epochs: `(N,)` int32: in how many epochs a sample was seen.
+        labels: `(N,)` int32 given labels, -1 where it was never seen.
+        sums: Dict of `(N,)` float64, the sums over these epochs of `AVERAGED`.
+        verdicts: `(N, LAST)` uint8, newest epoch last: 0 not seen, else 1 + the number
+            of the verdict in `VERDICTS`.
+    """
+
+    def __init__(self, count):
+        self.epochs = np.zeros(count, np.int32)
+        self.labels = np.full(count, -1, np.int32)
+        self.sums = {name: np.zeros(count) for name in AVERAGED}
+        self.verdicts = np.zeros((count, LAST), np.uint8)
+
+    def __len__(self):
+        """Number of samples in the dataset."""
+        return len(self.epochs)
+
+    def add(self, table):
+        """Adds an epoch's table, as `EpochFindings.numpy` returns it.
+
+        Where a sample was seen more than once, the mean counts.
+        """
+        columns = dict(zip(FIELDS, np.asarray(table, "float64").T, strict=True))
+        seen = columns.pop("seen")
+        columns = {name: each / np.maximum(seen, 1) for name, each in columns.items()}
+        self.labels = np.where(seen > 0, np.rint(columns["label"]), self.labels)
+        self.labels = self.labels.astype(np.int32)
+        self.epochs += seen > 0
+        for name in AVERAGED:
+            self.sums[name] += columns[name]
+        found = np.argmax([columns[name] for name in VERDICTS], axis=0) + 1
+        newest = np.where(seen > 0, found, 0).astype(np.uint8)
+        self.verdicts = np.concatenate([self.verdicts[:, 1:], newest[:, None]], axis=1)
+
+    def mean(self, name):
+        """`(N,)` mean over the epochs of one of `AVERAGED`; NaN if never seen."""
+        with np.errstate(invalid="ignore"):
+            return self.sums[name] / np.where(self.epochs, self.epochs, np.nan)
+
+    def verdict_shares(self):
+        """Dict of `(N,)` in [0, 1]: how often each verdict was given lately.
+
+        Of the last `LAST` epochs those count in which the sample was seen; NaN where
+        there is none.
+        """
+        seen = (self.verdicts > 0).sum(axis=1)
+        seen = np.where(seen, seen, np.nan)
+        return {
+            name: (self.verdicts == number).sum(axis=1) / seen
+            for number, name in enumerate(VERDICTS, start=1)
+        }
+
+    def arrays(self):
+        """All that `from_arrays` needs, as a dict of arrays."""
+        return {
+            "epochs": self.epochs,
+            "labels": self.labels,
+            "verdicts": self.verdicts,
+            **self.sums,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays):
+        """The history that `arrays()` returned.
+
+        Raises:
+            KeyError: If an array is missing.
+            ValueError: If they are not of one length.
+        """
+        history = cls(len(arrays["epochs"]))
+        history.epochs = np.asarray(arrays["epochs"], np.int32)
+        history.labels = np.asarray(arrays["labels"], np.int32)
+        history.verdicts = np.asarray(arrays["verdicts"], np.uint8)
+        history.sums = {n: np.asarray(arrays[n], np.float64) for n in AVERAGED}
+        lengths = {len(array) for array in history.arrays().values()}
+        if len(lengths) != 1:
+            raise ValueError(
+                f"Expected arrays of one length. Received: lengths {sorted(lengths)}."
+            )
+        return history
+
+    def save(self, path):
+        """Writes an `.npz` file, whole or not at all."""
+        with files.replacing(path) as beside, open(beside, "wb") as file:
+            np.savez_compressed(file, **self.arrays())
+
+    @classmethod
+    def load(cls, path):
+        """Reads what `save` wrote.
+
+        Raises:
+            OSError: If it is no such file.
+        """
+        try:
+            with np.load(path) as arrays:
+                return cls.from_arrays(dict(arrays))
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise OSError(
+                "Expected the history of a training run. Received: "
+                f"{path}, which can't be read ({type(error).__name__}). Delete it to "
+                "audit without the history, or train again."
+            ) from error

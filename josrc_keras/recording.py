@@ -1,0 +1,123 @@
+"""Recording what training finds of each sample, at no further forward pass."""
+
+import contextlib
+
+import keras
+import numpy as np
+
+from josrc_keras import history
+from josrc_keras.data import contract
+
+
+class Recorded(keras.Model):
+    """Part of a model that records verdicts by sample; see `VerdictHistory`.
+
+    Attributes:
+        epoch_findings: The `history.EpochFindings` of this epoch while it records,
+            else None.
+        sample_history: The `history.SampleHistory` that the callback `VerdictHistory`
+            gathered, or None.
+    """
+
+    epoch_findings = None
+    sample_history = None
+
+    @property
+    def metrics(self):
+        """As Keras, and the table, so that it is reset and passed on with them."""
+        found = super().metrics
+        return found if self.epoch_findings is None else [*found, self.epoch_findings]
+
+    def record_epochs_of(self, count):
+        """Records what each epoch finds of so many samples; nothing where None."""
+        made = None
+        if count is not None:
+            with _scope(self):
+                made = history.EpochFindings(count)
+        # Past Keras's own registration, for no attribute that it tracks can be removed.
+        self.__dict__["epoch_findings"] = made
+        if self.train_function is not None:
+            self.make_train_function(force=True)
+
+    def check_numbered(self, batch):
+        """Raises a `ValueError` if it records and the batch has no numbers."""
+        if self.epoch_findings is not None and batch.index is None:
+            raise ValueError(
+                "VerdictHistory needs each sample's number in the dataset. Received: "
+                "labels without 'index'. Yield labels as {'label', 'index'}, for "
+                "example by `dataset.enumerate()` before `shuffle`."
+            )
+
+    def record_findings(self, batch, selected, findings):
+        """Writes down a batch's verdicts and findings, if it records.
+
+        Args:
+            batch: A `contract.Batch`.
+            selected: A `selection.Selection`.
+            findings: Dict of `(N,)`, of `history.AVERAGED`.
+        """
+        if self.epoch_findings is None:
+            return
+        columns = {"label": batch.integer_labels(), **selected._asdict(), **findings}
+        self.epoch_findings.update_state(batch.index, columns)
+
+    def audit(self, x, y=None, **options):
+        """What is known about each sample's label; see `josrc_keras.audit.audit`.
+
+        Args:
+            x: Images, or a dataset of `(image, label)`, unshuffled.
+            y: Labels, where `x` is images.
+            **options: Further arguments of `josrc_keras.audit.audit`.
+
+        Returns:
+            A `pandas.DataFrame`, a row a sample in dataset order.
+        """
+        from josrc_keras import audit
+
+        return audit.audit(self, x, y, **options)
+
+
+def _scope(model):
+    """Where variables are made that belong to the model's replicas."""
+    if keras.backend.backend() == "tensorflow":
+        return model.distribute_strategy.scope()
+    return contextlib.nullcontext()
+
+
+def number_samples(given, callbacks):
+    """Adds numbers to the arrays that `fit` got, if a callback records samples.
+
+    Args:
+        given: The arguments of `fit`; changed in place.
+        callbacks: Its callbacks.
+
+    Raises:
+        ValueError: If numbers can't be added, or a dataset brings none.
+    """
+    listed = getattr(callbacks, "callbacks", callbacks)
+    recorder = next((c for c in listed if hasattr(c, "records_samples")), None)
+    if recorder is None:
+        return
+    labels = given.get("y")
+    if labels is None:
+        spec = getattr(given["x"], "element_spec", None)
+        if spec is not None and contract.unpack(spec).index is None:
+            raise ValueError(
+                "VerdictHistory needs each sample's number in the dataset. Received: "
+                "a dataset whose labels have no 'index'. Yield labels as {'label', "
+                "'index'}, for example by `dataset.enumerate()` before `shuffle`."
+            )
+        return
+    if given.get("class_weight") is not None:
+        raise ValueError(
+            "VerdictHistory numbers the labels, beside which Keras takes no "
+            "`class_weight`. Received: both. Pass `sample_weight=` the weight of each "
+            "sample's given label instead."
+        )
+    if not isinstance(labels, dict):
+        labels = {"label": labels}
+    count = len(labels["label"])
+    if "index" not in labels:
+        given["y"] = {**labels, "index": np.arange(count, dtype="int32")}
+    if recorder.count is None:
+        recorder.count = count
