@@ -34,7 +34,7 @@ EXTRAS = {
     "jax": ["jax"],
     "pretrained": ["keras-hub"],
     "keras-cv": ["keras-cv"],
-    "report": ["pandas", "matplotlib", "jinja2"],
+    "report": ["pandas", "matplotlib", "pillow", "pyarrow"],
     "gpu": ["tensorflow[and-cuda]>=2.21"],
     "tensorboard": ["tensorboard"],
     "litert": ["ai-edge-litert"],
@@ -45,6 +45,7 @@ EXTRAS = {
         "pytest==9.2.0",
         "pytest-timeout==2.4.0",
         "pytest-xdist==3.8.0",
+        "playwright",  # for the report's tests, in the machine's own Chromium
         "pre-commit",
         "jax",  # for the tests of that backend
         "keras-hub",  # for those of its networks
@@ -69,6 +70,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=list_packages(),
+    package_data={f"{PACKAGE}.audit": ["page.*"]},
     package_dir={f"{PACKAGE}.{name}": name for name in OUTER_SUBPACKAGES},
     install_requires=[
         "keras>=3.15",
@@ -88,6 +90,7 @@ setup(
             "josrc-reproduce = josrc_keras.reproduce:main",
             "josrc-demo = josrc_keras.demo:main",
             "josrc-export = josrc_keras.export.command:main",
+            "josrc-audit = josrc_keras.audit.command:main",
         ]
     },
     zip_safe=False,

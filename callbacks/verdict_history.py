@@ -29,6 +29,7 @@ class VerdictHistory(keras.callbacks.Callback):
         self.count = count
         self.path = path
         self.history = None
+        self._early = True
         self._taken = True
 
     def on_train_begin(self, logs=None):
@@ -56,13 +57,15 @@ class VerdictHistory(keras.callbacks.Callback):
         if self.history is None or epoch == 0:
             self.history = history.SampleHistory(self.count)
         self.model.sample_history = self.history
+        self._early = 2 * epoch < self.params["epochs"]
         self._taken = False
 
     def on_test_begin(self, logs=None):
         """Takes the epoch's table before validation resets the metrics."""
         if not self._taken:
             self._taken = True
-            self.history.add(self.model.epoch_findings.numpy())
+            table = self.model.epoch_findings.numpy()
+            self.history.add(table, early=self._early)
 
     def on_epoch_end(self, epoch, logs=None):
         """Takes the epoch's table, and writes the history."""

@@ -11,8 +11,11 @@ from keras import ops
 from josrc_keras import evidence, files
 
 VERDICTS = ("clean", "in_distribution", "out_of_distribution")
-# What is averaged over the epochs; `FIELDS` are the columns of an epoch's table.
+# What is averaged over the epochs, or over the first half of them, after which networks
+# fit even images of no class (results/README.md).
 AVERAGED = tuple(evidence.FINDINGS)
+EARLY = ("given_logit", "other_logit")
+# The columns of an epoch's table.
 FIELDS = ("seen", "label", *VERDICTS, *AVERAGED)
 LAST = 10  # Epochs whose verdicts are kept one by one.
 
@@ -34,6 +37,7 @@ class EpochFindings(keras.metrics.Metric):
         super().__init__(name=name, **kwargs)
         self.count = count
         self.table = self.add_variable((count, len(FIELDS)), "zeros", name="table")
+        self.outside = self.add_variable((), "zeros", name="outside")
 
     def update_state(self, index, columns):
         """Writes the rows of a batch.
@@ -44,15 +48,28 @@ class EpochFindings(keras.metrics.Metric):
         """
         columns = {"seen": ops.ones_like(index), **columns}
         rows = ops.stack([ops.cast(columns[f], "float32") for f in FIELDS], axis=1)
-        index = ops.expand_dims(ops.cast(index, "int32"), -1)
-        self.table.assign(ops.scatter_update(self.table, index, rows))
+        index = ops.cast(index, "int32")
+        inside = ops.clip(index, 0, self.count - 1)
+        self.outside.assign_add(ops.sum(ops.cast(index != inside, "float32")))
+        inside = ops.expand_dims(inside, -1)
+        self.table.assign(ops.scatter_update(self.table, inside, rows))
 
     def result(self):
         """An empty dict: a table is nothing that `fit` could show."""
         return {}
 
     def numpy(self):
-        """`(count, len(FIELDS))` float32; rows of zeros were not seen."""
+        """`(count, len(FIELDS))` float32; rows of zeros were not seen.
+
+        Raises:
+            ValueError: If a sample's number was out of range.
+        """
+        if int(self.outside):
+            raise ValueError(
+                f"Expected each sample's number in [0, {self.count - 1}]. Received: "
+                f"{int(self.outside)} out of range in this epoch. Number the samples "
+                "from 0 on, or pass VerdictHistory the right `count`."
+            )
         return ops.convert_to_numpy(self.table)
 
     def get_config(self):
@@ -68,14 +85,17 @@ class SampleHistory:
 
     Attributes:
         epochs: `(N,)` int32: in how many epochs a sample was seen.
+        early_epochs: `(N,)` int32: of these, the ones in the first half of training.
         labels: `(N,)` int32 given labels, -1 where it was never seen.
-        sums: Dict of `(N,)` float64, the sums over these epochs of `AVERAGED`.
+        sums: Dict of `(N,)` float64: sums over the epochs of each of `AVERAGED`; of
+            those in `EARLY` over the early ones.
         verdicts: `(N, LAST)` uint8, newest epoch last: 0 not seen, else 1 + the number
             of the verdict in `VERDICTS`.
     """
 
     def __init__(self, count):
         self.epochs = np.zeros(count, np.int32)
+        self.early_epochs = np.zeros(count, np.int32)
         self.labels = np.full(count, -1, np.int32)
         self.sums = {name: np.zeros(count) for name in AVERAGED}
         self.verdicts = np.zeros((count, LAST), np.uint8)
@@ -84,27 +104,30 @@ class SampleHistory:
         """Number of samples in the dataset."""
         return len(self.epochs)
 
-    def add(self, table):
-        """Adds an epoch's table, as `EpochFindings.numpy` returns it.
+    def add(self, table, *, early):
+        """Adds an epoch's findings.
 
-        Where a sample was seen more than once, the mean counts.
+        Args:
+            table: As `EpochFindings.numpy` returns it.
+            early: Whether the epoch is in the first half of training.
         """
         columns = dict(zip(FIELDS, np.asarray(table, "float64").T, strict=True))
-        seen = columns.pop("seen")
+        seen = columns.pop("seen")  # More than once where many replicas saw it.
         columns = {name: each / np.maximum(seen, 1) for name, each in columns.items()}
         self.labels = np.where(seen > 0, np.rint(columns["label"]), self.labels)
         self.labels = self.labels.astype(np.int32)
         self.epochs += seen > 0
+        self.early_epochs += (seen > 0) & early
         for name in AVERAGED:
-            self.sums[name] += columns[name]
+            self.sums[name] += columns[name] * (early or name not in EARLY)
         found = np.argmax([columns[name] for name in VERDICTS], axis=0) + 1
         newest = np.where(seen > 0, found, 0).astype(np.uint8)
         self.verdicts = np.concatenate([self.verdicts[:, 1:], newest[:, None]], axis=1)
 
     def mean(self, name):
-        """`(N,)` mean over the epochs of one of `AVERAGED`; NaN if never seen."""
-        with np.errstate(invalid="ignore"):
-            return self.sums[name] / np.where(self.epochs, self.epochs, np.nan)
+        """`(N,)` mean over (early) epochs of one of `AVERAGED`; NaN if never seen."""
+        epochs = self.early_epochs if name in EARLY else self.epochs
+        return self.sums[name] / np.where(epochs, epochs, np.nan)
 
     def verdict_shares(self):
         """Dict of `(N,)` in [0, 1]: how often each verdict was given lately.
@@ -123,6 +146,7 @@ class SampleHistory:
         """All that `from_arrays` needs, as a dict of arrays."""
         return {
             "epochs": self.epochs,
+            "early_epochs": self.early_epochs,
             "labels": self.labels,
             "verdicts": self.verdicts,
             **self.sums,
@@ -138,6 +162,7 @@ class SampleHistory:
         """
         history = cls(len(arrays["epochs"]))
         history.epochs = np.asarray(arrays["epochs"], np.int32)
+        history.early_epochs = np.asarray(arrays["early_epochs"], np.int32)
         history.labels = np.asarray(arrays["labels"], np.int32)
         history.verdicts = np.asarray(arrays["verdicts"], np.uint8)
         history.sums = {n: np.asarray(arrays[n], np.float64) for n in AVERAGED}

@@ -1,5 +1,7 @@
 """The audit of a dataset: a table with a row a sample."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from josrc_keras import guards
@@ -88,32 +90,72 @@ def audit(
         ValueError: If the data is not what the model was trained on, its order is not
             known, or an argument does not fit.
     """
-    _pandas()
+    part = Part(x, y, ids, history)
+    return audit_parts(
+        model,
+        [part],
+        class_names=class_names,
+        view_pairs=view_pairs,
+        batch_size=batch_size,
+    )
+
+
+class Part(NamedTuple):
+    """Arguments of `audit` for a part of a dataset."""
+
+    x: Any
+    y: Any
+    ids: Any
+    history: bool
+
+
+def audit_parts(model, parts, *, class_names=None, view_pairs=4, batch_size=256):
+    """As `audit`, for a dataset of which only a part was trained on.
+
+    Args:
+        model: A trained `JoSRC` model.
+        parts: A list of `Part`s, each of which is scored by itself.
+        class_names: As for `audit`.
+        view_pairs: As for `audit`.
+        batch_size: As for `audit`.
+
+    Returns:
+        A `pandas.DataFrame`: the rows of the parts, one after the other.
+    """
+    pandas = _pandas()
     if not isinstance(view_pairs, int) or view_pairs < 1:
         raise ValueError(
             f"Expected view_pairs of at least 1. Received: view_pairs={view_pairs}."
         )
-    found = _predict(model, x, y, view_pairs, batch_size)
     names = _class_names(class_names, model.num_classes)
-    past = model.sample_history if history else None
-    if past is not None:
-        _check_history(past, found["label"])
-    return _table(found, past, names, _ids(ids, found["index"]))
+    tables, fingerprints = [], []
+    for part in parts:
+        found = _predict(model, part.x, part.y, view_pairs, batch_size)
+        past = model.sample_history if part.history else None
+        if past is not None:
+            _check_history(past, found["label"])
+        tables.append(_table(found, past, names, _ids(part.ids, found["index"])))
+        fingerprints.append(found["fingerprint"])
+    table = pandas.concat(tables, ignore_index=True)
+    table["duplicate_set"] = _duplicates(np.concatenate(fingerprints))
+    return table[list(COLUMNS)]
 
 
 def _predict(model, x, y, view_pairs, batch_size):
     """Dict of `(N,)`: what is known of each sample, in dataset order."""
     predictions = Predictions(model, view_pairs)
     parts: list = []
+    done = 0
     for batch in samples.batches(x, y, model.data_contract(), batch_size):
         part = predictions.of(batch) | {"label": batch.labels}
         count = len(batch.labels)
+        part["index"] = np.arange(done, done + count)
         if batch.index is not None:
             part["index"] = batch.index
-        else:
-            part["index"] = np.arange(count) + sum(len(p["label"]) for p in parts)
-        views = batch.fingerprints is None
-        part["fingerprint"] = np.zeros(count) if views else batch.fingerprints
+        done += count
+        unknown = np.zeros(count, np.uint64)
+        known = batch.fingerprints
+        part["fingerprint"] = unknown if known is None else known
         parts.append(part)
     found = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
     order = np.argsort(found["index"], kind="stable")
@@ -153,8 +195,7 @@ def _table(found, past, names, ids):
     shares = {} if past is None else past.verdict_shares()
     for name in VERDICTS:
         columns[f"{name}_share"] = shares.get(name, unknown)
-    columns["duplicate_set"] = _duplicates(found["fingerprint"])
-    return _pandas().DataFrame(columns, columns=list(COLUMNS))
+    return _pandas().DataFrame(columns)
 
 
 def _filled(past, now):
@@ -164,8 +205,10 @@ def _filled(past, now):
 
 def _duplicates(fingerprints):
     """The number of the set of equal images that each belongs to, else -1."""
-    _, which, counts = np.unique(fingerprints, return_inverse=True, return_counts=True)
-    repeated = (counts > 1) & (counts < len(fingerprints))
+    found, which, counts = np.unique(
+        fingerprints, return_inverse=True, return_counts=True
+    )
+    repeated = (counts > 1) & (found > 0)
     numbers = np.where(repeated, np.cumsum(repeated) - 1, -1)
     return numbers[which]
 

@@ -1,0 +1,174 @@
+// Which samples match, and in what order.
+
+const form = $("filters");
+const controls = form.elements;
+const some = Object.keys(thumbnails).length > 0;
+const all = Object.keys(thumbnails).length === total;
+// Cards without an image are of little use: each view has its own setting.
+const onlyThumbnails = { gallery: some && !all, table: false };
+let view = some ? "gallery" : "table";
+let matches = [];
+let page = 0;
+const orders = {};
+const folded = (text) => text.normalize("NFC").toLowerCase();
+let foldedIds = null;
+
+/** Numbers of the sets of equal images that have different given labels. */
+function conflictingSets() {
+  const labels = new Map();
+  const found = new Set();
+  duplicates.forEach((set, row) => {
+    if (set < 0) return;
+    if (!labels.has(set)) labels.set(set, given[row]);
+    else if (labels.get(set) !== given[row]) found.add(set);
+  });
+  return found;
+}
+
+function makeFilters() {
+  const counts = VERDICTS.map(() => 0);
+  for (const verdict of verdicts) counts[verdict]++;
+  VERDICTS.forEach(({ name }, verdict) => {
+    const input = { type: "checkbox", name: "verdict", value: verdict, checked: true };
+    const number = make("span", { class: "muted" }, whole(counts[verdict]));
+    const label = [make("input", input), mark(verdict), name, " ", number];
+    $("verdict-filter").append(make("label", { class: "check" }, ...label));
+  });
+  const options = (labels) => {
+    const seen = new Uint32Array(classes.length);
+    for (const label of labels) seen[label]++;
+    return [
+      make("option", { value: "" }, "any"),
+      ...classes.map((name, label) =>
+        make("option", { value: label }, `${name} (${whole(seen[label])})`),
+      ),
+    ];
+  };
+  controls.given.append(...options(given));
+  controls.predicted.append(...options(predicted));
+  $("duplicate-filter").hidden = !hasDuplicates;
+  $("thumbnail-filter").hidden = !some;
+  controls.thumbnail.checked = onlyThumbnails[view];
+}
+
+/** Row numbers in an order such as "label_score+"; missing scores come last. */
+function ordered(order) {
+  if (orders[order]) return orders[order];
+  const rows = Uint32Array.from(ids, (_, row) => row);
+  const [name, sign] = [order.slice(0, -1), order.endsWith("-") ? -1 : 1];
+  if (name === "id") {
+    const { compare } = new Intl.Collator("en", { numeric: true });
+    rows.sort((a, b) => sign * compare(ids[a], ids[b]) || a - b);
+  } else if (name !== "row") {
+    const keys = scores[name].map((each) => (each < 0 ? SCALE + 1 : sign * each));
+    rows.sort((a, b) => keys[a] - keys[b] || a - b);
+  }
+  orders[order] = rows;
+  return rows;
+}
+
+/** A function that says whether a row matches the search. */
+function searched(text) {
+  const wanted = folded(text.trim());
+  if (!wanted) return () => true;
+  foldedIds ??= ids.map(folded);
+  const named = classes.map((name) => folded(name).includes(wanted));
+  return (row) =>
+    named[given[row]] || named[predicted[row]] || foldedIds[row].includes(wanted);
+}
+
+/** The rows that match the form, in its order, and how many have no thumbnail. */
+function matching() {
+  const wanted = Array.from(controls.verdict, (input) => input.checked);
+  const number = (control) => (control.value === "" ? null : Number(control.value));
+  const [givenLabel, predictedLabel] = [number(controls.given), number(controls.predicted)];
+  const [low, high, set] = [number(controls.low), number(controls.high), number(controls.set)];
+  const ranged = low !== null || high !== null;
+  const duplicate = controls.duplicate.value;
+  const isFound = searched(controls.search.value);
+  const found = [];
+  let without = 0;
+  for (const row of ordered(controls.sort.value)) {
+    if (!wanted[verdicts[row]]) continue;
+    if (givenLabel !== null && given[row] !== givenLabel) continue;
+    if (predictedLabel !== null && predicted[row] !== predictedLabel) continue;
+    if (ranged) {
+      const score = scores.label_score[row] / SCALE;
+      if (score < (low ?? 0) || score > (high ?? 1)) continue;
+    }
+    if (set !== null && duplicates[row] !== set) continue;
+    if (duplicate === "any" && duplicates[row] < 0) continue;
+    if (duplicate === "conflict" && !conflicts.has(duplicates[row])) continue;
+    if (!isFound(row)) continue;
+    if (controls.thumbnail.checked && !(row in thumbnails)) without++;
+    else found.push(row);
+  }
+  return [found, without];
+}
+
+function applyFilters() {
+  let without;
+  [matches, without] = matching();
+  page = 0;
+  $("count").replaceChildren(
+    make("b", {}, whole(matches.length)),
+    ` of ${whole(total)} match`,
+  );
+  $("tick-all").textContent = `Tick all ${whole(matches.length)} that match`;
+  $("tick-all").disabled = $("tick-page").disabled = matches.length === 0;
+  $("more").hidden = without === 0;
+  $("more").replaceChildren(
+    `${whole(without)} more match, but have no thumbnail. `,
+    makeButton({ class: "link" }, showWithout, "Show them too"),
+  );
+  $("one-set").hidden = controls.set.value === "";
+  $("one-set").textContent = `Only one image (set ${controls.set.value}) ×`;
+  render();
+  remember();
+}
+
+function showWithout() {
+  controls.thumbnail.checked = onlyThumbnails[view] = false;
+  applyFilters();
+}
+
+function resetFilters() {
+  form.reset();
+  controls.set.value = "";
+  controls.thumbnail.checked = onlyThumbnails[view];
+}
+
+/** Shows the samples of a plot's bar, or of a list's entry. */
+function showOnly({ verdict = [0, 1, 2], ...values }) {
+  resetFilters();
+  for (const input of controls.verdict) input.checked = verdict.includes(+input.value);
+  for (const [name, value] of Object.entries(values)) controls[name].value = value;
+  applyFilters();
+  $("samples").scrollIntoView();
+}
+
+/** Keeps the filters in the address, so that a reload or a link finds them. */
+function remember() {
+  const query = new URLSearchParams({ view, page: page + 1 });
+  for (const [name, value] of new FormData(form)) {
+    if (value !== "" && name !== "thumbnail") query.append(name, value);
+  }
+  query.set("thumbnail", controls.thumbnail.checked ? 1 : 0);
+  history.replaceState(null, "", `#${query}`);
+}
+
+function recall() {
+  const query = new URLSearchParams(location.hash.slice(1));
+  if (!query.has("view")) return applyFilters();
+  view = query.get("view") === "table" ? "table" : "gallery";
+  for (const input of controls.verdict) {
+    input.checked = query.getAll("verdict").includes(input.value);
+  }
+  for (const name of ["search", "sort", "given", "predicted", "low", "high", "duplicate", "set"]) {
+    if (query.has(name)) controls[name].value = query.get(name);
+  }
+  if (!controls.sort.value) controls.sort.value = "label_score+";
+  controls.thumbnail.checked = onlyThumbnails[view] = query.get("thumbnail") === "1";
+  applyFilters();
+  turnTo(Number(query.get("page")) - 1 || 0);
+}

@@ -1,0 +1,104 @@
+// The report's script: the data, and how elements are made. The other parts follow in
+// report.py's order and share its names. What comes from the data reaches the page as
+// text or as an attribute's value only, so that no name can become markup.
+"use strict";
+const $ = (id) => document.getElementById(id);
+const data = JSON.parse($("data").textContent);
+$("data").remove(); // Megabytes of text that nobody needs any more.
+
+const SCALE = 10000; // Scores are integers, in ten thousandths; -1 is missing.
+const VERDICTS = [
+  {
+    key: "clean",
+    name: "clean",
+    rate: "clean_rate",
+    share: "clean_share",
+    means: "The label fits the image, as far as training can tell.",
+  },
+  {
+    key: "in_distribution_noise",
+    name: "in-distribution noise",
+    rate: "in_distribution_rate",
+    share: "in_distribution_share",
+    means: "The image looks like another of the classes: to relabel, if you agree.",
+  },
+  {
+    key: "out_of_distribution",
+    name: "out of distribution",
+    rate: "out_of_distribution_rate",
+    share: "out_of_distribution_share",
+    means: "The image looks like none of the classes: to remove, if you agree.",
+  },
+];
+const BINS = 20;
+const CLASSES_SHOWN = 30;
+const PAGE_SIZES = { gallery: 60, table: 100 };
+
+const { ids, classes, given, predicted, duplicates, thumbnails } = data;
+const { findings, totals } = data;
+const total = ids.length;
+const verdicts = Uint8Array.from(data.verdicts);
+const scores = {};
+for (const [name, column] of Object.entries(data.scores)) {
+  scores[name] = Int16Array.from(column ?? ids, (each) => (column ? (each ?? -1) : -1));
+}
+const hasHistory = VERDICTS.some(({ share }) => data.scores[share]);
+// Whether the table says more by it than by the verdict.
+const issuesDiffer = verdicts.some((verdict, row) => (verdict > 0) !== (data.issues[row] === "1"));
+const hasDuplicates = duplicates.some((set) => set >= 0);
+const conflicts = conflictingSets();
+
+/** An element; children are elements or strings, which become text. */
+function make(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value != null) node.setAttribute(name, value);
+  }
+  node.append(...children.filter((child) => child != null));
+  return node;
+}
+
+/** An element that reacts to clicks. */
+function makeButton(attributes, onClick, ...children) {
+  const button = make("button", { type: "button", ...attributes }, ...children);
+  button.addEventListener("click", onClick);
+  return button;
+}
+
+function sized(node, share, side = "width") {
+  node.style[side] = `${100 * Math.max(0, Math.min(1, share || 0))}%`;
+  return node;
+}
+
+const whole = (number) => (number ?? NaN).toLocaleString("en");
+const count = (number, noun, plural = `${noun}s`) =>
+  `${whole(number)} ${number === 1 ? noun : plural}`;
+const percent = (share, digits = 1) =>
+  share == null ? "–" : `${(100 * share).toFixed(digits)}%`;
+const firstOf = (shown, all) =>
+  shown < all ? `The first ${whole(shown)} of ${whole(all)}. ` : "";
+const decimal = (score) => (score < 0 ? "–" : (score / SCALE).toFixed(2));
+const mark = (verdict) => make("i", { class: `mark v${verdict}`, "aria-hidden": true });
+
+/** A name whose end stays legible when there is no room for all of it. */
+function shortened(text, tail = 10) {
+  const letters = Array.from(text);
+  const start = letters.slice(0, -tail).join("");
+  return make(
+    "span",
+    { class: "shortened", title: text },
+    make("span", {}, start),
+    make("span", {}, letters.slice(-tail).join("")),
+  );
+}
+
+function makeTable(head, rows) {
+  const cells = (tag, row) => row.map((cell) => make(tag, {}, cell));
+  return make(
+    "table",
+    {},
+    make("thead", {}, make("tr", {}, ...cells("th", head))),
+    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...cells("td", row)))),
+  );
+}

@@ -1,0 +1,197 @@
+// The matching samples, a page at a time, as cards or as a table's rows.
+
+function pageRows() {
+  const size = PAGE_SIZES[view];
+  return matches.slice(page * size, (page + 1) * size);
+}
+
+function render() {
+  const pages = Math.max(1, Math.ceil(matches.length / PAGE_SIZES[view]));
+  page = Math.max(0, Math.min(pages - 1, page));
+  const rows = pageRows();
+  const empty = make("p", { class: "empty" }, "No sample matches. ");
+  empty.append(makeButton({ class: "link" }, resetAll, "Reset filters"));
+  const shown = view === "gallery" ? makeGallery : makeRows;
+  $("results").replaceChildren(rows.length ? shown(rows) : empty);
+  $("page").textContent = `Page ${whole(page + 1)} of ${whole(pages)}`;
+  $("previous").disabled = page === 0;
+  $("next").disabled = page === pages - 1;
+  $("gallery").setAttribute("aria-pressed", view === "gallery");
+  $("table").setAttribute("aria-pressed", view === "table");
+  const [first] = boxes();
+  if (first) first.tabIndex = 0;
+}
+
+function makeBox(row) {
+  const name = `${ids[row]}, given ${classes[given[row]]}, suggested ${classes[predicted[row]]}`;
+  const box = make("input", {
+    type: "checkbox",
+    "data-row": row,
+    "aria-label": name,
+    tabindex: -1,
+  });
+  box.checked = ticked[row] === 1;
+  return box;
+}
+
+function makePicture(row) {
+  const source = thumbnails[row];
+  if (!source) return make("span", { class: "no-picture" }, "no thumbnail");
+  const pixels = source.startsWith("data:image/png"); // Small ones: see report.py.
+  const image = make("img", { alt: "", class: pixels && "pixels", decoding: "async" });
+  image.src = source;
+  return image;
+}
+
+function makeVerdict(row) {
+  const { name } = VERDICTS[verdicts[row]];
+  return make("span", { class: "verdict" }, mark(verdicts[row]), name);
+}
+
+function makeSuggestion(row) {
+  const same = predicted[row] === given[row];
+  const name = same ? "the same" : classes[predicted[row]];
+  const title = classes[predicted[row]];
+  return make("span", { class: same ? "muted" : "suggested", title }, name);
+}
+
+function probability(row) {
+  const score = scores.predicted_probability[row];
+  return score < 0 ? "–" : percent(score / SCALE, 0);
+}
+
+function makeScore(name, title, score) {
+  const bar = make("span", { class: "meter" }, sized(make("i"), score / SCALE));
+  const number = make("span", { class: "number" }, decimal(score));
+  return make("span", { class: "score", title }, make("span", {}, name), bar, number);
+}
+
+/** How often each verdict was given in the last epochs, as a bar. */
+function makeHistory(row) {
+  const shares = VERDICTS.map(({ share }) => scores[share][row]);
+  if (shares.some((share) => share < 0)) return make("span", { class: "muted" }, "–");
+  const text = shares
+    .map((share, verdict) => `${percent(share / SCALE, 0)} ${VERDICTS[verdict].name}`)
+    .join(", ");
+  const label = `Verdicts of the last epochs: ${text}`;
+  const parts = shares.map((share, verdict) =>
+    sized(make("i", { class: `v${verdict}` }), share / SCALE),
+  );
+  const attributes = { class: "stack", role: "img", title: label, "aria-label": label };
+  return make("span", attributes, ...parts);
+}
+
+function makeDuplicate(row) {
+  const set = duplicates[row];
+  if (set < 0) return null;
+  const differ = conflicts.has(set);
+  const title = differ
+    ? "The same image also has another label: show all"
+    : "The same image occurs more than once: show all";
+  const text = differ ? "≠ twice" : "= twice";
+  const attributes = { class: differ ? "twice differs" : "twice", title, "aria-label": title };
+  return makeButton(attributes, () => showOnly({ set }), text);
+}
+
+function makeCard(row) {
+  const name = classes[given[row]];
+  return make(
+    "li",
+    { class: ticked[row] ? "card ticked" : "card" },
+    make("label", { class: "picture" }, makeBox(row), makePicture(row)),
+    makeDuplicate(row),
+    makeVerdict(row),
+    make(
+      "dl",
+      { class: "labels" },
+      make("dt", {}, "given"),
+      make("dd", { title: name }, name),
+      make("dt", {}, "suggested"),
+      make("dd", {}, makeSuggestion(row), make("span", { class: "number" }, probability(row))),
+    ),
+    makeScore("label", "label score: 0 wrong, 1 right", scores.label_score[row]),
+    makeScore("OOD", "OOD score: 1 belongs to no class", scores.ood_score[row]),
+    hasHistory
+      ? make("span", { class: "score" }, make("span", {}, "epochs"), makeHistory(row))
+      : null,
+    make("div", { class: "id" }, shortened(ids[row])),
+  );
+}
+
+function makeGallery(rows) {
+  return make("ul", { class: "gallery", "aria-label": "Samples" }, ...rows.map(makeCard));
+}
+
+const TABLE = [
+  ["tick", null, makeBox],
+  ["picture", null, makePicture],
+  ["id", "id", (row) => shortened(ids[row], 14)],
+  ["given", null, (row) => classes[given[row]]],
+  ["suggested", null, makeSuggestion],
+  ["probability", "predicted_probability", probability],
+  ["verdict", null, makeVerdict],
+  ["issue", null, (row) => (data.issues[row] === "1" ? "yes" : "no")],
+  ["label score", "label_score", (row) => decimal(scores.label_score[row])],
+  ["OOD score", "ood_score", (row) => decimal(scores.ood_score[row])],
+  ["clean likelihood", null, (row) => decimal(scores.clean_likelihood[row])],
+  ["last epochs", null, makeHistory],
+  ["duplicate", null, (row) => makeDuplicate(row) ?? ""],
+];
+
+function makeRows(rows) {
+  const left = {
+    picture: !some,
+    issue: !issuesDiffer,
+    "last epochs": !hasHistory,
+    duplicate: !hasDuplicates,
+  };
+  const columns = TABLE.filter(([name]) => !left[name]);
+  const head = columns.map(([name, key]) => {
+    const column = { scope: "col", class: `is-${name.replace(" ", "-")}` };
+    if (!key) return make("th", column, name);
+    const now = controls.sort.value;
+    const up = now === `${key}+`;
+    const sort = now.slice(0, -1) !== key ? null : up ? "ascending" : "descending";
+    const arrow = sort ? (up ? " ↑" : " ↓") : "";
+    const button = makeButton({}, () => sortBy(`${key}${up ? "-" : "+"}`), name, arrow);
+    return make("th", { ...column, "aria-sort": sort }, button);
+  });
+  const body = rows.map((row) => {
+    const cells = columns.map(([name, , cell]) =>
+      make("td", { class: `is-${name.replace(" ", "-")}` }, cell(row)),
+    );
+    return make("tr", { class: ticked[row] ? "ticked" : null }, ...cells);
+  });
+  const table = make(
+    "table",
+    { class: "samples-table" },
+    make("thead", {}, make("tr", {}, ...head)),
+    make("tbody", {}, ...body),
+  );
+  return make("div", { class: "scrolls" }, table);
+}
+
+function sortBy(order) {
+  controls.sort.value = order;
+  applyFilters();
+}
+
+function show(next) {
+  onlyThumbnails[view] = controls.thumbnail.checked;
+  view = next;
+  controls.thumbnail.checked = onlyThumbnails[view];
+  applyFilters();
+}
+
+function turnTo(next, focus = false) {
+  page = next;
+  render();
+  remember();
+  if ($("results").getBoundingClientRect().top < 0) $("samples").scrollIntoView();
+  if (focus) focusOn(boxes()[0]);
+}
+
+function resetAll() {
+  resetFilters();
+  applyFilters();
+}
