@@ -41,7 +41,7 @@ def write(run, output, *, view_pairs=4, max_thumbnails=1200):
     config = _read_config(run)
     benchmark = experiment.make_benchmark(config, run)
     model = keras.saving.load_model(run / "model.keras")
-    model.sample_history = _history(run)
+    model.sample_history = read_history(run)
     splits = [benchmark.train, *_held_out(config, benchmark)]
     parts = [_part(split, split is benchmark.train) for split in splits]
     table = audit_parts(
@@ -100,7 +100,7 @@ def _read_config(run):
     return config
 
 
-def _history(run):
+def read_history(run):
     path = run / "sample_history.npz"
     if path.exists():
         return SampleHistory.load(path)
