@@ -34,7 +34,7 @@ EXTRAS = {
     "jax": ["jax"],
     "pretrained": ["keras-hub"],
     "keras-cv": ["keras-cv"],
-    "report": ["pandas", "matplotlib", "pillow", "pyarrow"],
+    "report": ["pandas", "matplotlib", "pillow", "pyarrow", "scikit-learn"],
     "gpu": ["tensorflow[and-cuda]>=2.21"],
     "tensorboard": ["tensorboard"],
     "litert": ["ai-edge-litert"],

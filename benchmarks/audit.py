@@ -213,14 +213,14 @@ def page():
     return "\n\n".join(parts) + "\n"
 
 
-INTRODUCTION = """Written by `python benchmarks/audit.py --page` from the JSON files beside
-it; do not edit.
+INTRODUCTION = """Written by `python benchmarks/audit.py --page` from the JSON files
+beside it; do not edit.
 
 Wrong labels: area under the ROC curve (AUROC) and average precision (AP) of the label
 score, F1 of `is_label_issue`, and the estimated less the true share of wrong labels.
-Foreign images: AUROC of the out-of-distribution score among the samples whose label is
-truly wrong; for cleanlab by probabilities, and in brackets by features. Seconds are those
-of training and scoring, on the same machine. Means over the seeds, and after ± their
+Foreign images: AUROC of the out-of-distribution score among the samples whose label
+is truly wrong; for cleanlab by probabilities, and in brackets by features. Seconds are
+those of training and scoring, on one core. Means over the seeds, and after ± their
 standard deviation."""
 
 

@@ -5,6 +5,7 @@ from josrc_keras._layout import require_name
 require_name(__name__, "josrc_keras.callbacks")
 
 from josrc_keras.callbacks.clean_threshold import CleanThreshold
+from josrc_keras.callbacks.cosine_decay import CosineDecay
 from josrc_keras.callbacks.forget_rate import ForgetRate
 from josrc_keras.callbacks.linear_decay import LinearDecay
 from josrc_keras.callbacks.mean_teacher import MeanTeacher
@@ -15,6 +16,7 @@ from josrc_keras.guards import FiniteLoss
 
 __all__ = [
     "CleanThreshold",
+    "CosineDecay",
     "FiniteLoss",
     "ForgetRate",
     "LinearDecay",

@@ -40,8 +40,8 @@ class RunCheckpoint(keras.callbacks.Callback):
         every: Save after each so many epochs, at least 1; None saves as often as takes
             a twentieth of the time, where epochs are short. The first epoch and the end
             of training are saved always.
-        carried: Callbacks whose `state()`, a dict of arrays, belongs to the run, such as
-            a `VerdictHistory`; they get it back by `set_state(arrays)`.
+        carried: Callbacks whose `state()`, a dict of arrays, belongs to the run, such
+            as a `VerdictHistory`; they get it back by `set_state(arrays)`.
 
     Attributes:
         history: A dict an epoch: `epoch` counted from 1, and what `fit` reported.
@@ -69,6 +69,7 @@ class RunCheckpoint(keras.callbacks.Callback):
         self._due = 0.0
         self._saved = None  # The newest epoch that is.
         self._restored = False
+        self._states = []  # Of the carried callbacks at the end of the epoch.
         self._broken = set()  # Folders that were passed over.
 
     def restore(self, model):
@@ -134,6 +135,7 @@ class RunCheckpoint(keras.callbacks.Callback):
         self.history.append({"epoch": epoch + 1, **row})
         now = time.monotonic()
         self.seconds, self._since = self.seconds + now - self._since, now
+        self._states = [callback.state() for callback in self.carried]
         if not replicas.is_chief(self.model):
             return
         self._write_history()
@@ -158,8 +160,8 @@ class RunCheckpoint(keras.callbacks.Callback):
             f"{index:04d}": _to_numpy(variable)
             for index, variable in enumerate(_variables(self.model))
         }
-        for number, callback in enumerate(self.carried):
-            for name, array in callback.state().items():
+        for number, of_callback in enumerate(self._states):
+            for name, array in of_callback.items():
                 arrays[f"carried{number}/{name}"] = array
         saved = self.directory / f"epoch-{epoch:05d}"
         with files.replacing(saved) as folder:

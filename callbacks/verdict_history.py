@@ -29,6 +29,8 @@ class VerdictHistory(keras.callbacks.Callback):
         self.count = count
         self.path = path
         self.history = None
+        self.numbered = None  # Samples that `fit` itself found in arrays.
+        self._samples = None
         self._early = True
         self._taken = True
 
@@ -44,32 +46,37 @@ class VerdictHistory(keras.callbacks.Callback):
                 "VerdictHistory records what a JoSRC model finds. Received: a "
                 f"{type(self.model).__name__}. Leave the callback out."
             )
-        if self.count is None:
+        self._samples = self.numbered if self.count is None else self.count
+        if self._samples is None:
             raise ValueError(
                 "Expected the number of samples of a dataset that is no array. "
                 "Received: VerdictHistory(count=None). Pass `count`, and let the "
                 "dataset yield labels as {'label', 'index'}."
             )
-        self.model.record_epochs_of(self.count)
+        self.model.record_epochs_of(self._samples)
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Starts the history where training starts."""
+        """Starts the history where training starts.
+
+        Raises:
+            ValueError: If it goes on with a history of another number of samples.
+        """
         if self.history is None or epoch == 0:
-            self.history = history.SampleHistory(self.count)
+            self.history = history.SampleHistory(self._samples)
+        if len(self.history) != self._samples:
+            raise ValueError(
+                f"Expected the history of {self._samples} samples, to go on with it in "
+                f"epoch {epoch + 1}. Received: one of {len(self.history)}. Train on "
+                "the same dataset as before, or from the first epoch on."
+            )
         self.model.sample_history = self.history
+        self.model.epoch_findings.clear()
         self._early = 2 * epoch < self.params["epochs"]
         self._taken = False
 
-    def on_test_begin(self, logs=None):
-        """Takes the epoch's table before validation resets the metrics."""
-        if not self._taken:
-            self._taken = True
-            table = self.model.epoch_findings.numpy()
-            self.history.add(table, early=self._early)
-
     def on_epoch_end(self, epoch, logs=None):
         """Takes the epoch's table, and writes the history."""
-        self.on_test_begin()
+        self._take()
         if self.path is not None and replicas.is_chief(self.model):
             self.history.save(self.path)
 
@@ -77,8 +84,19 @@ class VerdictHistory(keras.callbacks.Callback):
         """Removes the table."""
         self.model.record_epochs_of(None)
 
+    def _take(self):
+        if not self._taken and self.model.epoch_findings is not None:
+            self._taken = True
+            table = self.model.epoch_findings.numpy()
+            self.history.add(table, early=self._early)
+
     def state(self):
-        """Arrays from which `set_state` continues, for `RunCheckpoint`."""
+        """Arrays from which `set_state` continues, for `RunCheckpoint`.
+
+        At the end of an epoch they hold it, whichever of the two callbacks comes first.
+        All processes must ask, since they read the table together.
+        """
+        self._take()
         return {} if self.history is None else self.history.arrays()
 
     def set_state(self, arrays):

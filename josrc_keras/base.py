@@ -73,9 +73,18 @@ class NoisyLabelModel(Descent):
 
     def call(self, images, training=False):
         """The student's logits `(N, C)`; of the first view if there are two."""
+        return self.student(self.seen_in_evaluation(images), training=training)
+
+    def seen_in_evaluation(self, images):
+        """What a network sees of images that are not augmented, such as their middle.
+
+        The augmentation decides, called with `training=False`; most pass them on.
+        """
         if isinstance(images, dict):
-            images = images["view_a"]
-        return self.student(images, training=training)
+            return images["view_a"]
+        if self.augmentation is None:
+            return images
+        return self.augmentation(images, training=False)
 
     def test_step(self, *arguments):
         """As `evaluation_step`; on JAX Keras passes `(state, data)`."""
@@ -100,7 +109,8 @@ class NoisyLabelModel(Descent):
 
     def evaluate_batch(self, batch):
         """Updates the loss with a batch; returns the logits that metrics judge."""
-        logits = self.network_to_evaluate()(batch.image_parts()[0], training=False)
+        images = self.seen_in_evaluation(batch.images)
+        logits = self.network_to_evaluate()(images, training=False)
         per_sample = losses.cross_entropy(batch.integer_labels(), logits)
         self._loss_tracker.update_state(per_sample, batch.sample_weight)
         return logits
@@ -242,8 +252,9 @@ class NoisyLabelModel(Descent):
         try:
             with values.readable_errors():
                 return super().fit(**given)
-        except BaseException:
-            self.set_monitored(False)  # Callbacks don't see the end of a failed `fit`.
+        except BaseException:  # Callbacks don't see the end of a failed `fit`.
+            self.set_monitored(False)
+            recording.stop(self)
             raise
 
     def evaluate(self, *args, **kwargs):

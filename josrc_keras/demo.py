@@ -30,11 +30,13 @@ def _demo():
             shell.say(f"Training: {name}, seed {seed}, 40 epochs ...")
             summaries[method].append(_train(workdir, method, seed))
     shell.say(_table(summaries))
-    shell.say(_verdicts(summaries["josrc"]))
     run = workdir / "josrc-0"
+    for line in _audit(run):
+        shell.say(line)
     for line in _export(run):
         shell.say(line)
     shell.say(f"\nPlots: {run / 'plots'}/*.png; numbers: {run / 'summary.json'}")
+    shell.say(f"Look at the labels that it does not believe: {run}/audit/report.html")
     shell.say(f"Took {time.monotonic() - start:.0f} s.")
 
 
@@ -71,20 +73,31 @@ def _table(summaries):
     return "\n".join(lines)
 
 
-def _verdicts(summaries):
-    """Precision and recall of the three verdicts, seed 0, last epoch."""
-    quality = summaries[0]["verdicts_last_epoch"]
+def _audit(run):
+    """Audits a run's training labels; yields lines about it."""
+    from josrc_keras.audit import run_audit
+
+    yield _verdicts(run_audit.write(run, run / "audit")["quality"])
+
+
+def _verdicts(quality):
+    """Precision and recall of the three verdicts, and the estimated noise rate."""
     names = {
         "clean": "label is right",
-        "id": "label is wrong",
-        "ood": "image is foreign",
+        "in_distribution_noise": "label is wrong",
+        "out_of_distribution": "image is foreign",
     }
-    lines = ["", f"{'Jo-SRC says':<18}{'precision':>10}{'recall':>8}{'share':>8}"]
+    lines = ["", f"{'The audit says':<18}{'precision':>10}{'recall':>8}{'share':>8}"]
     for kind, name in names.items():
+        found = quality["verdicts"][kind]
         lines.append(
-            f"{name:<18}{quality[f'{kind}_precision']:>10.2f}"
-            f"{quality[f'{kind}_recall']:>8.2f}{quality[f'{kind}_fraction']:>8.2f}"
+            f"{name:<18}{found['precision'] or 0:>10.2f}"
+            f"{found['recall'] or 0:>8.2f}{found['share']:>8.2f}"
         )
+    lines.append(
+        f"Wrong labels in all: {quality['noise_rate_estimated']:.1%} by its estimate, "
+        f"{quality['noise_rate']:.1%} in truth."
+    )
     return "\n".join(lines) + "\n"
 
 

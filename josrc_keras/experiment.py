@@ -81,7 +81,7 @@ def _read_image_folder(config, workdir):
             "A folder of photos is decoded into a run folder. Received: "
             "config.data.name=image_folder without one. Use `josrc-train`."
         )
-    return data.image_folder.read(
+    benchmark = data.image_folder.read(
         config.data.dir,
         image_size=config.data.image_size,
         cache=Path(workdir) / "images",
@@ -91,6 +91,20 @@ def _read_image_folder(config, workdir):
         seed=config.data.seed,
         train_size=config.data.train_size,
     )
+    run_folder.check_data(workdir, benchmark)
+    return benchmark
+
+
+def _with_absolute_paths(config):
+    """Names the photos so that the run finds them from any working directory."""
+    if config.data.name != "image_folder":
+        return config
+    config = config.copy_and_resolve_references()
+    for name in ("dir", "validation_dir"):
+        if config.data[name] is not None:
+            path = os.path.expanduser(config.data[name])
+            config.data[name] = os.path.abspath(path)
+    return config
 
 
 def make_model(config, num_classes, steps_per_epoch=1, image_shape=None):
@@ -288,7 +302,7 @@ def train(config, workdir, *, verbose=1, callbacks=()):
 
     Raises:
         ValueError: If a field of the configuration is out of range, or the folder
-            holds a run of another configuration.
+            holds a run of another configuration or on other photos.
         OSError: If the folder can't be written or the data can't be read.
         FloatingPointError: If training breaks down.
     """
@@ -302,11 +316,14 @@ def train(config, workdir, *, verbose=1, callbacks=()):
             f"Expected config.batch_size as a multiple of the {parts} devices that "
             f"share a batch. Received: batch_size={config.batch_size}."
         )
+    config = _with_absolute_paths(config)
     workdir = run_folder.open_folder(
         workdir, config.to_dict(), write=replicas.is_chief()
     )
     seed_everything(config)
     benchmark = make_benchmark(config, workdir)
+    if config.data.name == "image_folder" and replicas.is_chief():
+        run_folder.write_data(workdir, benchmark)
     steps = batches.steps_per_epoch(benchmark.train, config.batch_size)
     shape = benchmark.train.images.shape[1:]
     model = make_model(config, benchmark.num_classes, steps, shape)

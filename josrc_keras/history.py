@@ -4,6 +4,9 @@ The compiled step writes into a table on the device, a row a sample; the callbac
 `VerdictHistory` adds the table of each epoch to what the epochs before it found.
 """
 
+import zipfile
+import zlib
+
 import keras
 import numpy as np
 from keras import ops
@@ -18,14 +21,24 @@ EARLY = ("given_logit", "other_logit")
 # The columns of an epoch's table.
 FIELDS = ("seen", "label", *VERDICTS, *AVERAGED)
 LAST = 10  # Epochs whose verdicts are kept one by one.
+# What NumPy raises for a file that is none of its archives, or a broken one.
+BROKEN = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @keras.saving.register_keras_serializable(package="josrc_keras")
 class EpochFindings(keras.metrics.Metric):
     """A table of what an epoch's steps found, `FIELDS` by sample.
 
-    A metric, since each replica then keeps the rows of its own samples, the sum is
-    taken where it is read, and every epoch starts anew.
+    A metric, since each replica then keeps the rows of its own samples, and the sum is
+    taken where it is read.
 
     Args:
         count: Number of samples in the dataset.
@@ -54,6 +67,13 @@ class EpochFindings(keras.metrics.Metric):
         inside = ops.expand_dims(inside, -1)
         self.table.assign(ops.scatter_update(self.table, inside, rows))
 
+    def reset_state(self):
+        """Keeps the table, for an evaluation within the epoch resets all metrics."""
+
+    def clear(self):
+        """Forgets all rows."""
+        super().reset_state()
+
     def result(self):
         """An empty dict: a table is nothing that `fit` could show."""
         return {}
@@ -64,13 +84,15 @@ class EpochFindings(keras.metrics.Metric):
         Raises:
             ValueError: If a sample's number was out of range.
         """
-        if int(self.outside):
+        # Copies, since NumPy can't read what is spread over replicas.
+        table, outside = map(ops.copy, (self.table, self.outside))
+        if int(outside):
             raise ValueError(
                 f"Expected each sample's number in [0, {self.count - 1}]. Received: "
-                f"{int(self.outside)} out of range in this epoch. Number the samples "
+                f"{int(outside)} out of range in this epoch. Number the samples "
                 "from 0 on, or pass VerdictHistory the right `count`."
             )
-        return ops.convert_to_numpy(self.table)
+        return ops.convert_to_numpy(table)
 
     def get_config(self):
         """The constructor's arguments."""
@@ -188,7 +210,7 @@ class SampleHistory:
         try:
             with np.load(path) as arrays:
                 return cls.from_arrays(dict(arrays))
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except BROKEN as error:
             raise OSError(
                 "Expected the history of a training run. Received: "
                 f"{path}, which can't be read ({type(error).__name__}). Delete it to "

@@ -224,7 +224,7 @@ class JoSRC(Recorded, NoisyLabelModel):
             logits_a, logits_b, selected.out_of_distribution, self.consistency_base
         )
         joint = losses.joint_loss(classification, consistency, self.alpha * self.joint)
-        findings = {}
+        findings: dict = {}
         if self.epoch_findings is not None:
             findings = evidence.of_views(logits_a, logits_b, batch.integer_labels())
         return Outcome(
@@ -304,7 +304,8 @@ class JoSRC(Recorded, NoisyLabelModel):
     def evaluate_batch(self, batch):
         """Updates the losses with a batch; returns the logits that metrics judge."""
         if self.evaluated == "both":
-            logits = self.teacher(batch.image_parts()[0], training=False)
+            images = self.seen_in_evaluation(batch.images)
+            logits = self.teacher(images, training=False)
             label = batch.integer_labels()
             self._teacher_loss.update_state(
                 losses.cross_entropy(label, logits), batch.sample_weight

@@ -4,9 +4,12 @@ The normalisation is the network's first layer, so what is exported needs none. 
 other built `keras.Model` that ends in logits can be used in their place.
 """
 
+import functools
+
 import keras
 from keras import layers
 
+from josrc_keras import backbones
 from josrc_keras.normalization import BatchNormalization
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -136,35 +139,54 @@ def digits_cnn(num_classes, head="linear", input_shape=(8, 8, 1), width=1.0):
     return keras.Model(pixels, logits, name="digits_cnn")
 
 
-def resnet18(num_classes, head="mlp", input_shape=(None, None, 3), width=1.0):
-    """ResNet-18 (He et al., 2016) with random weights, from keras-hub.
+def resnet18(
+    num_classes, head="mlp", input_shape=(None, None, 3), width=1.0, weights=None
+):
+    """ResNet-18 (He et al., 2016), from keras-hub.
 
     Args:
         num_classes: Number of outputs.
         head: `"linear"`, or `"mlp"` as in `cnn7`, on the averaged features.
         input_shape: `(H, W, 3)`; None where images of any size will do.
         width: Must be 1: keras-hub's have one width.
+        weights: `"imagenet"`, which are downloaded once; the folder of a preset of
+            keras-hub; or None for random ones.
 
     Returns:
         A `keras.Model` from `(N, H, W, 3)` pixels in [0, 255] to `(N, C)` logits.
 
     Raises:
         ImportError: If keras-hub is not installed.
+        OSError: If the weights can't be had.
         ValueError: If `head` is unknown or `width` is not 1.
     """
     blocks = ("basic_block", [2, 2, 2, 2])
-    return _resnet("resnet18", blocks, num_classes, head, input_shape, width)
+    return _resnet("resnet18", blocks, num_classes, head, input_shape, width, weights)
 
 
-def resnet50(num_classes, head="mlp", input_shape=(None, None, 3), width=1.0):
-    """ResNet-50 with random weights; all else is as for `resnet18`."""
+def resnet50(
+    num_classes, head="mlp", input_shape=(None, None, 3), width=1.0, weights=None
+):
+    """ResNet-50; all else is as for `resnet18`."""
     blocks = ("bottleneck_block", [3, 4, 6, 3])
-    return _resnet("resnet50", blocks, num_classes, head, input_shape, width)
+    return _resnet("resnet50", blocks, num_classes, head, input_shape, width, weights)
 
 
-def _resnet(name, blocks, num_classes, head, input_shape, width):
+def _resnet(name, blocks, num_classes, head, input_shape, width, weights):
     if width != 1:
         raise ValueError(f"{name} has one width. Received: width={width}. Use 1.")
+    pixels = keras.Input(input_shape, name="image")
+    if weights is None:
+        backbone = _random_resnet(name, blocks, input_shape)
+    else:
+        preset = backbones.resnet_preset(name, weights)
+        backbone = backbones.load_preset(preset, input_shape)
+    x = backbone(_normalise(pixels, IMAGENET_MEAN, IMAGENET_DEVIATION))
+    features = layers.GlobalAveragePooling2D(name="features")(x)
+    return keras.Model(pixels, _head(features, num_classes, head), name=name)
+
+
+def _random_resnet(name, blocks, input_shape):
     try:
         from keras_hub.models import ResNetBackbone
     except ImportError as error:
@@ -172,8 +194,7 @@ def _resnet(name, blocks, num_classes, head, input_shape, width):
             f"{name} comes with keras-hub, which is not installed. Run "
             "`pip install josrc-keras[pretrained]`."
         ) from error
-    pixels = keras.Input(input_shape, name="image")
-    backbone = ResNetBackbone(
+    return ResNetBackbone(
         input_conv_filters=[64],
         input_conv_kernel_sizes=[7],
         stackwise_num_filters=[64, 128, 256, 512],
@@ -183,9 +204,50 @@ def _resnet(name, blocks, num_classes, head, input_shape, width):
         image_shape=input_shape,
         name="backbone",
     )
-    x = backbone(_normalise(pixels, IMAGENET_MEAN, IMAGENET_DEVIATION))
-    features = layers.GlobalAveragePooling2D(name="features")(x)
-    return keras.Model(pixels, _head(features, num_classes, head), name=name)
+
+
+def of_backbone(
+    name, num_classes, head="mlp", input_shape=(None, None, 3), width=1.0, weights=None
+):
+    """A classifier on a backbone by name, see `backbones.features`.
+
+    Args:
+        name: `"keras_hub:PRESET"` or `"keras_applications:MODEL"`.
+        num_classes: Number of outputs.
+        head: `"linear"`, or `"mlp"` as in `cnn7`, on the averaged features.
+        input_shape: `(H, W, 3)`.
+        width: Must be 1.
+        weights: `"imagenet"` or None for random ones.
+
+    Returns:
+        A `keras.Model` from `(N, H, W, 3)` pixels in [0, 255] to `(N, C)` logits.
+
+    Raises:
+        ImportError: If keras-hub is needed and not installed.
+        OSError: If the weights can't be had.
+        ValueError: If there is no such backbone, or an argument is out of range.
+    """
+    if width != 1:
+        raise ValueError(f"{name} has one width. Received: width={width}. Use 1.")
+    pixels, features = backbones.features(name, input_shape, weights)
+    return keras.Model(pixels, _head(features, num_classes, head), name="classifier")
+
+
+def by_name(name):
+    """The function that makes a network, by the name that a configuration has.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if backbones.is_backbone(name):
+        return functools.partial(of_backbone, name)
+    if name not in NETWORKS:
+        raise ValueError(
+            f"Expected config.network.name as one of {tuple(NETWORKS)}, "
+            f"{backbones.HUB}PRESET or {backbones.APPLICATIONS}MODEL. Received: "
+            f"{name!r}."
+        )
+    return NETWORKS[name]
 
 
 NETWORKS = {

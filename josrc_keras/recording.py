@@ -1,6 +1,7 @@
 """Recording what training finds of each sample, at no further forward pass."""
 
 import contextlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,12 +20,12 @@ class Recorded(keras.Model):
             gathered, or None.
     """
 
-    epoch_findings = None
-    sample_history = None
+    epoch_findings: Any = None
+    sample_history: Any = None
 
     @property
     def metrics(self):
-        """As Keras, and the table, so that it is reset and passed on with them."""
+        """As Keras, and the table, so that it is passed on with them."""
         found = super().metrics
         return found if self.epoch_findings is None else [*found, self.epoch_findings]
 
@@ -77,6 +78,12 @@ class Recorded(keras.Model):
         return audit.audit(self, x, y, **options)
 
 
+def stop(model):
+    """Ends the recording of a model whose `fit` failed, if it records."""
+    if getattr(model, "epoch_findings", None) is not None:
+        model.record_epochs_of(None)
+
+
 def _scope(model):
     """Where variables are made that belong to the model's replicas."""
     if keras.backend.backend() == "tensorflow":
@@ -98,6 +105,7 @@ def number_samples(given, callbacks):
     recorder = next((c for c in listed if hasattr(c, "records_samples")), None)
     if recorder is None:
         return
+    recorder.numbered = None
     labels = given.get("y")
     if labels is None:
         spec = getattr(given["x"], "element_spec", None)
@@ -119,5 +127,4 @@ def number_samples(given, callbacks):
     count = len(labels["label"])
     if "index" not in labels:
         given["y"] = {**labels, "index": np.arange(count, dtype="int32")}
-    if recorder.count is None:
-        recorder.count = count
+    recorder.numbered = count

@@ -1,6 +1,7 @@
 """A run folder: what is in it, and how it is opened, summarised and drawn."""
 
 import csv
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -15,6 +16,7 @@ import keras
 from josrc_keras import files, plots, replicas
 from josrc_keras._version import __version__
 
+DATA = "data.json"  # Which photos a run was trained on.
 LAST = 10  # The paper's figure of merit is the mean over the last ten epochs.
 
 
@@ -47,6 +49,52 @@ def open_folder(workdir, config, *, write=True):
     except OSError as error:
         raise unwritable(workdir, error) from error
     return workdir
+
+
+def write_data(workdir, benchmark):
+    """Notes which photos a run is trained on, for `check_data`.
+
+    Raises:
+        OSError: If the folder can't be written.
+    """
+    try:
+        files.write_json(Path(workdir) / DATA, _described(benchmark))
+    except OSError as error:
+        raise unwritable(workdir, error) from error
+
+
+def check_data(workdir, benchmark):
+    """Refuses photos that are not those that a run was begun with.
+
+    Raises:
+        ValueError: If their paths or classes differ, or which of them are set aside.
+    """
+    workdir = Path(workdir)
+    begun = any((workdir / "checkpoint").glob("epoch-*"))
+    begun |= (workdir / "model.keras").exists()
+    if not begun or not (workdir / DATA).exists():
+        return
+    before = json.loads((workdir / DATA).read_text(encoding="utf-8"))
+    now = _described(benchmark)
+    if before != now:
+        raise ValueError(
+            f"Expected the photos that {workdir} was trained on, "
+            f"{before['train_images']} and {before['test_images']} to report on. "
+            f"Received: {now['train_images']} and {now['test_images']}, of other paths "
+            "or classes. Put them back as they were (`josrc-audit --apply=undo`, if it "
+            "moved them), or train on what there is now in another --workdir."
+        )
+
+
+def _described(benchmark):
+    parts = [list(benchmark.class_names)]
+    for split in (benchmark.train, benchmark.test):
+        parts.append([split.ids.tolist(), split.labels.tolist()])
+    return {
+        "train_images": len(benchmark.train),
+        "test_images": len(benchmark.test),
+        "sha256": hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
+    }
 
 
 def unwritable(workdir, error):

@@ -98,6 +98,24 @@ def linear_decay(epoch, *, decay_start, epochs):
     return max(epochs - epoch + 1, 0) / max(epochs - decay_start, 1)
 
 
+def cosine_decay(epoch, *, epochs):
+    """Factor on the learning rate: half a cosine from 1 to 0 (Loshchilov, Hutter 2017).
+
+    Args:
+        epoch: Counted from 1, whose factor is 1.
+        epochs: Number of epochs in all; the epoch after the last one would have 0.
+
+    Returns:
+        A float in [0, 1].
+
+    Raises:
+        ValueError: If `epochs` is below 1.
+    """
+    if epochs < 1:
+        raise ValueError(f"`epochs` must be at least 1. Received: epochs={epochs}.")
+    return 0.5 * (1 + math.cos(math.pi * min(epoch - 1, epochs) / epochs))
+
+
 def contradiction_likelihood(num_classes, smoothing, confidence=0.4):
     """The clean likelihood (eq. 3) of a prediction that contradicts the label.
 

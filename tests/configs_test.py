@@ -11,7 +11,7 @@ from josrc_keras import data, experiment, shell
 from josrc_keras.callbacks import CleanThreshold, LinearDecay
 from josrc_keras.configs import base
 
-NAMES = ("base", "cifar100n_c", "cifar80n_o", "cifar8n_o", "digits8n_o")
+NAMES = ("base", "cifar100n_c", "cifar80n_o", "cifar8n_o", "digits8n_o", "image_folder")
 
 # The table of configs/base.py, and README.md's list of differences.
 RECIPES = {

@@ -13,11 +13,6 @@ def accuracy(value):
 
 def summaries():
     """Two seeds of both methods; every number another one."""
-    verdicts = {
-        f"{kind}_{score}": (index * 3 + number + 1) / 100
-        for index, kind in enumerate(("clean", "id", "ood"))
-        for number, score in enumerate(("precision", "recall", "fraction"))
-    }
     return {
         "standard": [{"seed": s, "student": accuracy(0.71 + s / 10)} for s in (0, 1)],
         "josrc": [
@@ -25,7 +20,6 @@ def summaries():
                 "seed": s,
                 "student": accuracy(0.9123 + s / 100),
                 "teacher": accuracy(0.9321 + s / 100),
-                "verdicts_last_epoch": verdicts,
             }
             for s in (0, 1)
         ],
@@ -49,11 +43,20 @@ def test_table_has_each_seed_and_method():
             assert line[:end].endswith(line.split()[column])
 
 
-def test_verdicts_are_those_of_seed_0():
-    """Precision, recall and share of each verdict."""
-    given = summaries()["josrc"]
-    given[1]["verdicts_last_epoch"] = {}
-    lines = demo._verdicts(given).strip().splitlines()
+def test_verdicts_are_those_of_the_audit():
+    """Precision, recall and share of each verdict, and the noise rates."""
+    kinds = ("clean", "in_distribution_noise", "out_of_distribution")
+    scores = ("precision", "recall", "share")
+    quality = {
+        "verdicts": {
+            kind: {s: (index * 3 + n + 1) / 100 for n, s in enumerate(scores)}
+            for index, kind in enumerate(kinds)
+        },
+        "noise_rate_estimated": 0.571,
+        "noise_rate": 0.602,
+    }
+    *lines, rates = demo._verdicts(quality).strip().splitlines()
+    assert rates == "Wrong labels in all: 57.1% by its estimate, 60.2% in truth."
     assert lines[0].split()[-3:] == ["precision", "recall", "share"]
     assert [line.split()[-3:] for line in lines[1:]] == [
         ["0.01", "0.02", "0.03"],

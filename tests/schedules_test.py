@@ -149,3 +149,28 @@ def test_largest_useful_smoothing_on_both_sides_of_the_papers_value():
     assert schedules.largest_useful_smoothing(8, 0.75) < 0.6
     assert schedules.largest_useful_smoothing(80, 0.75) >= 0.6
     assert schedules.largest_useful_smoothing(8, 0.01) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("classes", "tau_c", "expected"),
+    [
+        (8, 0.75, 0.3),  # Three quarters of 0.4: as chosen for the digits.
+        (80, 0.75, 0.6),  # Three quarters of 0.85 are more than the paper's.
+        (8, 0.01, 0.1),  # None is useful.
+    ],
+)
+def test_smoothing_by_the_number_of_classes(classes, tau_c, expected):
+    assert schedules.smoothing_for(classes, tau_c) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("tau_c", [0.5, 0.75, 0.9])
+@pytest.mark.parametrize("classes", [2, 3, 5, 14, 40, 1000])
+def test_the_smoothing_tells_a_contradiction(classes, tau_c):
+    """Its likelihood stays below tau_c, where any smoothing of 0.1 or more does so."""
+    smoothing = schedules.smoothing_for(classes, tau_c)
+    assert 0.1 <= smoothing <= 0.6
+    assert smoothing < (classes - 1) / classes  # The given class is the likeliest.
+    least = oracle.clean_likelihood(*contradiction(classes, 0.1, 0.4))[0]
+    if least < tau_c:
+        likelihood = oracle.clean_likelihood(*contradiction(classes, smoothing, 0.4))
+        assert likelihood[0] < tau_c

@@ -20,9 +20,11 @@ from josrc_keras import shell
 
 _RUN = flags.DEFINE_string("run", None, "The run folder that was trained.")
 _OUTPUT = flags.DEFINE_string("output", None, "Where to write; RUN/audit by default.")
-_VIEW_PAIRS = flags.DEFINE_integer("view_pairs", 4, "Pairs of views of each image.")
+_VIEW_PAIRS = flags.DEFINE_integer(
+    "view_pairs", 4, "Pairs of views of each image.", lower_bound=1
+)
 _THUMBNAILS = flags.DEFINE_integer(
-    "max_thumbnails", 1200, "Images in the report, the worst ones."
+    "max_thumbnails", 1200, "Images in the report, the worst ones.", lower_bound=0
 )
 _APPLY = flags.DEFINE_enum(
     "apply",
@@ -37,16 +39,16 @@ flags.mark_flags_as_required(["run"])
 
 
 def _audit():
-    from josrc_keras.audit import changes, run_audit
+    from josrc_keras.audit import changes, moves, run_audit
 
     if _ROWS.value is not None and _APPLY.value not in ("csv", "copy", "move"):
         raise ValueError(
             "--rows says which rows to act on. Received: --rows without --apply=csv, "
             "copy or move. Add one of them."
         )
-    output = Path(_OUTPUT.value or Path(_RUN.value) / "audit")
+    output = Path(_OUTPUT.value or Path(str(_RUN.value)) / "audit")
     if _APPLY.value == "undo":
-        shell.say(f"{changes.move_back(output)} photos moved back.")
+        shell.say(f"{moves.move_back(output)} photos moved back.")
         return
     chosen = None if _ROWS.value is None else changes.read_table(_ROWS.value)
     if _APPLY.value == "none" or not (output / "audit.csv").exists():
@@ -76,7 +78,7 @@ def _say(findings, output):
 
 
 def _act(output, chosen):
-    from josrc_keras.audit import changes, run_audit
+    from josrc_keras.audit import changes, moves, run_audit
 
     planned = changes.plan(changes.read_table(output / "audit.csv"), chosen)
     counts = planned["action"].value_counts()
@@ -84,10 +86,12 @@ def _act(output, chosen):
         done = changes.write_csv(planned, output)
     else:
         photos = run_audit.photos_of(_RUN.value)
-        act = {"copy": changes.copy, "move": changes.move}[_APPLY.value]
+        act = {"copy": moves.copy, "move": moves.move}[_APPLY.value]
         done = act(planned, photos, output)
     kinds = ", ".join(f"{counts.get(a, 0)} {a}" for a in changes.ACTIONS.values())
     shell.say(f"{kinds}: {done}")
+    if _APPLY.value == "move":
+        shell.say("--apply=undo moves them back.")
 
 
 def main():

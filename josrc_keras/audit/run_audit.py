@@ -9,7 +9,7 @@ import numpy as np
 from absl import logging
 
 from josrc_keras import experiment, files, run_folder
-from josrc_keras.audit import report, summary, truth
+from josrc_keras.audit import changes, report, summary, truth
 from josrc_keras.audit.table import Part, audit_parts
 from josrc_keras.data import batches, records
 from josrc_keras.history import SampleHistory
@@ -34,11 +34,13 @@ def write(run, output, *, view_pairs=4, max_thumbnails=1200):
         and where the truth is known `quality`, as `compare` returns.
 
     Raises:
-        OSError: If the run is not finished, or its data can't be read.
+        OSError: If the run is not finished, its data can't be read, or `output` can't
+            be written.
         ValueError: If its method does not sort samples, or its data has changed.
     """
     run, output = Path(run), Path(output)
     config = _read_config(run)
+    _make(output)
     benchmark = experiment.make_benchmark(config, run)
     model = keras.saving.load_model(run / "model.keras")
     model.sample_history = read_history(run)
@@ -82,7 +84,18 @@ def photos_of(run):
             "Only photos in a folder can be copied or moved. Received: a run on "
             f"{config['data']['name']}. Use --apply=csv."
         )
-    return Path(config["data"]["dir"])
+    return Path(config["data"]["dir"]).expanduser()
+
+
+def _make(output):
+    """Makes the folder, before anything that takes time."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            "Expected a folder that can be written. Received: "
+            f"--output={output} ({error.strerror}). Choose another one."
+        ) from error
 
 
 def _read_config(run):
@@ -101,12 +114,13 @@ def _read_config(run):
 
 
 def read_history(run):
+    """What training recorded of each sample, a `SampleHistory`; None if nothing."""
     path = run / "sample_history.npz"
     if path.exists():
         return SampleHistory.load(path)
     logging.warning(
-        "%s has no sample_history.npz: it was trained by an older version. Its verdicts "
-        "are those of the trained model alone.",
+        "%s has no sample_history.npz: it was trained by an older version. Its "
+        "verdicts are those of the trained model alone.",
         run,
     )
     return None
@@ -132,15 +146,13 @@ def _thumbnails(splits, order, table, limit):
     """A function from a row of the table to its image."""
     starts = np.cumsum([0, *(len(split) for split in splits)])
     chosen = report.rows_with_thumbnails(table, limit)
-    images = {}
+    images: dict = {}
     for number, split in enumerate(splits):
         rows = {int(order[row]) - starts[number]: row for row in chosen}
         rows = {place: row for place, row in rows.items() if 0 <= place < len(split)}
         places = np.array(sorted(rows), np.int64)
         found = np.asarray(split.images[places])  # Streamed images in one reading.
-        images |= {
-            rows[place]: found[n] for n, place in enumerate(places.tolist())
-        }
+        images |= {rows[place]: found[n] for n, place in enumerate(places.tolist())}
     return images.__getitem__
 
 
@@ -156,8 +168,7 @@ def _source(run, config):
 
 
 def _write(output, table, findings):
-    with files.replacing(output / "audit.csv") as beside:
-        table.to_csv(beside, index=False)
+    changes.write_table(table, output / "audit.csv")
     files.write_json(output / "findings.json", findings)
     if importlib.util.find_spec("pyarrow") is None:
         logging.info(

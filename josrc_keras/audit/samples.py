@@ -10,6 +10,7 @@ import numpy as np
 from josrc_keras.data import contract, values
 
 LOOKED_AT = 2048  # Samples at the start of a dataset that are read twice.
+ENDLESS = -1  # The cardinality of such a `tf.data.Dataset`.
 
 
 class Samples(NamedTuple):
@@ -82,12 +83,17 @@ def _source(x, y, batch_size):
             f"Expected data that can be read again. Received: a {type(x).__name__}. "
             "Pass arrays, a tf.data.Dataset or a keras.utils.PyDataset."
         )
+    if hasattr(x, "cardinality") and int(x.cardinality()) == ENDLESS:
+        raise ValueError(
+            "Expected a dataset that ends. Received: an endless one. Audit it before "
+            "`repeat`."
+        )
     return lambda: iter(x)
 
 
 def _slices(x, y, batch_size):
-    labels = y["label"] if isinstance(y, dict) else y
-    images = x["view_a"] if isinstance(x, dict) else x
+    given = contract.unpack((x, y))
+    images, labels = given.image_parts()[0], given.labels
     if len(images) != len(labels):
         raise ValueError(
             "Expected one label for each image. Received: "
@@ -102,7 +108,7 @@ def _start(source, expected):
     """What the first samples are, to be compared with a second reading."""
     found, count = [], 0
     for data in source():
-        found.append(_samples(data, expected))
+        found.append(_samples(data, expected)._replace(images=None))
         count += len(found[-1].labels)
         if count >= LOOKED_AT or found[-1].index is not None:
             break
@@ -135,7 +141,8 @@ def _samples(data, expected):
             lambda part: None if part is None else _to_numpy(part), tuple(batch)
         )
     )
-    expected.check(batch, training=False)
+    # Without an augmentation to come, one view of an image is enough.
+    expected.check(batch, training=expected.augmentation is not None)
     values.check_arrays(batch, expected.num_classes)
     labels = np.asarray(batch.integer_labels(), np.int64)
     index = None if batch.index is None else batch.index.astype(np.int64)

@@ -32,6 +32,7 @@ def label_score(given_prob, agrees):
         only as far as right labels of all classes are learnt alike. A rare or hard
         class scores lower.
     """
+    given_prob = np.asarray(given_prob, "float64")  # Squares of float32 overflow.
     typical = _median(given_prob, agrees)
     x = given_prob / max(typical, np.finfo("float32").tiny)
     return x**2 / (x**2 + 0.25)
@@ -41,8 +42,9 @@ def ood_score(given_logit, other_logit, score):
     """Evidence that an image belongs to none of the classes.
 
     The scale has two ends, both read off the samples whose label is believed: how well
-    the given class fits them (0), and how well the best of all others does (1), to which
-    they do not belong. The given class of a sample counts as far as it is believed.
+    the given class fits them (0), and how well the best of all others does (1), to
+    which they do not belong. The given class of a sample counts as far as it is
+    believed.
 
     Args:
         given_logit: `(N,)`, a mean over views or epochs.

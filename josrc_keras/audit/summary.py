@@ -1,5 +1,7 @@
 """What an audit says about the dataset as a whole."""
 
+from numbers import Integral
+
 import numpy as np
 
 from josrc_keras.audit import scores
@@ -76,7 +78,7 @@ def _contradictions(table):
     return [
         {
             "duplicate_set": int(number),
-            "ids": [i if isinstance(i, str) else int(i) for i in rows["id"]],
+            "ids": [int(i) if isinstance(i, Integral) else str(i) for i in rows["id"]],
             "given_names": list(rows["given_name"]),
         }
         for number, rows in repeated.groupby("duplicate_set", sort=True)

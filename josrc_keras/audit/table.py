@@ -1,5 +1,6 @@
 """The audit of a dataset: a table with a row a sample."""
 
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ from josrc_keras import guards
 from josrc_keras.audit import samples, scores
 from josrc_keras.audit.predictions import Predictions
 from josrc_keras.history import VERDICTS
+from josrc_keras.recording import Recorded
 
 COLUMNS = (
     "id",
@@ -70,8 +72,8 @@ def audit(
 
     Args:
         model: A trained `JoSRC` model.
-        x: Images `(N, H, W, channels)`, or a dataset of batches of `(image, label)` that
-            yields the same order each time, which is checked. One whose labels are
+        x: Images `(N, H, W, channels)`, or a dataset of batches of `(image, label)`
+            that yields the same order each time, which is checked. One whose labels are
             `{"label", "index"}` may come in any order: the rows are sorted by index.
         y: Labels, where `x` is images: integers, one-hot rows, or a dict as for `fit`.
         ids: `(N,)` names of the samples, such as paths, or None.
@@ -86,7 +88,7 @@ def audit(
 
     Raises:
         ImportError: If pandas is not installed.
-        TypeError: If the data can be read once only.
+        TypeError: If the model is no `JoSRC`, or the data can be read once only.
         ValueError: If the data is not what the model was trained on, its order is not
             known, or an argument does not fit.
     """
@@ -123,10 +125,17 @@ def audit_parts(model, parts, *, class_names=None, view_pairs=4, batch_size=256)
         A `pandas.DataFrame`: the rows of the parts, one after the other.
     """
     pandas = _pandas()
-    if not isinstance(view_pairs, int) or view_pairs < 1:
-        raise ValueError(
-            f"Expected view_pairs of at least 1. Received: view_pairs={view_pairs}."
+    if not isinstance(model, Recorded):
+        raise TypeError(
+            "An audit asks a JoSRC model, which has a teacher and sorts samples. "
+            f"Received: a {type(model).__name__}. Train a JoSRC."
         )
+    for name, number in (("view_pairs", view_pairs), ("batch_size", batch_size)):
+        if not isinstance(number, Integral) or number < 1:
+            raise ValueError(
+                f"Expected {name} as an integer of at least 1. Received: "
+                f"{name}={number}."
+            )
     names = _class_names(class_names, model.num_classes)
     tables, fingerprints = [], []
     for part in parts:
@@ -248,8 +257,8 @@ def _check_history(past, labels):
         reason = f"{len(labels)} samples; training recorded {len(recorded)}"
     raise ValueError(
         "Expected the dataset that the model was trained on, in the same order. "
-        f"Received: {reason}. Pass that dataset unshuffled, or `history=False` to audit "
-        "another one, by what the model predicts now."
+        f"Received: {reason}. Pass that dataset unshuffled, or `history=False` to "
+        "audit another one, by what the model predicts now."
     )
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from josrc_keras import guards
+from josrc_keras.audit import scores
 
 
 def compare(table, true_labels):
@@ -18,7 +19,8 @@ def compare(table, true_labels):
         `issue_recall`, `issue_f1`: `is_label_issue`; `ood_auroc`: `ood_score` for
         foreign images among those whose label is truly wrong; `ood_auroc_all`: among
         all; `suggestion_accuracy`: how often the suggested label is the true one, of
-        in-distribution noise; then each noise rate as it is and as it was estimated.
+        in-distribution noise; then each noise rate as it is and as it was estimated;
+        `verdicts`: of each verdict its precision, recall and share of all samples.
     """
     true_labels = np.asarray(true_labels)
     if true_labels.shape != (len(table),):
@@ -49,8 +51,23 @@ def compare(table, true_labels):
         "noise_rate_estimated": float(issue.mean()),
         "out_of_distribution_rate": float(foreign.mean()),
         "out_of_distribution_rate_estimated": float(
-            (verdict == "out_of_distribution").mean()
+            (verdict == scores.OUT_OF_DISTRIBUTION).mean()
         ),
+        "verdicts": {
+            name: _quality(verdict == name, truth)
+            for name, truth in zip(
+                scores.VERDICTS, (~wrong, noisy, foreign), strict=True
+            )
+        },
+    }
+
+
+def _quality(said, truth):
+    hits = float((said & truth).sum())
+    return {
+        "precision": hits / int(said.sum()) if said.any() else None,
+        "recall": hits / int(truth.sum()) if truth.any() else None,
+        "share": float(said.mean()),
     }
 
 
@@ -69,5 +86,5 @@ def _average_precision(values, positive):
 
 def _sklearn():
     return guards.imported(
-        "sklearn.metrics", "A comparison with the truth needs scikit-learn", "digits"
+        "sklearn.metrics", "A comparison with the truth needs scikit-learn", "report"
     )

@@ -61,6 +61,8 @@ def unpack(data):
         _check_label_keys(labels)
         true_labels, index = labels.get("true_label"), labels.get("index")
         labels = labels["label"]
+        if isinstance(sample_weight, dict):  # So Keras's `fit` passes on one array.
+            sample_weight = sample_weight.get("label")
     if isinstance(images, dict) and set(images) != VIEWS:
         raise ValueError(
             f"Images given as a dict must have the keys {sorted(VIEWS)}. Received: "
@@ -106,8 +108,9 @@ class Contract(NamedTuple):
         Raises:
             ValueError: With what was received, what is expected, and the fix.
         """
-        augmented = training and not isinstance(batch.images, dict)
-        if augmented and self.needs_two_views and self.augmentation is None:
+        augmented = not isinstance(batch.images, dict)
+        views = training and augmented and self.needs_two_views
+        if views and self.augmentation is None:
             raise ValueError(
                 "Jo-SRC compares two views of each image. Received: single images and "
                 "a model without `augmentation`, which would make two equal views and "

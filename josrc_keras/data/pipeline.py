@@ -3,14 +3,17 @@
 import numpy as np
 import tensorflow as tf
 
+from josrc_keras.data import balance
 
-def train_batches(split, steps, batch_size, seed, initial_epoch):
+
+def train_batches(split, steps, batch_size, seed, initial_epoch, limit):
     """Endless shuffled batches; see `data.batches.train_batches`."""
     images, truth_of = _in_place(split.images), known_of(split)
+    rows_of = rows_of_epoch(split, seed, limit)
 
     def epoch_order(epoch):
         order = tf.random.experimental.stateless_shuffle(
-            tf.range(len(split)), seed=tf.stack([np.int64(seed), epoch])
+            rows_of(epoch), seed=tf.stack([np.int64(seed), epoch])
         )
         return tf.data.Dataset.from_tensor_slices(
             tf.reshape(order[: steps * batch_size], (steps, batch_size))
@@ -37,6 +40,24 @@ def known_of(split):
         return {name: tf.gather(array, rows) for name, array in known.items()}
 
     return known_of_rows
+
+
+def rows_of_epoch(split, seed, limit):
+    """A function from an epoch to its rows, in order; see `balance.epoch_rows`."""
+    labels = split.labels
+
+    def rows_of(epoch):
+        if limit is None:
+            return tf.range(len(labels))
+        rows = tf.numpy_function(
+            lambda number: balance.epoch_rows(labels, limit, seed, number),
+            [epoch],
+            np.int64,
+            stateful=False,
+        )
+        return tf.ensure_shape(rows, (balance.epoch_size(labels, limit),))
+
+    return rows_of
 
 
 def _in_place(array):

@@ -1,8 +1,8 @@
 """TFRecord files of a dataset: images that need not fit in memory.
 
 A folder holds `index.json`, `labels.npz` and `SPLIT-00000-of-00008.tfrecord` and so on.
-A record is an image and the number of its row; labels are held apart, in memory, so
-that other ones need no other files.
+A record is an image, a PNG or a JPEG, and the number of its row; labels are held apart,
+in memory, so that other ones need no other files.
 """
 
 import dataclasses
@@ -10,12 +10,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+from absl import logging
 
-from josrc_keras import files
+from josrc_keras.data import decoding, noise, record_writing
 from josrc_keras.data.benchmark import Benchmark, Split
+from josrc_keras.data.record_examples import Examples
+from josrc_keras.data.record_writing import CHANNELS, FIELDS, INDEX, LABELS
 
-INDEX, LABELS = "index.json", "labels.npz"
-FIELDS = ("labels", "true_labels", "ids")
+SPLITS = ("train", "test", "validation")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,12 +29,14 @@ class StreamedImages:
         total: Number of records in them.
         image_shape: `(H, W, channels)` of each image, uint8.
         rows: `(N,)` int64, increasing: the records that these images are.
+        encoding: `"png"` or `"jpeg"`.
     """
 
     paths: tuple
     total: int
     image_shape: tuple
     rows: np.ndarray
+    encoding: str = "png"
 
     dtype = np.dtype("uint8")
 
@@ -74,109 +78,142 @@ class StreamedImages:
         return found
 
 
-def write(benchmark, folder, *, images_per_file=4096):
-    """Writes a benchmark's training and test split to TFRecord files.
+def write(benchmark, folder, *, images_per_file=4096, encoding="png", quality=95):
+    """Writes a benchmark to TFRecord files.
 
-    Images are stored as PNG, so without loss, and taken one at a time: they may be any
-    sequence of `(H, W, channels)` uint8 arrays of one shape, with 1, 3 or 4 channels.
+    Images are taken one at a time: they may be any sequence of `(H, W, channels)` uint8
+    arrays of one shape. What a write that was killed left behind is removed, so no two
+    processes may write the same folder.
 
     Args:
         benchmark: A `Benchmark`.
-        folder: Where to; must not exist.
+        folder: Where to; must not exist. It is there once all is written.
         images_per_file: At most so many. An epoch reads files in random order, and
             several at a time, so have at least some dozens of them.
+        encoding: `"png"`, without loss, of 1, 3 or 4 channels; or `"jpeg"`, of 1 or 3.
+        quality: Of a JPEG, up to 100.
 
     Raises:
-        ValueError: If the folder exists, or an image is not like the others.
+        ValueError: If the folder exists, an image is not like the others, or an option
+            is out of range.
         OSError: If it can't be written.
     """
-    folder = Path(folder)
-    if folder.exists():
-        raise ValueError(
-            f"Expected a new folder for the records. Received: {folder}, which exists. "
-            "Choose another one, or delete it."
-        )
-    splits = {"train": benchmark.train, "test": benchmark.test}
-    with files.replacing(folder) as beside:
-        beside.mkdir()
-        written = {
-            name: _write_split(split, beside, name, images_per_file)
-            for name, split in splits.items()
-        }
-        labels = {
-            f"{name}_{field}": getattr(split, field)
-            for name, split in splits.items()
-            for field in FIELDS
-            if getattr(split, field) is not None
-        }
-        np.savez(beside / LABELS, **labels)
-        index = {
-            "class_names": list(benchmark.class_names),
-            "noise_checksum": benchmark.noise_checksum,
-            "splits": written,
-        }
-        (beside / INDEX).write_text(json.dumps(index, indent=2))
-
-
-def _write_split(split, folder, name, images_per_file):
-    """Writes one split's files; returns their sizes in bytes and the images' shape."""
-    import tensorflow as tf
-
-    count = -(-len(split) // images_per_file)
-    sizes: dict = {}
-    shape: tuple = ()
-    for number in range(count):
-        path = folder / f"{name}-{number:05d}-of-{count:05d}.tfrecord"
-        start = number * images_per_file
-        with tf.io.TFRecordWriter(str(path)) as writer:
-            for row in range(start, min(start + images_per_file, len(split))):
-                image = np.asarray(split.images[row])
-                shape = shape or image.shape
-                _check_image(image, shape, row)
-                writer.write(_record(image, row))
-        sizes[path.name] = path.stat().st_size
-    return {"count": len(split), "image_shape": list(shape), "bytes": sizes}
-
-
-def _check_image(image, shape, row):
-    if image.dtype != np.uint8 or image.shape != shape or shape[-1] not in (1, 3, 4):
-        raise ValueError(
-            "Expected uint8 images of one shape (H, W, channels) with 1, 3 or 4 "
-            f"channels. Received: row {row} with shape {image.shape}, dtype "
-            f"{image.dtype}; the first one's shape is {shape}. Convert and resize them."
-        )
-
-
-def _record(image, row):
-    import tensorflow as tf
-
-    png = tf.io.encode_png(image).numpy()
-    feature = {
-        "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[png])),
-        "row": tf.train.Feature(int64_list=tf.train.Int64List(value=[row])),
+    options = record_writing.check_options(images_per_file, encoding, quality)
+    splits = {
+        name: split
+        for name in SPLITS
+        if (split := getattr(benchmark, name)) is not None
     }
-    example = tf.train.Example(features=tf.train.Features(feature=feature))
-    return example.SerializeToString()
+    with record_writing.new_folder(folder) as beside:
+        written = {
+            name: record_writing.write_split(split.images, beside, name, **options)
+            for name, split in splits.items()
+        }
+        fields = {
+            name: {field: getattr(split, field) for field in FIELDS}
+            for name, split in splits.items()
+        }
+        record_writing.write_index(
+            beside,
+            fields,
+            class_names=list(benchmark.class_names),
+            noise_checksum=benchmark.noise_checksum,
+            encoding=encoding,
+            splits=written,
+            skipped=list(benchmark.skipped),
+        )
+
+
+def write_files(
+    splits,
+    folder,
+    *,
+    class_names,
+    image_size=256,
+    images_per_file=4096,
+    encoding="jpeg",
+    quality=95,
+):
+    """Writes encoded images, of any number, to TFRecord files of one size.
+
+    They are decoded with `decoding.decode`, whatever their names' extensions say,
+    scaled and cropped at the centre; on all cores, with a few of them in memory at a
+    time. Broken ones are left out, logged and listed. Of TensorFlow Datasets:
+
+        found = encoded.clothing1m()
+        test = found.read(found.test).map(lambda x: x | {"true_label": x["label"]})
+        splits = {"train": found.read(found.train), "test": test}
+        records.write_files(splits, folder, class_names=found.class_names)
+
+    Args:
+        splits: From `"train"`, `"test"` and, where there is one, `"validation"` to an
+            iterable of dicts, or a `tf.data.Dataset` of them: `image`, the bytes or
+            the path of a file, `label`, `id`, and where it is known `true_label` (-1 =
+            out of distribution). Other keys are ignored.
+        folder: As in `write`.
+        class_names: Names of the classes, in label order.
+        image_size: Height and width to store.
+        images_per_file: As in `write`.
+        encoding: `"jpeg"` or `"png"`.
+        quality: Of a JPEG, up to 100.
+
+    Raises:
+        ValueError: If the folder exists, a split is missing or has no usable image, an
+            example is not as it should be, or an option is out of range.
+        ImportError: If Pillow is not installed.
+        OSError: If it can't be written.
+    """
+    options = record_writing.check_options(images_per_file, encoding, quality)
+    if not {"train", "test"} <= set(splits) <= set(SPLITS):
+        raise ValueError(
+            "Expected the splits 'train' and 'test', and maybe 'validation'. Received: "
+            f"{sorted(splits)}. Name them so."
+        )
+    decoding.require()
+    names = tuple(class_names)
+    written, fields, skipped = {}, {}, []
+    with record_writing.new_folder(folder) as beside:
+        for name, examples in splits.items():
+            found = Examples(examples, name, len(names))
+            images = found.images(image_size)
+            written[name] = record_writing.write_split(images, beside, name, **options)
+            fields[name] = found.fields()
+            skipped += found.skipped
+            count = written[name]["count"], len(found.skipped)
+            logging.info("%s: wrote %d images, skipped %d.", name, *count)
+        record_writing.write_index(
+            beside,
+            fields,
+            class_names=list(names),
+            noise_checksum=noise.checksum(fields["train"]["labels"]),
+            encoding=encoding,
+            splits=written,
+            skipped=skipped,
+        )
 
 
 def read(folder):
-    """The benchmark that `write` wrote; its images stay in the files.
+    """The benchmark that was written; its images stay in the files.
 
     Args:
         folder: Folder of the records.
 
     Returns:
-        A `Benchmark` whose splits' images are `StreamedImages`.
+        A `Benchmark` whose splits' images are `StreamedImages`. `skipped` has the id
+        and the reason of each image that was left out.
 
     Raises:
-        OSError: If the folder is not what `write` makes, or not all of it is there.
+        OSError: If the folder is not what was written, or not all of it is there.
     """
     folder = Path(folder)
     try:
-        index = json.loads((folder / INDEX).read_text())
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        encoding = index.get("encoding", "png")  # Folders of before this field.
+        if encoding not in CHANNELS:
+            raise OSError(f"its images are stored as {encoding!r}")
         with np.load(folder / LABELS) as arrays:
             splits = {
-                name: _read_split(folder, name, found, arrays)
+                name: _read_split(folder, name, found, arrays, encoding)
                 for name, found in index["splits"].items()
             }
         return Benchmark(
@@ -184,8 +221,17 @@ def read(folder):
             test=splits["test"],
             class_names=tuple(index["class_names"]),
             noise_checksum=index["noise_checksum"],
+            validation=splits.get("validation"),
+            skipped=tuple((name, reason) for name, reason in index.get("skipped", [])),
         )
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise OSError(
             "Expected a folder of records that `josrc-records` wrote, with all of its "
@@ -193,7 +239,7 @@ def read(folder):
         ) from error
 
 
-def _read_split(folder, name, found, arrays):
+def _read_split(folder, name, found, arrays, encoding):
     for file, size in found["bytes"].items():
         if (folder / file).stat().st_size != size:
             raise OSError(f"{file} does not have the {size} bytes that were written")
@@ -202,5 +248,6 @@ def _read_split(folder, name, found, arrays):
         total=found["count"],
         image_shape=tuple(found["image_shape"]),
         rows=np.arange(found["count"]),
+        encoding=encoding,
     )
     return Split(images, *(arrays.get(f"{name}_{field}") for field in FIELDS))

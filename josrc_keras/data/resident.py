@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from josrc_keras import replicas
+from josrc_keras.data import balance
 
 
 @jax.jit
@@ -20,13 +21,15 @@ def _gather(arrays, rows, step):
     return jax.tree.map(lambda array: array[rows[step]], arrays)
 
 
-def train_batches(split, steps, batch_size, seed, initial_epoch):
+def train_batches(split, steps, batch_size, seed, initial_epoch, limit):
     """Endless shuffled batches; see `data.batches.train_batches`."""
     arrays = _on_device((split.images, split.known()))
 
     def batches():
         for epoch in itertools.count(initial_epoch):
-            order = np.random.default_rng([seed, epoch]).permutation(len(split))
+            kept = balance.epoch_rows(split.labels, limit, seed, epoch)
+            order = np.random.default_rng([seed, epoch]).permutation(len(kept))
+            order = kept[order]
             order = _own(order[: steps * batch_size].reshape(steps, batch_size))
             rows = jnp.asarray(order, jnp.int32)
             for step in range(steps):

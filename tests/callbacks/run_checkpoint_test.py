@@ -15,6 +15,7 @@ from josrc_keras.callbacks import (
     MeanTeacher,
     RunCheckpoint,
     SelectionMonitor,
+    VerdictHistory,
     run_checkpoint,
 )
 from josrc_keras.data import Split, batches
@@ -110,15 +111,72 @@ def test_resumed_run_equals_the_uninterrupted(
     assert float(keras.ops.max(keras.ops.abs(student - teacher))) > 1e-3
 
 
-class Kill(keras.callbacks.Callback):
-    """Ends a run as a signal does: at the end of an epoch, without a last word."""
+def test_what_callbacks_carry_is_resumed(
+    new_model, digits, whole, tmp_path, equal_arrays
+):
+    """The history of the samples, to the last digit, whichever callback is first.
 
-    def __init__(self, epoch):
+    Killed in epoch 4, of which nothing remains, after epoch 3 was saved. Recording does
+    not change what is learnt either.
+    """
+
+    def train(folder, more=(), *, saves_first=True):
+        model, recorder = new_model(), VerdictHistory(digits.count)
+        checkpoint = RunCheckpoint(folder, carried=[recorder])
+        epoch = checkpoint.restore(model)
+        order = [checkpoint, recorder] if saves_first else [recorder, checkpoint]
+        fit(model, digits, order[0], EPOCHS, epoch, more=[order[1], *more])
+        return model, recorder.history, epoch
+
+    model, uninterrupted, _ = train(tmp_path / "whole", saves_first=False)
+    equal_arrays(state(model), whole[1])
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "killed", [Kill(4, batch=1)])
+    model, resumed, epoch = train(tmp_path / "killed")
+    assert epoch == 3
+    equal_arrays(state(model), whole[1])
+    ours, theirs = resumed.arrays(), uninterrupted.arrays()
+    assert ours.keys() == theirs.keys()
+    equal_arrays(list(ours.values()), list(theirs.values()))
+    assert set(resumed.epochs) == {EPOCHS} and set(resumed.early_epochs) == {2}
+
+
+def test_checkpoints_without_a_callbacks_state_resume(
+    folder, new_model, digits, whole, equal_arrays
+):
+    """An older run: its history begins where it is resumed; and back again."""
+    model, recorder = new_model(), VerdictHistory(digits.count)
+    checkpoint = RunCheckpoint(folder, carried=[recorder])
+    assert checkpoint.restore(model) == EPOCHS
+    equal_arrays(state(model), whole[1])
+    assert recorder.history is None
+    fit(model, digits, checkpoint, EPOCHS + 1, EPOCHS, more=[recorder])
+    assert set(recorder.history.epochs) == {1}
+    assert set(recorder.history.early_epochs) == {0}
+    assert RunCheckpoint(folder).restore(new_model()) == EPOCHS + 1
+
+
+class Kill(keras.callbacks.Callback):
+    """Ends a run as a signal does: at the end of an epoch, without a last word.
+
+    Or after a batch of the epoch.
+    """
+
+    def __init__(self, epoch, batch=None):
         super().__init__()
         self.epoch = epoch
+        self.batch = batch
+        self.now = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch + 1
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.now, batch) == (self.epoch, self.batch):
+            raise KeyboardInterrupt
 
     def on_epoch_end(self, epoch, logs=None):
-        if epoch + 1 == self.epoch:
+        if epoch + 1 == self.epoch and self.batch is None:
             raise KeyboardInterrupt
 
 

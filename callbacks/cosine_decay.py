@@ -1,0 +1,36 @@
+"""The learning-rate plan of the paper's experiments on Clothing1M."""
+
+import keras
+
+from josrc_keras import schedules
+
+
+class CosineDecay(keras.callbacks.Callback):
+    """Takes the learning rate from its full value along half a cosine to zero.
+
+    Args:
+        learning_rate: The full rate; None takes the optimizer's at the beginning of
+            `fit`. Give it when a run may be resumed.
+        epochs: Number of epochs in all; None takes that of `fit`.
+    """
+
+    def __init__(self, learning_rate=None, *, epochs=None):
+        super().__init__()
+        self.learning_rate = learning_rate
+        self.epochs = epochs
+
+    def on_train_begin(self, logs=None):
+        """Remembers the full rate."""
+        if self.learning_rate is None:
+            self.learning_rate = float(self._optimizer().learning_rate)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Writes the rate of this epoch."""
+        epochs = self.epochs or self.params["epochs"]
+        factor = schedules.cosine_decay(epoch + 1, epochs=epochs)
+        self._optimizer().learning_rate = self.learning_rate * factor
+
+    def _optimizer(self):
+        """The optimizer itself, out of a loss-scaling wrapper."""
+        optimizer = self.model.optimizer
+        return getattr(optimizer, "inner_optimizer", optimizer)

@@ -1,0 +1,55 @@
+"""Another learning rate for some of a network's weights."""
+
+import functools
+
+
+def scale(optimizer, variables, factor):
+    """Makes an optimizer train some variables at `factor` times its learning rate.
+
+    Works with every Keras optimizer, whatever it does with gradients: its `update_step`
+    gets the rate of the variable. Weight decay, which Keras applies on its own, keeps
+    the optimizer's rate.
+
+    Args:
+        optimizer: A Keras optimizer; changed in place.
+        variables: Keras variables, such as those of a network's head.
+        factor: Positive; 10 trains a new head ten times as fast as its backbone.
+
+    Returns:
+        The optimizer.
+
+    Raises:
+        ValueError: If `factor` is not positive.
+    """
+    if not factor > 0:
+        raise ValueError(
+            f"Expected a positive factor on the learning rate. Received: {factor}."
+        )
+    variables = list(variables)
+    plain = optimizer.update_step
+    number = optimizer._get_variable_index  # As subclasses find a variable's state.
+
+    @functools.wraps(plain)
+    def update_step(gradient, variable, learning_rate):
+        if number(variable) in {number(each) for each in variables}:
+            learning_rate = learning_rate * factor
+        return plain(gradient, variable, learning_rate)
+
+    optimizer.update_step = update_step
+    return optimizer
+
+
+def head_of(network):
+    """The variables behind a network's layer `features`: those of its new head.
+
+    Raises:
+        ValueError: If it has no such layer.
+    """
+    names = [layer.name for layer in network.layers]
+    if "features" not in names:
+        raise ValueError(
+            "Expected a network whose head begins behind a layer named 'features'. "
+            f"Received: {network.name!r}. Use one of `josrc_keras.networks`."
+        )
+    behind = network.layers[names.index("features") + 1 :]
+    return [variable for layer in behind for variable in layer.trainable_variables]
