@@ -45,6 +45,7 @@ EXTRAS = {
         "pytest==9.2.0",
         "pytest-timeout==2.4.0",
         "pytest-xdist==3.8.0",
+        "dill",  # for TensorFlow Datasets' tests of builders
         "playwright",  # for the report's tests, in the machine's own Chromium
         "pre-commit",
         "jax",  # for the tests of that backend

@@ -1,5 +1,7 @@
 """What every epoch found of every sample, at no further forward pass."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -28,7 +30,7 @@ class VerdictHistory(keras.callbacks.Callback):
         super().__init__()
         self.count = count
         self.path = path
-        self.history = None
+        self.history: Any = None
         self.numbered = None  # Samples that `fit` itself found in arrays.
         self._samples = None
         self._early = True

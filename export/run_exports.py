@@ -59,7 +59,10 @@ def prepare_run(
     benchmark = experiment.make_benchmark(config, run)
     test = (benchmark.test.images, benchmark.test.labels)
     held_out = benchmark.validation
-    if held_out is None:
+    if held_out is None and benchmark.test.true_labels is None:
+        # Photos: their labels are not known to be right, and there are no others.
+        data = {"validation": test, "test": test, "label_noise": label_noise}
+    elif held_out is None:
         if label_noise is not None:
             raise ValueError(
                 "--label_noise is that of held-out training images. Received: a run "

@@ -12,9 +12,10 @@ from josrc_keras import replicas
 class CropAndFlip(keras.layers.Layer):
     """Pads, crops at a random offset, and mirrors half the images.
 
-    Crops back to the image's own size, or to a smaller `size`. Draws an offset and a flip for every image (`keras.layers.RandomCrop` draws one
-    offset a batch), and applies both in one gather. Random only with `training=True`;
-    else it crops to `size` in the middle, if that is given.
+    Crops back to the image's own size, or to a smaller `size`. Draws an offset and a
+    flip for every image (`keras.layers.RandomCrop` draws one offset a batch), and
+    applies both in one gather. Random only with `training=True`; else it crops to
+    `size` in the middle, if that is given.
 
     Args:
         padding: Zero pixels added on every side before the crop.

@@ -15,7 +15,7 @@ from tests.tiny import CLASSES, SHAPE, linear_network, make_model
 STEPS = 14  # Of an epoch of the digits.
 
 
-def tiny(num_classes, head, width):
+def tiny(num_classes, head, width, input_shape):
     """A network that compiles in a second, with batch normalisation."""
     image = keras.Input((8, 8, 1))
     x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))

@@ -149,7 +149,10 @@ def test_tensorflow_is_imported_where_it_is_needed():
             "josrc_keras/data/streaming.py",
         },
         "jax": {"josrc_keras/data/resident.py"},
-        "tensorflow_datasets": set(),
+        "tensorflow_datasets": {
+            "josrc_keras/data/clothing1m.py",
+            "josrc_keras/data/food101n.py",
+        },
         "josrc_keras.data.pipeline": {"josrc_keras/data/streaming.py"},
         "josrc_keras.data.streaming": set(),
         "josrc_keras.data.resident": set(),
@@ -162,4 +165,5 @@ def test_tensorflow_is_imported_where_it_is_needed():
         expected = {f"josrc_keras/data/{each}.py" for each in {"batches", *others}}
         assert files == expected
     files = importers_of("tensorflow_datasets", in_functions=True)
-    assert files == {"josrc_keras/data/cifar_files.py"}
+    names = ("cifar_files", "cifar_n", "clothing1m", "encoded", "food101n")
+    assert files == {f"josrc_keras/data/{name}.py" for name in names}

@@ -55,7 +55,7 @@ class Memory(keras.callbacks.Callback):
 
 names = tuple(str(name) for name in range(8))
 benchmark = data.Benchmark(split({BATCH}), split(64), names, "")
-experiment.make_benchmark = lambda config: benchmark
+experiment.make_benchmark = lambda config, workdir: benchmark
 experiment.networks.NETWORKS["digits_cnn"] = network
 config = digits8n_o.get_config()
 config.epochs, config.batch_size = {EPOCHS}, {BATCH}

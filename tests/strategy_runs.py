@@ -55,7 +55,7 @@ def dense(num_classes):
     return keras.Model(image, keras.layers.Dense(num_classes)(x))
 
 
-def normalized(num_classes, head="linear", width=1.0):
+def normalized(num_classes, head="linear", width=1.0, input_shape=None):
     """One with batch normalisation, fused on one device and synchronised on many."""
     image = keras.Input(SHAPES[num_classes])
     x = keras.layers.Rescaling(1 / 128, -1)(image)

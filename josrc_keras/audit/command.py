@@ -5,10 +5,10 @@ josrc-audit --run=runs/photos --apply=copy
 josrc-audit --run=runs/photos --apply=move --rows=ticked.csv
 
 Writes audit.csv, audit.parquet, findings.json and report.html into RUN/audit. With
---apply it acts on the audit that is there, or makes it: `csv` writes a table of new
-labels, `copy` a cleaned copy of the photos, `move` moves photos to the class that is
-suggested and sets aside what belongs to none, `undo` moves them back. No photo is ever
-deleted.
+--apply it acts on the audit that is there, or (but for `move`) makes it: `csv` writes
+a table of new labels, `copy` a cleaned copy of the photos, `move` moves photos to the
+class that is suggested and sets aside what belongs to none, `undo` moves them back. No
+photo is ever deleted.
 """
 
 import json
@@ -50,6 +50,12 @@ def _audit():
     if _APPLY.value == "undo":
         shell.say(f"{moves.move_back(output)} photos moved back.")
         return
+    if _APPLY.value == "move" and not (output / "audit.csv").exists():
+        raise ValueError(
+            "Expected an audit that was looked at before photos are moved. Received: "
+            f"--apply=move, and no {output / 'audit.csv'}. Run the same command "
+            "without --apply first."
+        )
     chosen = None if _ROWS.value is None else changes.read_table(_ROWS.value)
     if _APPLY.value == "none" or not (output / "audit.csv").exists():
         found = run_audit.write(

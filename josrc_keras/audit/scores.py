@@ -71,7 +71,7 @@ def verdicts(score, ood, agrees):
 
     Args:
         score: `(N,)` label scores; below 0.5 the label is called wrong.
-        ood: `(N,)` OOD scores; from 0.5 on a sample with a wrong label is called out of
+        ood: `(N,)` OOD scores; above 0.5 a sample with a wrong label is called out of
             distribution.
         agrees: `(N,)` boolean: the predicted class is the given one, so that there is
             no other one to suggest.
@@ -80,7 +80,7 @@ def verdicts(score, ood, agrees):
         `(N,)` array of texts, of `VERDICTS`.
     """
     wrong = score < ISSUE_BELOW
-    foreign = wrong & ((ood >= 0.5) | agrees)
+    foreign = wrong & ((ood > 0.5) | agrees)
     return np.select([foreign, wrong], [OUT_OF_DISTRIBUTION, IN_DISTRIBUTION], CLEAN)
 
 

@@ -4,6 +4,7 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
+from absl import logging
 
 from josrc_keras import guards
 from josrc_keras.audit import samples, scores
@@ -140,6 +141,7 @@ def audit_parts(model, parts, *, class_names=None, view_pairs=4, batch_size=256)
     tables, fingerprints = [], []
     for part in parts:
         found = _predict(model, part.x, part.y, view_pairs, batch_size)
+        _warn_if_untrained(found, model.num_classes)
         past = model.sample_history if part.history else None
         if past is not None:
             _check_history(past, found["label"])
@@ -148,6 +150,20 @@ def audit_parts(model, parts, *, class_names=None, view_pairs=4, batch_size=256)
     table = pandas.concat(tables, ignore_index=True)
     table["duplicate_set"] = _duplicates(np.concatenate(fingerprints))
     return table[list(COLUMNS)]
+
+
+def _warn_if_untrained(found, classes):
+    """Warns where the network has learnt next to nothing of the labels."""
+    agreement = float(np.mean(found["predicted"] == found["label"]))
+    chance = np.bincount(found["label"], minlength=classes).max() / len(found["label"])
+    if agreement < chance + 0.1 * (1 - chance):
+        logging.warning(
+            "The network agrees with %.1f%% of the labels; always guessing the most "
+            "frequent class would with %.1f%%. It has learnt too little for this audit "
+            "to mean anything: train for more epochs.",
+            100 * agreement,
+            100 * chance,
+        )
 
 
 def _predict(model, x, y, view_pairs, batch_size):

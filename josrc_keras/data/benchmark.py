@@ -34,8 +34,12 @@ class Split:
 
     def rows(self, rows):
         """The samples of a slice, or of an array of row numbers or booleans."""
-        parts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return Split(**{k: None if v is None else v[rows] for k, v in parts.items()})
+
+        def part(name):
+            of_all = getattr(self, name)
+            return None if of_all is None else of_all[rows]
+
+        return Split(*(part(field.name) for field in dataclasses.fields(self)))
 
     def known(self):
         """What training may be told of each sample: a dict of `(N,)` arrays.

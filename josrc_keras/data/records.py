@@ -106,7 +106,9 @@ def write(benchmark, folder, *, images_per_file=4096, encoding="png", quality=95
     }
     with record_writing.new_folder(folder) as beside:
         written = {
-            name: record_writing.write_split(split.images, beside, name, **options)
+            name: record_writing.write_split(
+                _one_by_one(split), beside, name, **options
+            )
             for name, split in splits.items()
         }
         fields = {
@@ -122,6 +124,11 @@ def write(benchmark, folder, *, images_per_file=4096, encoding="png", quality=95
             splits=written,
             skipped=list(benchmark.skipped),
         )
+
+
+def _one_by_one(split):
+    """The images; a sequence need not end by itself."""
+    return (split.images[row] for row in range(len(split)))
 
 
 def write_files(
@@ -208,7 +215,7 @@ def read(folder):
     folder = Path(folder)
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        encoding = index.get("encoding", "png")  # Folders of before this field.
+        encoding = dict(index).get("encoding", "png")  # Folders of before this field.
         if encoding not in CHANNELS:
             raise OSError(f"its images are stored as {encoding!r}")
         with np.load(folder / LABELS) as arrays:

@@ -122,7 +122,6 @@ def _samples_in(records, samples):
 
 def _decoded(data, images):
     """The images of `(encoded image, sample)`."""
-
     channels = images.image_shape[-1]
 
     def decode(content, sample):

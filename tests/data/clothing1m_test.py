@@ -285,3 +285,15 @@ def test_transparency_becomes_white():
     Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(buffer, "PNG")
     pixels = tf.io.decode_jpeg(manual_files.transcode(buffer.getvalue()), channels=3)
     assert pixels.numpy().min() == 255
+
+
+def test_several_jpegs_in_one_file_stay_as_they_are(tmp_path):
+    """What some cameras write, and Pillow calls MPO: TensorFlow reads the first."""
+    path = tmp_path / "1.jpg"
+    picture = Image.new("RGB", (16, 8), "red")
+    picture.save(path, "MPO", save_all=True, append_images=[picture.copy()])
+    images = manual_files.Images({})
+    images.begin("train", ["1.jpg"], 1)
+    content = images.read("train", "1.jpg", path)
+    assert content == path.read_bytes()
+    assert tf.io.decode_jpeg(content).shape == (8, 16, 3)

@@ -1,0 +1,213 @@
+"""The training input from records beside TensorFlow's JPEG decoder alone.
+
+    python benchmarks/input_224.py --output=results/scale/input_224.json
+
+Images a second, in alternating rounds, and CPU seconds an image. `decoder`:
+`tf.io.decode_and_crop_jpeg` of 224 x 224 pixels in a parallel map over the stored JPEGs,
+which are in memory; nothing else. `decoder, accurate`: the same with
+`dct_method="INTEGER_ACCURATE"`, as the training input decodes. `training input`: the
+same images by `data.batches.train_batches` from TFRecord files, so read, parsed,
+shuffled, decoded to 256 x 256 and batched, as a model takes them that crops on the
+device. `with two views`: and two random crops to 224 x 224 and flips of each image, in
+tf.data. `without decoding`: reading, parsing and shuffling alone, most of it serial.
+
+The images are synthetic: noise whose spectrum falls as a photograph's does, with
+ellipses of other colours on it; 256 x 256, JPEG of quality 95.
+"""
+
+import argparse
+import functools
+import json
+import os
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from josrc_keras import data, run_folder, views
+from josrc_keras.data import batches, records, streaming
+
+SIZE, CROP, CLASSES = 256, 224, 14
+DIFFERENT = 256  # Images; further ones are the same again.
+
+
+@functools.cache
+def photo(seed):
+    """`(SIZE, SIZE, 3)` uint8."""
+    random = np.random.default_rng(seed)
+    frequency = np.hypot(np.fft.fftfreq(SIZE)[:, None], np.fft.rfftfreq(SIZE))
+    frequency[0, 0] = 1
+
+    def noise(slope):
+        white = np.fft.rfft2(random.standard_normal((SIZE, SIZE)))
+        found = np.fft.irfft2(white / frequency**slope, (SIZE, SIZE))
+        return found / found.std()
+
+    shared = noise(1.5)
+    image = np.stack([shared + 0.4 * noise(1.8) for _ in range(3)], -1) * 45
+    image += random.uniform(60, 190, 3)
+    rows, columns = np.mgrid[:SIZE, :SIZE]
+    for _ in range(6):
+        middle, radius = random.uniform(0, SIZE, 2), random.uniform(15, 90, 2)
+        inside = ((rows - middle[0]) / radius[0]) ** 2
+        inside = inside + ((columns - middle[1]) / radius[1]) ** 2 < 1
+        image[inside] = 0.5 * image[inside] + 0.5 * random.uniform(0, 255, 3)
+    return image.clip(0, 255).astype("uint8")
+
+
+class Photos:
+    """A sequence of images."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, row):
+        return photo(row % DIFFERENT)
+
+
+def stored(folder, count):
+    """The training split of a set of records."""
+    labels = np.arange(count) % CLASSES
+    split = data.Split(Photos(count), labels, labels, np.arange(count))
+    test = data.Split(Photos(1), labels[:1], labels[:1], np.arange(1))
+    names = tuple(map(str, range(CLASSES)))
+    benchmark = data.Benchmark(split, test, names, "")
+    records.write(benchmark, folder, images_per_file=256, encoding="jpeg")
+    return records.read(folder).train
+
+
+def decoder(contents, batch, **options):
+    """The decoder alone; hands over one image of as many as a batch has."""
+    window = [(SIZE - CROP) // 2] * 2 + [CROP] * 2
+
+    def decode(content):
+        return tf.io.decode_and_crop_jpeg(content, window, channels=3, **options)
+
+    images = tf.data.Dataset.from_tensor_slices(contents).repeat()
+    images = images.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    return images.shard(batch, batch - 1)  # Python would slow it down.
+
+
+def undecoded(split, batch):
+    """The training input but for its decoder."""
+    whole = streaming._decoded
+    streaming._decoded = lambda data, images: data.map(lambda content, row: (row, row))
+    try:
+        return batches.train_batches(split, batch_size=batch, seed=0)
+    finally:
+        streaming._decoded = whole
+
+
+@tf.function
+def crops(images):
+    """A random 224 x 224 crop and flip of each image."""
+
+    def one(image):
+        return tf.image.random_flip_left_right(
+            tf.image.random_crop(image, (CROP, CROP, 3))
+        )
+
+    return tf.map_fn(one, images)
+
+
+def inputs(split, batch):
+    """From a name to an iterator of batches."""
+    contents = [
+        tf.io.encode_jpeg(photo(row), quality=95).numpy() for row in range(DIFFERENT)
+    ]
+    trained = batches.train_batches(split, batch_size=batch, seed=0)
+    viewed = trained.map(views.two_views(crops), num_parallel_calls=tf.data.AUTOTUNE)
+    found = {
+        "decoder": decoder(contents, batch),
+        "decoder, accurate": decoder(contents, batch, dct_method="INTEGER_ACCURATE"),
+        "training input": trained,
+        "with two views": viewed.prefetch(2),
+        "without decoding": undecoded(split, batch),
+    }
+    return {name: iter(dataset) for name, dataset in found.items()}
+
+
+def timed(iterator, batch, seconds):
+    """Images a second, and CPU seconds of this process an image."""
+    until = time.perf_counter() + seconds / 4
+    while time.perf_counter() < until:  # What waited in buffers is used up.
+        next(iterator)
+    count, start, used = 0, time.perf_counter(), time.process_time()
+    while time.perf_counter() - start < seconds:
+        next(iterator)
+        count += batch
+    used = time.process_time() - used
+    return count / (time.perf_counter() - start), used / count
+
+
+def measure(split, flags):
+    """Rows of the table."""
+    rounds: dict = {}
+    iterators = inputs(split, flags.batch)
+    for number in range(flags.rounds + 1):
+        for name, iterator in iterators.items():
+            found = timed(iterator, flags.batch, flags.seconds)
+            if number:  # The first one warms up.
+                rounds.setdefault(name, []).append(found)
+    rows = []
+    for name, found in rounds.items():
+        rates, used = zip(*found, strict=True)
+        first = [rate for rate, _ in rounds["decoder"]]
+        ratios = [rate / other for rate, other in zip(rates, first, strict=True)]
+        rows.append(
+            {
+                "input": name,
+                "images_per_second": statistics.median(rates),
+                "rounds": rates,
+                "ratio": statistics.median(ratios),
+                "cpu_seconds": statistics.median(used),
+            }
+        )
+        print(
+            f"| {name} | {rows[-1]['images_per_second']:.0f} | {rows[-1]['ratio']:.3f} "
+            f"| {1e3 * rows[-1]['cpu_seconds']:.3f} |",
+            flush=True,
+        )
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=4, help="of a round")
+    parser.add_argument("--images", type=int, default=4096)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--output", help="JSON file")
+    flags = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        split = stored(pathlib.Path(folder) / "set", flags.images)
+        writing = flags.images / (time.perf_counter() - start)
+        size = sum(pathlib.Path(path).stat().st_size for path in split.images.paths)
+        print(f"{size / len(split) / 1e3:.1f} kB an image; load {os.getloadavg()[0]}")
+        print("| input | images/s | / decoder | CPU ms an image |\n|---|---|---|---|")
+        rows = measure(split, flags)
+    found = {
+        "device": run_folder.device(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load": os.getloadavg(),
+        "versions": run_folder.versions(),
+        "command": " ".join(["python", *sys.argv]),
+        "bytes_per_image": size / len(split),
+        "images_encoded_per_second": writing,
+        "batch": flags.batch,
+        "inputs": rows,
+    }
+    if flags.output:
+        pathlib.Path(flags.output).write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
