@@ -7,6 +7,8 @@ from keras import ops
 from josrc_keras import evidence, selection
 from josrc_keras import labels as label_distributions
 
+KEPT = 64  # Features a sample.
+
 
 class Predictions(keras.Model):
     """Predicts a batch on several pairs of views, and keeps what an audit needs.
@@ -20,7 +22,11 @@ class Predictions(keras.Model):
 
     def __init__(self, model, view_pairs):
         super().__init__()
-        self.student, self.teacher = model.student, model.teacher
+        self.student = model.student
+        self.teacher, width = with_features(model.teacher)
+        # As neighbours are found, fewer directions do: it is what is kept of a sample.
+        random = np.random.default_rng(0).normal(size=(width, KEPT)) / KEPT**0.5
+        self.projection = random.astype("float32") if width > KEPT else None
         self.augmentation = model.augmentation
         self.num_classes, self.smoothing = model.num_classes, model.smoothing
         self.view_pairs = view_pairs
@@ -29,16 +35,19 @@ class Predictions(keras.Model):
     def call(self, inputs):
         """A dict of `(N,)`, each the mean over the views.
 
-        `given_prob`, `given_logit`, `other_logit` (`evidence`), `predicted` and
-        `predicted_prob` are the teacher's; `likelihood` (eq. 3) is the student's.
+        `given_prob`, `given_logit`, `other_logit` (`evidence`), `predicted`,
+        `predicted_prob` and `features` `(N, F)` are the teacher's; `likelihood` (eq. 3)
+        is the student's.
         """
         labels = inputs["label"]
         smooth = label_distributions.smooth_labels(
             labels, self.num_classes, self.smoothing
         )
-        found: dict = {name: [] for name in (*evidence.FINDINGS, "probs", "likelihood")}
+        names = (*evidence.FINDINGS, "features", "probs", "likelihood")
+        found: dict = {name: [] for name in names}
         for view in self._views(inputs["image"]):
-            logits = self.teacher(view, training=False)
+            features, logits = self.teacher(view, training=False)
+            found["features"].append(self._kept(features))
             for name, find in evidence.FINDINGS.items():
                 found[name].append(find(logits, labels))
             found["probs"].append(ops.softmax(ops.cast(logits, "float32")))
@@ -49,6 +58,12 @@ class Predictions(keras.Model):
         means["predicted"] = ops.argmax(probs, axis=-1)
         means["predicted_prob"] = ops.max(probs, axis=-1)
         return means
+
+    def _kept(self, features):
+        features = ops.cast(features, "float32")
+        if self.projection is None:
+            return features
+        return ops.matmul(features, self.projection)
 
     def _views(self, images):
         if isinstance(images, dict):
@@ -63,4 +78,40 @@ class Predictions(keras.Model):
         labels = samples.labels.astype("int32")
         found = self.predict_on_batch({"image": samples.images, "label": labels})
         # Under a strategy Keras returns each replica's rows, the same ones.
-        return {name: np.asarray(each)[: len(labels)] for name, each in found.items()}
+        found = {name: np.asarray(each)[: len(labels)] for name, each in found.items()}
+        return found | {"features": found["features"].astype("float16")}
+
+
+def with_features(network):
+    """A network that returns its features beside its logits.
+
+    Features are what the last layer with weights gets, if that is flat; else, and of a
+    subclassed network, they are the logits.
+
+    Args:
+        network: A built `keras.Model` that returns logits.
+
+    Returns:
+        A `keras.Model` with the outputs `(features, logits)`, and the features' width.
+    """
+    last = [layer for layer in getattr(network, "layers", []) if layer.weights][-1:]
+    try:
+        features, logits = last[0].input, network.output
+        if len(features.shape) == 2 and features.shape[1]:
+            made = keras.Model(network.input, [features, logits])
+            return made, features.shape[1]
+    except (AttributeError, IndexError, ValueError):
+        pass  # Not a functional network, or with a layer that is called twice.
+    return _Twice(network), 0
+
+
+class _Twice(keras.Model):
+    """Returns a network's logits in the place of its features, too."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def call(self, images, training=False):
+        logits = self.network(images, training=training)
+        return logits, logits

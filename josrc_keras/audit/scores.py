@@ -38,18 +38,22 @@ def label_score(given_prob, agrees):
     return x**2 / (x**2 + 0.25)
 
 
-def ood_score(given_logit, other_logit, score):
+def ood_score(given_logit, other_logit, score, belief=None):
     """Evidence that an image belongs to none of the classes.
 
-    The scale has two ends, both read off the samples whose label is believed: how well
-    the given class fits them (0), and how well the best of all others does (1), to
-    which they do not belong. The given class of a sample counts as far as it is
-    believed.
+    The mean of two distances, where there are both. One says how badly the classes fit:
+    its ends are read off the samples whose label is believed, namely how well the given
+    class fits them (0), and how well the best of all others does (1), to which they do
+    not belong. The given class of a sample counts as far as it is believed. The other
+    says how little the labels of similar images are believed: from as much as around
+    believed labels (0) to as little as around the worst fiftieth of all samples (1).
 
     Args:
         given_logit: `(N,)`, a mean over views or epochs.
         other_logit: `(N,)` largest logit of the other classes, likewise.
         score: `(N,)` label scores.
+        belief: `(N,)` mean score of a sample's neighbours, of `neighbours.belief`, or
+            None.
 
     Returns:
         `(N,)` float64 in (0, 1), 1 = belongs to no class, squashed by a logistic
@@ -63,6 +67,10 @@ def ood_score(given_logit, other_logit, score):
     if not fits > foreign:
         return np.full(len(score), 0.5)
     distance = (fits - fit) / (fits - foreign)
+    if belief is not None:
+        usual, least = _median(belief, believed), np.quantile(belief, 0.02)
+        if usual > least:
+            distance = (distance + (usual - belief) / (usual - least)) / 2
     return 1 / (1 + np.exp(np.clip(4 * (0.5 - distance), -50, 50)))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from absl import logging
 
 from josrc_keras import guards
-from josrc_keras.audit import samples, scores
+from josrc_keras.audit import neighbours, samples, scores
 from josrc_keras.audit.predictions import Predictions
 from josrc_keras.history import VERDICTS
 from josrc_keras.recording import Recorded
@@ -201,7 +201,12 @@ def _table(found, past, names, ids):
         for name in ("given_prob", "given_logit", "other_logit")
     }
     score = scores.label_score(basis["given_prob"], agrees)
-    ood = scores.ood_score(basis["given_logit"], basis["other_logit"], score)
+    ood = scores.ood_score(
+        basis["given_logit"],
+        basis["other_logit"],
+        score,
+        neighbours.belief(found["features"], score),
+    )
     verdict = scores.verdicts(score, ood, agrees)
     columns = {
         "id": ids,
