@@ -3,8 +3,8 @@
     python benchmarks/input_224.py --output=results/scale/input_224.json
 
 Images a second, in alternating rounds, and CPU seconds an image. `decoder`:
-`tf.io.decode_and_crop_jpeg` of 224 x 224 pixels in a parallel map over the stored JPEGs,
-which are in memory; nothing else. `decoder, accurate`: the same with
+`tf.io.decode_and_crop_jpeg` of 224 x 224 pixels in a parallel map over the stored
+JPEGs, which are in memory; nothing else. `decoder, accurate`: the same with
 `dct_method="INTEGER_ACCURATE"`, as the training input decodes. `training input`: the
 same images by `data.batches.train_batches` from TFRecord files, so read, parsed,
 shuffled, decoded to 256 x 256 and batched, as a model takes them that crops on the

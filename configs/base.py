@@ -44,6 +44,10 @@ def get_config(recipe="paper"):
     # Folder of photos to report on; None sets `validation_share` of `dir` aside.
     config.data.validation_dir = config_dict.placeholder(str)
     config.data.broken = "skip"  # or "refuse": photos that can't be decoded
+    # Of Clothing1M and Food-101N: where TensorFlow Datasets finds what was downloaded by
+    # hand, and whether Clothing1M's clean training list is trained on, too.
+    config.data.manual_dir = config_dict.placeholder(str)
+    config.data.use_clean_train = False
     config.data.noise = "symmetric"  # or "pairflip", "blockflip"
     config.data.rate = 0.2
     config.data.seed = config.get_ref("seed")  # of the noise; follows `seed`
@@ -63,10 +67,14 @@ def get_config(recipe="paper"):
     config.network.name = "cnn7"
     config.network.head = "mlp"  # or "linear"
     config.network.width = 1.0  # factor on the number of filters
+    # Or "imagenet", for a ResNet or a backbone by name, see networks.by_name.
+    config.network.weights = "random"
 
     config.augmentation = ml_collections.ConfigDict()
     config.augmentation.padding = 4
     config.augmentation.flip = True
+    # Pixels a side of a random crop that the network sees; None: the whole image.
+    config.augmentation.size = config_dict.placeholder(int)
 
     config.model = ml_collections.ConfigDict()  # arguments of JoSRC
     # None: by the number of classes, see schedules.smoothing_for.
@@ -104,12 +112,15 @@ def get_config(recipe="paper"):
 
     config.optimizer = ml_collections.ConfigDict()
     config.optimizer.name = "adam"
+    # Learning rate of the head, as a factor on that of the rest.
+    config.optimizer.head_factor = config_dict.placeholder(float)
     config.optimizer.arguments = ml_collections.ConfigDict()  # of the Keras optimizer
     config.optimizer.arguments.learning_rate = 1e-3
     config.optimizer.arguments.weight_decay = config_dict.placeholder(float)
     config.optimizer.arguments.clipnorm = config_dict.placeholder(float)
 
-    config.decay = ml_collections.ConfigDict()  # arguments of LinearDecay
+    config.decay = ml_collections.ConfigDict()  # arguments of LinearDecay, and
+    config.decay.name = "linear"  # or "cosine": CosineDecay, which takes none of them
     config.decay.start_epoch = 80
     config.decay.beta_1 = config_dict.placeholder(float)  # of Adam, from then on
     config.decay.beta_1 = 0.1

@@ -256,6 +256,7 @@ NETWORKS = {
     "resnet18": resnet18,
     "resnet50": resnet50,
 }
+WITHOUT_WEIGHTS = ("cnn7", "digits_cnn")
 
 
 def check_network(network, num_classes):

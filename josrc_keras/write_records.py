@@ -15,11 +15,15 @@ flags.mark_flags_as_required(["config", "output"])
 
 
 def _write():
-    from josrc_keras import experiment
+    from josrc_keras import datasets
     from josrc_keras.data import records
 
-    benchmark = experiment.make_benchmark(_CONFIG.value)
-    records.write(benchmark, _OUTPUT.value)
+    if _CONFIG.value.data.name in datasets.LARGE:
+        datasets.write_large(_CONFIG.value, _OUTPUT.value)
+        benchmark = records.read(_OUTPUT.value)
+    else:
+        benchmark = datasets.make_benchmark(_CONFIG.value)
+        records.write(benchmark, _OUTPUT.value)
     shell.say(f"{len(benchmark.train)} + {len(benchmark.test)} images: {_OUTPUT.value}")
 
 

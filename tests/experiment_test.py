@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import data, experiment
+from josrc_keras import assembly, data, experiment
 from josrc_keras.data import batches
 
 STEPS = 6  # 384 images in batches of 64.
@@ -158,9 +158,9 @@ def test_steps_an_execution_by_default(
 ):
     """On an accelerator with JAX the largest divisor up to 50; elsewhere 1."""
     config = quick_config()
-    assert experiment._steps_per_execution(config, steps_per_epoch) == 1
-    monkeypatch.setattr(experiment, "_on_accelerator", lambda: True)
-    assert experiment._steps_per_execution(config, steps_per_epoch) == expected
+    assert assembly.steps_per_execution(config, steps_per_epoch) == 1
+    monkeypatch.setattr(assembly, "on_accelerator", lambda: True)
+    assert assembly.steps_per_execution(config, steps_per_epoch) == expected
 
 
 def test_steps_of_an_epoch_are_those_of_the_batches(quick_config):
@@ -183,7 +183,7 @@ def test_determinism_on_jax_is_asked_for_at_the_start(
 ):
     """An accelerator computes alike only if XLA was told so before it started."""
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    monkeypatch.setattr(experiment, "_on_accelerator", lambda: accelerator)
+    monkeypatch.setattr(assembly, "on_accelerator", lambda: accelerator)
     monkeypatch.setenv("XLA_FLAGS", flags)
     config = quick_config(seed=3)
     if refused:

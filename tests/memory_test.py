@@ -23,7 +23,7 @@ PROGRAM = f"""
 import json, pathlib, sys
 import keras
 import numpy as np
-from josrc_keras import data, experiment
+from josrc_keras import data, experiment, networks
 from josrc_keras.configs import digits8n_o
 
 LEAK = sys.argv[2] == "leak"
@@ -56,7 +56,7 @@ class Memory(keras.callbacks.Callback):
 names = tuple(str(name) for name in range(8))
 benchmark = data.Benchmark(split({BATCH}), split(64), names, "")
 experiment.make_benchmark = lambda config, workdir: benchmark
-experiment.networks.NETWORKS["digits_cnn"] = network
+networks.NETWORKS["digits_cnn"] = network
 config = digits8n_o.get_config()
 config.epochs, config.batch_size = {EPOCHS}, {BATCH}
 config.checkpoint_every = 1

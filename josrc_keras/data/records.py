@@ -106,9 +106,7 @@ def write(benchmark, folder, *, images_per_file=4096, encoding="png", quality=95
     }
     with record_writing.new_folder(folder) as beside:
         written = {
-            name: record_writing.write_split(
-                _one_by_one(split), beside, name, **options
-            )
+            name: record_writing.write_split(_images(split), beside, name, **options)
             for name, split in splits.items()
         }
         fields = {
@@ -126,7 +124,7 @@ def write(benchmark, folder, *, images_per_file=4096, encoding="png", quality=95
         )
 
 
-def _one_by_one(split):
+def _images(split):
     """The images; a sequence need not end by itself."""
     return (split.images[row] for row in range(len(split)))
 

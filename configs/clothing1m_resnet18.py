@@ -1,0 +1,13 @@
+"""Jo-SRC on Clothing1M with ResNet-18; all else is as in `clothing1m_resnet50`.
+
+    josrc-train --config=clothing1m_resnet18 --workdir=runs/clothing1m \
+        --config.data.manual_dir=DOWNLOADS
+"""
+
+from josrc_keras.configs import clothing1m_resnet50
+
+
+def get_config(recipe="paper"):
+    config = clothing1m_resnet50.get_config(recipe)
+    config.network.name = "resnet18"
+    return config

@@ -1,0 +1,45 @@
+"""Jo-SRC on Clothing1M: a million web photos of 14 kinds of clothes, ResNet-50.
+
+    josrc-train --config=clothing1m_resnet50 --workdir=runs/clothing1m \
+        --config.data.manual_dir=DOWNLOADS
+
+The set has to be asked for and unpacked into DOWNLOADS (`data/clothing1m.py` says how);
+it is resized once, into the run folder, and streamed from there. Settings are those of
+the paper's published code: SGD with Nesterov momentum, cosine decay, 15 epochs, photos
+of 256 pixels cropped to 224. The batch size, which neither says, is ours. Keras applies
+weight decay beside the gradient's step (decoupled), PyTorch within it.
+
+The code adds the 47,570 images of the clean list to the training set; most other work
+leaves them out, and so does this page, unless `--config.data.use_clean_train` says so.
+Needs GPUs: see README.md, "Large sets".
+"""
+
+from josrc_keras.configs import base
+
+
+def get_config(recipe="paper"):
+    config = base.get_config(recipe)
+    config.data.name = "clothing1m"
+    config.data.image_size = 256
+    config.data.use_clean_train = recipe == "published_code"
+
+    config.network.name = "resnet50"
+    config.network.weights = "imagenet"
+    config.augmentation.padding = 0
+    config.augmentation.size = 224
+    config.batch_size = 64
+    config.epochs = 15
+
+    config.model.smoothing = 0.7
+    config.model.alpha = 0.4
+    config.threshold.tau_c = 0.9
+    config.threshold.warmup_epochs = 5
+
+    config.optimizer.name = "SGD"
+    with config.unlocked():
+        config.optimizer.arguments.momentum = 0.9
+        config.optimizer.arguments.nesterov = True
+    config.optimizer.arguments.learning_rate = 0.002
+    config.optimizer.arguments.weight_decay = 1e-4
+    config.decay.name = "cosine"
+    return config
