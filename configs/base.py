@@ -44,8 +44,8 @@ def get_config(recipe="paper"):
     # Folder of photos to report on; None sets `validation_share` of `dir` aside.
     config.data.validation_dir = config_dict.placeholder(str)
     config.data.broken = "skip"  # or "refuse": photos that can't be decoded
-    # Of Clothing1M and Food-101N: where TensorFlow Datasets finds what was downloaded by
-    # hand, and whether Clothing1M's clean training list is trained on, too.
+    # Of Clothing1M and Food-101N: where TensorFlow Datasets finds what was downloaded
+    # by hand, and whether Clothing1M's clean training list is trained on, too.
     config.data.manual_dir = config_dict.placeholder(str)
     config.data.use_clean_train = False
     config.data.noise = "symmetric"  # or "pairflip", "blockflip"

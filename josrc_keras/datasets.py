@@ -7,7 +7,6 @@ from absl import logging
 
 from josrc_keras import data, guards, run_folder
 
-
 LARGE = ("clothing1m", "food101n")
 
 

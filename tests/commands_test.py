@@ -222,7 +222,8 @@ def test_full_disk_leaves_nothing_half_written(folder, outcomes):
     left = contents(folder / "full")
     logs = {name for name in left if name.startswith("tensorboard")}
     whole = {"config.json", "clean_likelihood.json"}
-    assert set(left) - logs <= whole | {"checkpoint", "history.csv"}
+    written = {"checkpoint", "history.csv", "sample_history.npz"}
+    assert set(left) - logs <= whole | written
     for name in whole & set(left):
         json.loads(left[name])
     rows = left["history.csv"].decode().splitlines()  # Written before the checkpoint.

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-BACKENDS = ["tensorflow", "jax"]
+BACKENDS = ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module")

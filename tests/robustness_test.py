@@ -27,7 +27,7 @@ def test_true_labels_are_checked():
     truth = {"label": Y, "true_label": changed(Y, 0, -2)}
     with pytest.raises(ValueError, match=r"\[-1, 3\].*from -2 to 3"):
         fit(make_model(), X, truth)
-    with pytest.raises(ValueError, match=r"keys.*'label', 'true_label'.*'labels'"):
+    with pytest.raises(ValueError, match=r"key 'label'.*'true_label'.*'labels'"):
         fit(make_model(), X, {"labels": Y})
 
 

@@ -98,6 +98,7 @@ def test_run_folder_is_complete(whole):
     assert names == {
         "config.json",
         "history.csv",
+        "sample_history.npz",
         "summary.json",
         "clean_likelihood.json",
         "checkpoint",

@@ -7,8 +7,8 @@ josrc-audit --run=runs/photos --apply=move --rows=ticked.csv
 Writes audit.csv, audit.parquet, findings.json and report.html into RUN/audit. With
 --apply it acts on the audit that is there, or (but for `move`) makes it: `csv` writes
 a table of new labels, `copy` a cleaned copy of the photos, `move` moves photos to the
-class that is suggested and sets aside what belongs to none, `undo` moves them back. No
-photo is ever deleted.
+class that is suggested and sets aside what belongs to none, `undo` moves them back.
+No photo is ever deleted.
 """
 
 import json

@@ -97,7 +97,8 @@ def write_split(images, folder, name, *, images_per_file, encoding, quality):
 
     shape: list = []
     encode = functools.partial(_encode, encoding=encoding, quality=quality)
-    paths, row = [], 0
+    paths: list = []
+    row = 0
     with contextlib.closing(
         _in_threads(encode, _checked(images, shape, encoding))
     ) as contents:

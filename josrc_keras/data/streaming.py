@@ -13,8 +13,10 @@ from josrc_keras import replicas
 from josrc_keras.data.pipeline import known_of, rows_of_epoch, shared
 
 FILES_AT_ONCE = 16
-BLOCK = 8192  # Records that are shuffled.
-TOGETHER = 64  # Records that are read at a time: one by one they take thrice as long.
+# Records that are shuffled. Of photos more leave the processor's cache: 8,192 of 27 kB
+# take a tenth more of its time.
+BLOCK = 2048
+TOGETHER = 64  # Records read at a time: one by one they take twice as long.
 FEATURES = {
     "image": tf.io.FixedLenFeature([], "string"),
     "row": tf.io.FixedLenFeature([], "int64"),
@@ -140,8 +142,8 @@ def _decoded(data, images):
 
     def decode(content, sample):
         if images.encoding == "jpeg":
-            # As Pillow decodes; TensorFlow's default, the fast method, is neither as
-            # exact, by up to 8 of 255, nor as fast.
+            # As Pillow decodes. TensorFlow's default, the fast method, is off by up
+            # to 8 of 255, and no faster.
             image = tf.io.decode_jpeg(
                 content, channels=channels, dct_method="INTEGER_ACCURATE"
             )
