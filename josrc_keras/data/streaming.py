@@ -5,6 +5,8 @@ that of the files, drawn anew, several of which are read in turns; of what they 
 one block of records after the other (still compressed) is shuffled.
 """
 
+import os
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -12,11 +14,10 @@ import tensorflow as tf
 from josrc_keras import replicas
 from josrc_keras.data.pipeline import known_of, rows_of_epoch, shared
 
+CORES = os.cpu_count() or 1
 FILES_AT_ONCE = 16
-# Records that are shuffled. Of photos more leave the processor's cache: 8,192 of 27 kB
-# take a tenth more of its time.
-BLOCK = 2048
-TOGETHER = 64  # Records read at a time: one by one they take twice as long.
+BLOCK = 2048  # Records that are shuffled at once.
+TOGETHER = 64  # Records read at a time, which takes less than one by one.
 FEATURES = {
     "image": tf.io.FixedLenFeature([], "string"),
     "row": tf.io.FixedLenFeature([], "int64"),
@@ -151,7 +152,8 @@ def _decoded(data, images):
             image = tf.io.decode_png(content, channels=channels)
         return tf.ensure_shape(image, images.image_shape), sample
 
-    return data.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    # Tuned, it ends at one core at times where another process takes some of them.
+    return data.map(decode, num_parallel_calls=CORES, deterministic=True)
 
 
 def _own_columns(batch_size):
