@@ -30,9 +30,10 @@ def make_model(config, num_classes, steps_per_epoch=1, image_shape=None):
         ValueError: If a field is out of range.
     """
     guards.check_choice("config.method", config.method, tuple(METHODS))
-    augmentation = views.crop_and_flip(**config.augmentation)
+    # In this order, which decides the random numbers that each of them gets.
     with _precision(config.precision):
         network = _make_network(config, num_classes, image_shape)
+    augmentation = views.crop_and_flip(**config.augmentation)
     method = METHODS[config.method]
     arguments = method.arguments(config)
     if arguments.get("smoothing", 0) is None:

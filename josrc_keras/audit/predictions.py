@@ -1,5 +1,7 @@
 """What student and teacher predict of each sample, on several pairs of views."""
 
+import contextlib
+
 import keras
 import numpy as np
 from keras import ops
@@ -80,6 +82,27 @@ class Predictions(keras.Model):
         # Under a strategy Keras returns each replica's rows, the same ones.
         found = {name: np.asarray(each)[: len(labels)] for name, each in found.items()}
         return found | {"features": found["features"].astype("float16")}
+
+
+@contextlib.contextmanager
+def same_views(augmentation):
+    """Within it the augmentation draws the same views every time.
+
+    Afterwards it goes on where it was, so that an audit changes no later training.
+
+    Args:
+        augmentation: A `keras.Layer`, or None.
+    """
+    layers = [] if augmentation is None else augmentation._flatten_layers()
+    seeds = [seed for layer in layers for seed in layer._seed_generators]
+    before = [ops.convert_to_numpy(seed.state).copy() for seed in seeds]
+    for number, seed in enumerate(seeds):
+        seed.state.assign(np.array([number, 0], before[number].dtype))
+    try:
+        yield
+    finally:
+        for seed, state in zip(seeds, before, strict=True):
+            seed.state.assign(state)
 
 
 def with_features(network):

@@ -8,7 +8,7 @@ from absl import logging
 
 from josrc_keras import guards
 from josrc_keras.audit import neighbours, samples, scores
-from josrc_keras.audit.predictions import Predictions
+from josrc_keras.audit.predictions import Predictions, same_views
 from josrc_keras.history import VERDICTS
 from josrc_keras.recording import Recorded
 
@@ -140,7 +140,8 @@ def audit_parts(model, parts, *, class_names=None, view_pairs=4, batch_size=256)
     names = _class_names(class_names, model.num_classes)
     tables, fingerprints = [], []
     for part in parts:
-        found = _predict(model, part.x, part.y, view_pairs, batch_size)
+        with same_views(model.augmentation):
+            found = _predict(model, part.x, part.y, view_pairs, batch_size)
         _warn_if_untrained(found, model.num_classes)
         past = model.sample_history if part.history else None
         if past is not None:
