@@ -107,6 +107,7 @@ print(history["val_accuracy"][-1], history["clean_auroc"][-1])
 """
 
 
+@pytest.mark.slow
 def test_trains_on_jax(tmp_path):
     """Arrays, views on the device, callbacks, checkpoint; 30% of the labels wrong."""
     output = run("jax", "-c", TRAINING, str(tmp_path / "checkpoint"))

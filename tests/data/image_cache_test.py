@@ -189,6 +189,7 @@ print(read(Path(sys.argv[1]) / "many", 1000) - few)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's proc")
+@pytest.mark.slow
 def test_memory_does_not_hold_the_images(tmp_path):
     """900 images more, of 128 x 128 pixels, are 42 MiB."""
     command = [sys.executable, "-c", MEMORY, str(tmp_path)]
