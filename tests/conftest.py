@@ -28,9 +28,14 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(autouse=True)
 def seed():
-    """Seeds every generator; a test that does not use Keras does not import it."""
+    """Seeds every generator; a test that does not use Keras does not import it.
+
+    Op determinism that a training turned on before ends here.
+    """
     if "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(0)
+    if "tensorflow.python.framework.config" in sys.modules:
+        sys.modules["tensorflow.python.framework.config"].disable_op_determinism()
 
 
 @pytest.fixture

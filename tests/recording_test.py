@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-BACKENDS = ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)]
+pytestmark = pytest.mark.slow  # Two processes a backend.
+BACKENDS = ["tensorflow", "jax"]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BACKENDS = ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)]
+pytestmark = pytest.mark.slow  # Two processes, each for minutes.
+BACKENDS = ["tensorflow", "jax"]
 
 
 def free_addresses(count=2):

@@ -270,6 +270,7 @@ print(resident())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's proc")
 def test_memory_grows_by_an_index_only(tmp_path):
     """Written, read and streamed: 10,000 images more are 31 MB, and not in memory.

@@ -127,6 +127,7 @@ def served(format, path, images):
 
 
 @on_jax
+@pytest.mark.slow
 @pytest.mark.parametrize("format", PATHS)
 def test_jax_network_in_every_format(format, folder, found):
     """Loaded here, beside TensorFlow: its logits to 1e-4, its arg max, its softmax."""
@@ -152,11 +153,13 @@ def test_jax_network_in_every_format(format, folder, found):
 
 
 @on_jax
+@pytest.mark.slow
 def test_it_was_jax(found):
     assert found["backend"] == "jax"
 
 
 @on_jax
+@pytest.mark.slow
 def test_layers_of_main_are_not_found(folder, found):
     """The error names the format and the class; nothing is left."""
     error = found["reports"]["halved.onnx"]
