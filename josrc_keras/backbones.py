@@ -112,7 +112,6 @@ def _from_applications(name, input_shape, weights):
             f"Unknown backbone. Received: {APPLICATIONS}{name}. Expected one of "
             f"{', '.join(known)}."
         )
-    # Else it would download weights with a classifier's input shape.
     try:
         backbone = make(include_top=False, weights=weights, input_shape=input_shape)
     except ValueError:

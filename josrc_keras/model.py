@@ -7,7 +7,6 @@ from keras import ops
 
 from josrc_keras import (
     divergence,
-    evidence,
     guards,
     losses,
     metrics,
@@ -25,10 +24,7 @@ EVALUATED = ("both", "student", "teacher")
 
 
 class Outcome(NamedTuple):
-    """What a step found out about its batch, a value per sample `(N,)`.
-
-    `findings` is a dict of such values, those that are recorded.
-    """
+    """What a step found out about its batch, a value per sample `(N,)`."""
 
     likelihood: Any
     selected: selection.Selection
@@ -36,7 +32,6 @@ class Outcome(NamedTuple):
     classification: Any
     consistency: Any
     joint: Any
-    findings: Any
 
 
 @keras.saving.register_keras_serializable(package="josrc_keras")
@@ -174,7 +169,6 @@ class JoSRC(Recorded, NoisyLabelModel):
         On JAX Keras passes `(state, data)`, on TensorFlow `(data,)`.
         """
         batch, state = self.start_step(arguments)
-        self.check_numbered(batch)
 
         def objective():
             # Two views of each image, and what student and teacher predict of them.
@@ -187,7 +181,7 @@ class JoSRC(Recorded, NoisyLabelModel):
             penalty = self.penalty()
             loss = self.mean_over(outcome.joint, outcome.included, batch.sample_weight)
             loss += self.per_replica(penalty)
-            return loss, (logits_a, outcome, penalty)
+            return loss, (logits_a, logits_b, outcome, penalty)
 
         def finish(found):
             self.update_teacher()  # eq. 8
@@ -224,11 +218,8 @@ class JoSRC(Recorded, NoisyLabelModel):
             logits_a, logits_b, selected.out_of_distribution, self.consistency_base
         )
         joint = losses.joint_loss(classification, consistency, self.alpha * self.joint)
-        findings: dict = {}
-        if self.epoch_findings is not None:
-            findings = evidence.of_views(logits_a, logits_b, batch.integer_labels())
         return Outcome(
-            likelihood, selected, included, classification, consistency, joint, findings
+            likelihood, selected, included, classification, consistency, joint
         )
 
     def make_views(self, images):
@@ -269,7 +260,7 @@ class JoSRC(Recorded, NoisyLabelModel):
             predicted=self.joint,
         )
 
-    def record_step(self, batch, logits, outcome, penalty):
+    def record_step(self, batch, logits_a, logits_b, outcome, penalty):
         """Updates every metric with a batch; returns their values."""
         joint, classification, consistency = (
             weighted(each, batch.sample_weight)
@@ -289,10 +280,10 @@ class JoSRC(Recorded, NoisyLabelModel):
         }
         for name, update in updates.items():
             self._training_means[name].update_state(*update)
-        self.record_truth(batch, logits, outcome.selected, outcome.likelihood)
-        self.record_findings(batch, outcome.selected, outcome.findings)
+        self.record_truth(batch, logits_a, outcome.selected, outcome.likelihood)
+        self.record_findings(batch, outcome.selected, logits_a, logits_b)
         return self.compute_metrics(
-            None, batch.labels, logits, sample_weight=batch.sample_weight
+            None, batch.labels, logits_a, sample_weight=batch.sample_weight
         )
 
     # Evaluation: the student, and beside it the teacher.

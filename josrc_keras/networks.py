@@ -9,7 +9,7 @@ import functools
 import keras
 from keras import layers
 
-from josrc_keras import backbones
+from josrc_keras import backbones, guards
 from josrc_keras.normalization import BatchNormalization
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -187,14 +187,8 @@ def _resnet(name, blocks, num_classes, head, input_shape, width, weights):
 
 
 def _random_resnet(name, blocks, input_shape):
-    try:
-        from keras_hub.models import ResNetBackbone
-    except ImportError as error:
-        raise ImportError(
-            f"{name} comes with keras-hub, which is not installed. Run "
-            "`pip install josrc-keras[pretrained]`."
-        ) from error
-    return ResNetBackbone(
+    hub = guards.imported("keras_hub", f"{name} comes with keras-hub", "pretrained")
+    return hub.models.ResNetBackbone(
         input_conv_filters=[64],
         input_conv_kernel_sizes=[7],
         stackwise_num_filters=[64, 128, 256, 512],

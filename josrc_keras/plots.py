@@ -1,6 +1,6 @@
 """The pictures of a run, from its history."""
 
-from josrc_keras import files
+from josrc_keras import files, guards
 
 BARS = 50  # Bins of the metric's histogram are merged into so many.
 
@@ -18,13 +18,7 @@ def import_pyplot():
     Raises:
         ImportError: If matplotlib is not installed.
     """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise ImportError(
-            "The plots need matplotlib, which is not installed. Run "
-            "`pip install josrc-keras[report]`."
-        ) from error
+    matplotlib = guards.imported("matplotlib", "The plots need matplotlib", "report")
     matplotlib.use("Agg")
     from matplotlib import pyplot
 

@@ -6,8 +6,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from josrc_keras import history
+from josrc_keras import evidence, history
 from josrc_keras.data import contract
+
+NOT_NUMBERED = (
+    "VerdictHistory needs each sample's number in the dataset. Received: {} without "
+    "'index'. Yield labels as {{'label', 'index'}}, for example by "
+    "`dataset.enumerate()` before `shuffle`."
+)
 
 
 class Recorded(keras.Model):
@@ -40,26 +46,25 @@ class Recorded(keras.Model):
         if self.train_function is not None:
             self.make_train_function(force=True)
 
-    def check_numbered(self, batch):
-        """Raises a `ValueError` if it records and the batch has no numbers."""
-        if self.epoch_findings is not None and batch.index is None:
-            raise ValueError(
-                "VerdictHistory needs each sample's number in the dataset. Received: "
-                "labels without 'index'. Yield labels as {'label', 'index'}, for "
-                "example by `dataset.enumerate()` before `shuffle`."
-            )
-
-    def record_findings(self, batch, selected, findings):
-        """Writes down a batch's verdicts and findings, if it records.
+    def record_findings(self, batch, selected, logits_a, logits_b):
+        """Writes down a batch's verdicts and what its predictions say, if it records.
 
         Args:
             batch: A `contract.Batch`.
             selected: A `selection.Selection`.
-            findings: Dict of `(N,)`, of `history.AVERAGED`.
+            logits_a: `(N, C)`, of the first view.
+            logits_b: `(N, C)`, of the second.
+
+        Raises:
+            ValueError: If it records and the batch has no numbers.
         """
         if self.epoch_findings is None:
             return
-        columns = {"label": batch.integer_labels(), **selected._asdict(), **findings}
+        if batch.index is None:
+            raise ValueError(NOT_NUMBERED.format("labels"))
+        labels = batch.integer_labels()
+        columns = {"label": labels, **selected._asdict()}
+        columns |= evidence.of_views(logits_a, logits_b, labels)
         self.epoch_findings.update_state(batch.index, columns)
 
     def audit(self, x, y=None, **options):
@@ -110,11 +115,7 @@ def number_samples(given, callbacks):
     if labels is None:
         spec = getattr(given["x"], "element_spec", None)
         if spec is not None and contract.unpack(spec).index is None:
-            raise ValueError(
-                "VerdictHistory needs each sample's number in the dataset. Received: "
-                "a dataset whose labels have no 'index'. Yield labels as {'label', "
-                "'index'}, for example by `dataset.enumerate()` before `shuffle`."
-            )
+            raise ValueError(NOT_NUMBERED.format("a dataset of labels"))
         return
     if given.get("class_weight") is not None:
         raise ValueError(

@@ -45,7 +45,7 @@ def main(path):
             *logits, keras.ops.softmax(logits[1]), contract.unpack((views, labels))
         )
         samples = {**outcome._asdict(), **outcome.selected._asdict()}
-        del samples["selected"], samples["findings"]  # Nothing records.
+        del samples["selected"]
         before = model.student.get_weights()
         logs = model.train_on_batch(views, labels, return_dict=True)
         after = model.student.get_weights()

@@ -1,6 +1,6 @@
 """The pictures exist, show something, and leave nothing else behind."""
 
-import builtins
+import sys
 
 import numpy as np
 import pytest
@@ -86,13 +86,6 @@ def test_figures_are_closed(tmp_path):
 
 
 def test_without_matplotlib_the_error_says_what_to_install(tmp_path, monkeypatch):
-    real = builtins.__import__
-
-    def refuse(name, *arguments, **keywords):
-        if name.startswith("matplotlib"):
-            raise ImportError(name)
-        return real(name, *arguments, **keywords)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install josrc-keras\[report\]"):
         plots.draw_all(tmp_path, histories(1)[0])

@@ -120,12 +120,13 @@ def with_features(network):
     last = [layer for layer in getattr(network, "layers", []) if layer.weights][-1:]
     try:
         features, logits = last[0].input, network.output
-        if len(features.shape) == 2 and features.shape[1]:
-            made = keras.Model(network.input, [features, logits])
-            return made, features.shape[1]
+        made = keras.Model(network.input, [features, logits])
     except (AttributeError, IndexError, ValueError):
-        pass  # Not a functional network, or with a layer that is called twice.
-    return _Twice(network), 0
+        # Not a functional network, or with a layer that is called twice.
+        return _Twice(network), 0
+    if len(features.shape) != 2 or not features.shape[1]:
+        return _Twice(network), 0
+    return made, features.shape[1]
 
 
 class _Twice(keras.Model):

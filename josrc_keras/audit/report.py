@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from josrc_keras import files
+from josrc_keras import files, guards
+from josrc_keras.audit.scores import VERDICTS
 
-VERDICTS = ("clean", "in_distribution_noise", "out_of_distribution")
 SCORES = (
     "label_score",
     "clean_likelihood",
@@ -248,13 +248,7 @@ def _thumbnails(thumbnail, rows):
 
 def _data_uri(pixels, row):
     """An image, no larger than `LONGEST_SIDE`, as text."""
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError(
-            "The thumbnails need Pillow, which is not installed. Run `pip install "
-            "pillow`, or pass thumbnail=None."
-        ) from error
+    pillow = guards.imported("PIL.Image", "Thumbnails need Pillow", "report")
     good = pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4) and pixels.size
     if pixels.dtype != np.uint8 or not good:
         raise ValueError(
@@ -262,10 +256,10 @@ def _data_uri(pixels, row):
             "(H, W, channels) with 1, 3 or 4 channels. Convert it, with values in "
             "[0, 255]."
         )
-    image = Image.fromarray(
+    image = pillow.fromarray(
         np.ascontiguousarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
     )
-    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), pillow.Resampling.LANCZOS)
     kind = "png" if max(image.size) < TINY else "webp"
     buffer = io.BytesIO()
     image.save(buffer, kind, quality=QUALITY)

@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 
+from josrc_keras import guards
 from josrc_keras.data import folder_listing
 
 # By content, whatever the extension says. Not all that Pillow knows: it would start
@@ -23,14 +24,7 @@ def require():
     Raises:
         ImportError: If it is not installed.
     """
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError(
-            "Photos are decoded with Pillow, which is not installed. Run "
-            "`pip install josrc-keras[report]`."
-        ) from error
-    Image.init()
+    guards.imported("PIL.Image", "Photos are decoded with Pillow", "report").init()
 
 
 def decode(path, size):

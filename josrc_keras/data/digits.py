@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from josrc_keras import guards
 from josrc_keras.data.benchmark import make_benchmark
 
 
@@ -25,14 +26,10 @@ def digits8n_o(*, noise="symmetric", rate=0.5, seed=0, train_size=None):
         ImportError: If scikit-learn is not installed.
         ValueError: If an argument is out of range.
     """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise ImportError(
-            "The digits come with scikit-learn, which is not installed. Run "
-            "`pip install josrc-keras[digits]`."
-        ) from error
-    digits = load_digits()
+    datasets = guards.imported(
+        "sklearn.datasets", "The digits come with scikit-learn", "digits"
+    )
+    digits = datasets.load_digits()
     images = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., None]
     labels = digits.target.astype(np.int64)
     ids = np.arange(len(labels))

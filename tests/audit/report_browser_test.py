@@ -500,7 +500,7 @@ def test_the_address_keeps_the_filters(show):
 
 
 @pytest.mark.parametrize(
-    "hash", ["view=x&page=-7&given=999&sort=zzz&low=a", "%%%", "a=1"]
+    "hash", ["view=x&verdict=0&page=-7&given=999&sort=zzz&low=a", "%%%", "a=1"]
 )
 def test_a_wrong_address_does_no_harm(show, hash):
     page = show(make_table(240))
@@ -508,6 +508,8 @@ def test_a_wrong_address_does_no_harm(show, hash):
     page.goto("about:blank")
     page.goto(f"{url}#{hash}")
     page.locator("#results").wait_for()
+    assert matches(page) > 0
+    assert shown_ids(page)
 
 
 @pytest.mark.parametrize(

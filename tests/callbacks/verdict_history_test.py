@@ -260,7 +260,9 @@ NO_INDEX = "VerdictHistory needs each sample's number in the dataset. Received: 
 def test_a_dataset_without_numbers_is_refused_before_training(pairs):
     model, before = make_model(), tiny.linear_network().get_weights()
     data = tf.data.Dataset.from_tensor_slices(pairs).batch(8)
-    with pytest.raises(ValueError, match=NO_INDEX.format("a dataset whose labels")):
+    with pytest.raises(
+        ValueError, match=NO_INDEX.format("a dataset of labels without 'index'")
+    ):
         fit(model, data, recorder=VerdictHistory(COUNT))
     np.testing.assert_array_equal(model.student.get_weights()[0], before[0])
 

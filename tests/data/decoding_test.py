@@ -267,6 +267,6 @@ def test_results_come_in_order_and_few_are_made_ahead(monkeypatch):
 
 
 def test_without_pillow(monkeypatch):
-    monkeypatch.setitem(sys.modules, "PIL", None)
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
     with pytest.raises(ImportError, match=r"pip install josrc-keras\[report\]"):
         decoding.require()

@@ -1,4 +1,4 @@
-import builtins
+import sys
 
 import numpy as np
 import pytest
@@ -92,14 +92,7 @@ def test_bad_noise_is_refused():
 
 
 def test_without_scikit_learn_the_error_names_the_install_command(monkeypatch):
-    original = builtins.__import__
-
-    def without_sklearn(name, *args, **kwargs):
-        if name.startswith("sklearn"):
-            raise ImportError(name)
-        return original(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without_sklearn)
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(ImportError, match=r"pip install josrc-keras\[digits\]"):
         digits8n_o()
 

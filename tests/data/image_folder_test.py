@@ -361,6 +361,6 @@ def test_some_of_the_training_images_are_of_all_classes(photos, opened):
 
 
 def test_without_pillow(photos, monkeypatch):
-    monkeypatch.setitem(sys.modules, "PIL", None)
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
     with pytest.raises(ImportError, match=r"pip install josrc-keras\[report\]"):
         read(photos)
