@@ -91,7 +91,7 @@ def decoder(contents, batch, **options):
         return tf.io.decode_and_crop_jpeg(content, window, channels=3, **options)
 
     images = tf.data.Dataset.from_tensor_slices(contents).repeat()
-    images = images.map(decode, num_parallel_calls=streaming.CORES)
+    images = images.map(decode, num_parallel_calls=streaming.DECODED_AT_ONCE)
     return images.shard(batch, batch - 1)  # Python would slow it down.
 
 
@@ -123,7 +123,9 @@ def inputs(split, batch):
         tf.io.encode_jpeg(photo(row), quality=95).numpy() for row in range(DIFFERENT)
     ]
     trained = batches.train_batches(split, batch_size=batch, seed=0)
-    viewed = trained.map(views.two_views(crops), num_parallel_calls=streaming.CORES)
+    viewed = trained.map(
+        views.two_views(crops), num_parallel_calls=streaming.DECODED_AT_ONCE
+    )
     found = {
         "decoder": decoder(contents, batch),
         "decoder, accurate": decoder(contents, batch, dct_method="INTEGER_ACCURATE"),

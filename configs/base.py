@@ -44,14 +44,20 @@ def get_config(recipe="paper"):
     # Folder of photos to report on; None sets `validation_share` of `dir` aside.
     config.data.validation_dir = config_dict.placeholder(str)
     config.data.broken = "skip"  # or "refuse": photos that can't be decoded
-    # Of Clothing1M and Food-101N: where TensorFlow Datasets finds what was downloaded
-    # by hand, and whether Clothing1M's clean training list is trained on, too.
+    # Of Clothing1M, Food-101N and CIFAR-N: where TensorFlow Datasets finds what was
+    # downloaded by hand; and whether Clothing1M's clean training list is trained on,
+    # too. `dir` is for the records of the first two, written if they are not there.
     config.data.manual_dir = config_dict.placeholder(str)
     config.data.use_clean_train = False
-    config.data.noise = "symmetric"  # or "pairflip", "blockflip"
+    # Or "pairflip", "blockflip"; of CIFAR-10N "worst", "aggre", "random1" to "3".
+    config.data.noise = "symmetric"
     config.data.rate = 0.2
     config.data.seed = config.get_ref("seed")  # of the noise; follows `seed`
     config.data.train_size = config_dict.placeholder(int)  # first so many images
+    # Whether an epoch has as many images of every given class, drawn anew each time: as
+    # many as the rarest has, or at most so many.
+    config.data.balanced = False
+    config.data.samples_per_class = config_dict.placeholder(int)
     # Share of the training images that is not trained on, to choose and calibrate what
     # is exported; with their noisy labels.
     config.data.validation_share = 0.0
@@ -75,6 +81,15 @@ def get_config(recipe="paper"):
     config.augmentation.flip = True
     # Pixels a side of a random crop that the network sees; None: the whole image.
     config.augmentation.size = config_dict.placeholder(int)
+
+    # RandAugment after the crop and the flip, of RGB images, drawn in tf.data on all
+    # cores; arguments of strong_views.rand_augment.
+    config.strong_views = ml_collections.ConfigDict()
+    config.strong_views.enabled = False
+    config.strong_views.num_ops = 2
+    config.strong_views.magnitude = 0.5  # in [0, 1]
+    # keras-cv's operations where it is installed; or "keras_cv", "keras".
+    config.strong_views.library = "auto"
 
     config.model = ml_collections.ConfigDict()  # arguments of JoSRC
     # None: by the number of classes, see schedules.smoothing_for.

@@ -17,6 +17,7 @@ def get_config(recipe="paper"):
     config.data.use_clean_train = False
     config.epochs = 50
 
+    config.forget.rate = 0.2  # About 20% are wrong (Lee et al., CVPR 2018).
     config.model.smoothing = 0.65
     config.model.alpha = 0.5
     config.threshold.tau_c = 0.75

@@ -3,11 +3,12 @@
 import os
 from pathlib import Path
 
-from absl import logging
+from josrc_keras import data, guards, large_sets, run_folder
 
-from josrc_keras import data, guards, run_folder
-
-LARGE = ("clothing1m", "food101n")
+PATHS = {  # Fields of `config.data` that name folders to be found on resume.
+    "image_folder": ("dir", "validation_dir"),
+    **dict.fromkeys(large_sets.NAMES, ("dir", "manual_dir")),
+}
 
 
 def make_benchmark(config, workdir=None):
@@ -21,15 +22,17 @@ def make_benchmark(config, workdir=None):
         ValueError: If a field is out of range.
         OSError: If the data can't be read.
     """
-    names = (*data.BENCHMARKS, "records", "image_folder", *LARGE)
+    names = (*data.BENCHMARKS, *data.HUMAN, "records", "image_folder")
+    names += large_sets.NAMES
     name = guards.check_choice("config.data.name", config.data.name, names)
-    if name in LARGE:
-        benchmark = _read_large(config, workdir)
-        return benchmark.head(config.data.train_size)
     if name == "image_folder":
         return _read_image_folder(config, workdir)
-    if name == "records":
+    if name in large_sets.NAMES:
+        benchmark = large_sets.read(config, workdir)
+    elif name == "records":
         benchmark = _read_records(config)
+    elif name in data.HUMAN:
+        benchmark = _read_human(config)
     else:
         benchmark = data.BENCHMARKS[name](
             noise=config.data.noise,
@@ -51,46 +54,11 @@ def _read_records(config):
     return benchmark.head(config.data.train_size)
 
 
-def _read_large(config, workdir):
-    """Streams one of the large sets from records, which are written if need be."""
-    folder = config.data.dir
-    if folder is None and workdir is None:
-        raise ValueError(
-            "A large set is streamed from records of it. Received: "
-            f"config.data.name={config.data.name} with config.data.dir=None, and no "
-            "run folder. Set config.data.dir to a folder for them."
-        )
-    folder = Path(workdir) / "records" if folder is None else Path(folder)
-    if not (folder / data.records.INDEX).exists():
-        write_large(config, folder)
-    return data.records.read(folder)
-
-
-def write_large(config, folder):
-    """Writes a large set's images, scaled, to records; builds it before if need be.
-
-    Args:
-        config: A configuration whose `data.name` is in `LARGE`.
-        folder: A new folder.
-
-    Raises:
-        OSError: If the set can't be read or built, or the folder can't be written.
-    """
-    from josrc_keras.data import encoded
-
-    options = {"manual_dir": config.data.manual_dir}
-    if config.data.name == "clothing1m":
-        options["use_clean_train"] = config.data.use_clean_train
-    found = getattr(encoded, config.data.name)(**options)
-    logging.info("Writing %s, scaled, to %s.", config.data.name, folder)
-    # The labels of the test set were checked by hand, those of the training set not.
-    test = found.read(found.test).map(lambda x: x | {"true_label": x["label"]})
-    data.records.write_files(
-        {"train": found.read(found.train), "test": test},
-        folder,
-        class_names=found.class_names,
-        image_size=config.data.image_size,
-    )
+def _read_human(config):
+    options = {name: config.data[name] for name in ("train_size", "manual_dir")}
+    if config.data.name == "cifar10n":
+        options["kind"] = config.data.noise
+    return data.HUMAN[config.data.name](**options)
 
 
 def _read_image_folder(config, workdir):
@@ -119,11 +87,12 @@ def _read_image_folder(config, workdir):
 
 
 def with_absolute_paths(config):
-    """Names the photos so that the run finds them from any working directory."""
-    if config.data.name != "image_folder":
+    """Names folders so that the run finds them from any working directory."""
+    names = PATHS.get(config.data.name)
+    if names is None:
         return config
     config = config.copy_and_resolve_references()
-    for name in ("dir", "validation_dir"):
+    for name in names:
         if config.data[name] is not None:
             path = os.path.expanduser(config.data[name])
             config.data[name] = os.path.abspath(path)

@@ -18,9 +18,11 @@ from josrc_keras.callbacks import (
     VerdictHistory,
 )
 from josrc_keras.data import batches
-from josrc_keras.datasets import make_benchmark, with_absolute_paths
+from josrc_keras.datasets import PATHS, make_benchmark, with_absolute_paths
 from josrc_keras.methods import METHODS
 from josrc_keras.progress import Progress
+
+SMALL = 64  # Pixels a side of images that are evaluated many at a time.
 
 
 def make_callbacks(config, workdir, train_split):
@@ -138,9 +140,9 @@ def train(config, workdir, *, verbose=1, callbacks=()):
     )
     seed_everything(config)
     benchmark = make_benchmark(config, workdir)
-    if config.data.name == "image_folder" and replicas.is_chief():
+    if config.data.name in PATHS and replicas.is_chief():
         run_folder.write_data(workdir, benchmark)
-    steps = batches.steps_per_epoch(benchmark.train, config.batch_size)
+    steps = _steps_per_epoch(benchmark.train, config)
     shape = benchmark.train.images.shape[1:]
     model = make_model(config, benchmark.num_classes, steps, shape)
     own = make_callbacks(config, workdir, benchmark.train)
@@ -189,19 +191,60 @@ def _save(model, path):
             model.save(Path(folder) / path.name)
 
 
+def _balanced(config):
+    """What `data.batches` is to be told of balanced epochs."""
+    # A run of before this field has none.
+    if not config.data.get("balanced", False):
+        return False
+    return config.data.samples_per_class or True
+
+
+def _steps_per_epoch(split, config):
+    return batches.steps_per_epoch(split, config.batch_size, balanced=_balanced(config))
+
+
+def _train_batches(config, train, initial_epoch):
+    """The training batches; of strong views, where they are asked for."""
+    data = batches.train_batches(
+        train,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        initial_epoch=initial_epoch,
+        balanced=_balanced(config),
+    )
+    # A run of before this field has none.
+    fields = config.get("strong_views", {"enabled": False})
+    if not fields["enabled"]:
+        return data
+    if not hasattr(data, "element_spec"):
+        raise ValueError(
+            "Strong views are drawn in tf.data. Received: config.strong_views.enabled="
+            f"True and images that stay on the device, on {keras.backend.backend()}. "
+            "Set KERAS_BACKEND=tensorflow, or stream the images: `josrc-records` "
+            "writes them for config.data.name=records."
+        )
+    from josrc_keras import strong_views
+
+    options = {name: fields[name] for name in ("num_ops", "magnitude", "library")}
+    return strong_views.views_of(
+        data,
+        strong_views.rand_augment(**options, **config.augmentation),
+        seed=config.seed,
+        start=initial_epoch * _steps_per_epoch(train, config),
+        two=METHODS[config.method].model.needs_two_views,
+    )
+
+
 def _fit(model, benchmark, config, callbacks, initial_epoch):
-    train = benchmark.train
+    train, size = benchmark.train, benchmark.test.images.shape[1]
     model.fit(
-        batches.train_batches(
-            train,
-            batch_size=config.batch_size,
-            seed=config.seed,
-            initial_epoch=initial_epoch,
-        ),
+        _train_batches(config, train, initial_epoch),
         epochs=config.epochs,
         initial_epoch=initial_epoch,
-        steps_per_epoch=batches.steps_per_epoch(train, config.batch_size),
-        validation_data=batches.evaluation_batches(benchmark.test, batch_size=500),
+        steps_per_epoch=_steps_per_epoch(train, config),
+        validation_data=batches.evaluation_batches(
+            benchmark.test, batch_size=500 if size <= SMALL else 100
+        ),
         callbacks=callbacks,
         shuffle=False,
         verbose=0,

@@ -15,8 +15,9 @@ import keras
 
 from josrc_keras import files, plots, replicas
 from josrc_keras._version import __version__
+from josrc_keras.data import encoded
 
-DATA = "data.json"  # Which photos a run was trained on.
+DATA = "data.json"  # Which files a run was trained on.
 LAST = 10  # The paper's figure of merit is the mean over the last ten epochs.
 
 
@@ -52,7 +53,7 @@ def open_folder(workdir, config, *, write=True):
 
 
 def write_data(workdir, benchmark):
-    """Notes which photos a run is trained on, for `check_data`.
+    """Notes which files a run is trained on, for `check_data`.
 
     Raises:
         OSError: If the folder can't be written.
@@ -64,7 +65,7 @@ def write_data(workdir, benchmark):
 
 
 def check_data(workdir, benchmark):
-    """Refuses photos that are not those that a run was begun with.
+    """Refuses files that are not those that a run was begun with.
 
     Raises:
         ValueError: If their paths or classes differ, or which of them are set aside.
@@ -130,7 +131,7 @@ def differences(before, now, *, of_new_fields=True):
     Returns:
         A list of texts.
     """
-    before, now = _flat(before), _flat(now)
+    before, now = _without_places(before), _without_places(now)
     if not of_new_fields:
         now = {key: value for key, value in now.items() if key in before}
     return [
@@ -138,6 +139,18 @@ def differences(before, now, *, of_new_fields=True):
         for key in sorted(before | now)
         if before.get(key) != now.get(key)
     ]
+
+
+def _without_places(config):
+    """The fields but for those that say where data are, not what they are.
+
+    Of a large set `data.json` and the records' own index say what it is.
+    """
+    fields = _flat(config)
+    fields.pop("data.manual_dir", None)
+    if fields.get("data.name") in encoded.NAMES:
+        fields.pop("data.dir", None)
+    return fields
 
 
 def _check_same(before, now, workdir):
@@ -231,6 +244,7 @@ def summarise(config, benchmark, checkpoint):
         "noise_checksum": benchmark.noise_checksum,
         "train_images": len(benchmark.train),
         "test_images": len(benchmark.test),
+        "skipped_images": len(benchmark.skipped),
         "test_labels": "as given" if benchmark.test.true_labels is None else "right",
         "wall_seconds": round(checkpoint.seconds, 1),
         "device": device(),

@@ -15,11 +15,11 @@ flags.mark_flags_as_required(["config", "output"])
 
 
 def _write():
-    from josrc_keras import datasets
+    from josrc_keras import datasets, large_sets
     from josrc_keras.data import records
 
-    if _CONFIG.value.data.name in datasets.LARGE:
-        datasets.write_large(_CONFIG.value, _OUTPUT.value)
+    if _CONFIG.value.data.name in large_sets.NAMES:
+        large_sets.write(_CONFIG.value, _OUTPUT.value)
         benchmark = records.read(_OUTPUT.value)
     else:
         benchmark = datasets.make_benchmark(_CONFIG.value)

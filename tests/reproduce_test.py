@@ -28,7 +28,7 @@ NAME = (
 
 # Name: arguments, what the error line says (a regular expression).
 BAD = {
-    "table": (["--table=3"], r"table as one of \(1, 2, 5, 6\)\. Received: 3\."),
+    "table": (["--table=7"], r"table as one of \(1, 2, 3, 4, 5, 6\)\. Received: 7\."),
     "table of the protocol": (
         ["--table=1", "--protocol=digits"],
         r"digits protocol, one of \[2, 5, 6\]\. Received: 1\.",
@@ -36,11 +36,11 @@ BAD = {
     "no number": (["--table=two"], "--table=two: invalid literal for int"),
     "no table": (
         ["--protocol=digits"],
-        r"Expected --table=N, one of \(1, 2, 5, 6\)\. Received: none\.",
+        r"Expected --table=N, one of \(1, 2, 3, 4, 5, 6\)\. Received: none\.",
     ),
     "cell": (
         ["--table=2", "--cell=foo"],
-        r"Expected the cell as one of .*'symmetric-0\.5'.*Received: 'foo'\.",
+        r"Expected the cell of table 2 as one of .*'symmetric-0\.5'.*Received: 'foo'\.",
     ),
     "method": (
         ["--table=2", "--method=foo"],

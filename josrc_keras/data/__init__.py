@@ -3,6 +3,7 @@
 from josrc_keras.data import image_folder, noise, records
 from josrc_keras.data.benchmark import Benchmark, Split
 from josrc_keras.data.cifar import cifar8n_o, cifar80n_o, cifar100n_c
+from josrc_keras.data.cifar_n import cifar10n, cifar100n
 from josrc_keras.data.digits import digits8n_o
 
 BENCHMARKS = {
@@ -11,13 +12,17 @@ BENCHMARKS = {
     "cifar80n_o": cifar80n_o,
     "cifar8n_o": cifar8n_o,
 }
+HUMAN = {"cifar10n": cifar10n, "cifar100n": cifar100n}  # Noise that people made.
 
 __all__ = [
     "BENCHMARKS",
+    "HUMAN",
     "Benchmark",
     "Split",
     "cifar8n_o",
+    "cifar10n",
     "cifar80n_o",
+    "cifar100n",
     "cifar100n_c",
     "digits8n_o",
     "image_folder",

@@ -68,6 +68,7 @@ class Benchmark:
         noise_checksum: SHA-256 of the whole noisy training set's labels.
         validation: `Split` with noisy labels that is not trained on, or None.
         skipped: `(id, reason)` of each file that was left out.
+        origin: What it was made from, a dict, where that is to be checked; or None.
     """
 
     train: Split
@@ -76,6 +77,7 @@ class Benchmark:
     noise_checksum: str
     validation: Split | None = None
     skipped: tuple = ()
+    origin: dict | None = None
 
     @property
     def num_classes(self):

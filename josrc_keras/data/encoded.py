@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+NAMES = ("clothing1m", "food101n")  # Functions here.
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EncodedBenchmark:
@@ -39,6 +41,15 @@ class EncodedBenchmark:
     def summary(self):
         """What the build left out, a dict: see the builder's class."""
         return dict(self.builder.info.metadata)
+
+    def skipped(self):
+        """`(path, reason)` of each image that the build left out of these splits.
+
+        The first 10,000 of them; `summary` counts all.
+        """
+        used = {*self.train.split("+"), self.validation, self.test}
+        listed = self.summary["skipped_images"]
+        return [(path, reason) for split, path, reason in listed if split in used]
 
     def size(self, split):
         """Number of images in a split of TFDS."""

@@ -121,6 +121,7 @@ def write(benchmark, folder, *, images_per_file=4096, encoding="png", quality=95
             encoding=encoding,
             splits=written,
             skipped=list(benchmark.skipped),
+            origin=benchmark.origin,
         )
 
 
@@ -138,6 +139,8 @@ def write_files(
     images_per_file=4096,
     encoding="jpeg",
     quality=95,
+    skipped=(),
+    origin=None,
 ):
     """Writes encoded images, of any number, to TFRecord files of one size.
 
@@ -161,6 +164,8 @@ def write_files(
         images_per_file: As in `write`.
         encoding: `"jpeg"` or `"png"`.
         quality: Of a JPEG, up to 100.
+        skipped: `(id, reason)` of each file that was left out before.
+        origin: What the images are, a dict that JSON can hold, or None.
 
     Raises:
         ValueError: If the folder exists, a split is missing or has no usable image, an
@@ -176,7 +181,7 @@ def write_files(
         )
     decoding.require()
     names = tuple(class_names)
-    written, fields, skipped = {}, {}, []
+    written, fields, skipped = {}, {}, list(skipped)
     with record_writing.new_folder(folder) as beside:
         for name, examples in splits.items():
             found = Examples(examples, name, len(names))
@@ -194,6 +199,7 @@ def write_files(
             encoding=encoding,
             splits=written,
             skipped=skipped,
+            origin=origin,
         )
 
 
@@ -228,6 +234,7 @@ def read(folder):
             noise_checksum=index["noise_checksum"],
             validation=splits.get("validation"),
             skipped=tuple((name, reason) for name, reason in index.get("skipped", [])),
+            origin=index.get("origin"),
         )
     except (
         OSError,

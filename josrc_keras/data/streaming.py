@@ -14,7 +14,9 @@ import tensorflow as tf
 from josrc_keras import replicas
 from josrc_keras.data.pipeline import known_of, rows_of_epoch, shared
 
-CORES = os.cpu_count() or 1
+# Images that are decoded at once. As many as cores would leave cores without work
+# while the oldest image, which is next, is not done.
+DECODED_AT_ONCE = 4 * (os.cpu_count() or 1)
 FILES_AT_ONCE = 16
 BLOCK = 2048  # Records that are shuffled at once.
 TOGETHER = 64  # Records read at a time, which takes less than one by one.
@@ -153,7 +155,7 @@ def _decoded(data, images):
         return tf.ensure_shape(image, images.image_shape), sample
 
     # Tuned, it ends at one core at times where another process takes some of them.
-    return data.map(decode, num_parallel_calls=CORES, deterministic=True)
+    return data.map(decode, num_parallel_calls=DECODED_AT_ONCE, deterministic=True)
 
 
 def _own_columns(batch_size):

@@ -8,12 +8,13 @@ from josrc_keras import guards
 from josrc_keras import methods as registry
 from josrc_keras.reproduction import paper
 
-# Noise of a cell: kind, and rate among the in-distribution classes.
+# Noise of a cell: kind, and rate among the in-distribution classes; None of real sets.
 CELLS = {
     paper.SYMMETRIC_20: ("symmetric", 0.2),
     paper.SYMMETRIC_50: ("symmetric", 0.5),
     paper.SYMMETRIC_80: ("symmetric", 0.8),
     paper.ASYMMETRIC_40: ("pairflip", 0.4),
+    paper.AS_GIVEN: None,
 }
 
 # What a method changes in the configuration. Jo-SRC-C, -CI and -CIO are the paper's
@@ -33,6 +34,8 @@ FIXED = (
     "method",
     "seed",
     "data.name",
+    "data.dir",
+    "data.manual_dir",
     "data.noise",
     "data.rate",
     "data.seed",
@@ -42,14 +45,20 @@ FIXED = (
 COMPARED = tuple(registry.METHODS)  # What Tables 1 and 2 compare.
 ABLATION = ("josrc-c", "josrc-ci", "josrc-cio", "josrc")
 
-# A table's dataset by protocol, its methods and its cells; Table 5 judges the verdicts
-# of the same runs as Table 2.
+# A table's datasets by protocol; Table 5 judges the verdicts of the same runs as
+# Table 2.
+_OPEN = {"full": ("cifar80n_o",), "reduced": ("cifar8n_o",), "digits": ("digits8n_o",)}
 DATASETS = {
-    1: {"full": "cifar100n_c"},
-    2: {"full": "cifar80n_o", "reduced": "cifar8n_o", "digits": "digits8n_o"},
-    5: {"full": "cifar80n_o", "reduced": "cifar8n_o", "digits": "digits8n_o"},
-    6: {"full": "cifar80n_o", "reduced": "cifar8n_o", "digits": "digits8n_o"},
+    1: {"full": ("cifar100n_c",)},
+    2: _OPEN,
+    3: {"full": ("clothing1m_resnet18", "clothing1m_resnet50")},
+    4: {"full": ("food101n_resnet50",)},
+    5: _OPEN,
+    6: _OPEN,
 }
+NOISY = tuple(cell for cell, noise in CELLS.items() if noise is not None)
+TABLE_CELLS = {1: NOISY, 2: NOISY, 5: NOISY, 6: NOISY}
+TABLE_CELLS |= {3: (paper.AS_GIVEN,), 4: (paper.AS_GIVEN,)}
 PROTOCOLS = ("full", "reduced", "digits")
 
 
@@ -89,7 +98,6 @@ class Run:
         """
         page = importlib.import_module(f"josrc_keras.configs.{self.dataset}")
         config = page.get_config(self.recipe)
-        noise, rate = CELLS[self.cell]
         fixed = [
             name
             for name, _ in self.overrides
@@ -99,9 +107,11 @@ class Run:
             raise ValueError(
                 "Expected overrides of fields that table, cell, method and seed leave "
                 f"open. Received: {fixed} for {self.method}. Use --cell, --method or "
-                "--seeds instead, or josrc-train."
+                "--seeds instead, --manual_dir for downloads, or josrc-train."
             )
-        fields = {"data.noise": noise, "data.rate": rate, "seed": self.seed}
+        fields = {"seed": self.seed}
+        if CELLS[self.cell] is not None:
+            fields["data.noise"], fields["data.rate"] = CELLS[self.cell]
         fields |= METHODS[self.method] | dict(self.overrides)
         try:
             config.update_from_flattened_dict(fields)
@@ -119,7 +129,7 @@ def runs_of(table, *, protocol, cells=(), methods=(), recipe="paper", seeds, ove
     """The runs that fill a table.
 
     Args:
-        table: 1, 2, 5 or 6.
+        table: 1 to 6.
         protocol: `"full"`, the paper's; `"reduced"`, for a CPU; or `"digits"`, which
             needs no download.
         cells: Names of cells; none means all of the table's.
@@ -144,17 +154,17 @@ def runs_of(table, *, protocol, cells=(), methods=(), recipe="paper", seeds, ove
             f"{table}. Use another --table, or --protocol=full."
         )
     for cell in cells:
-        guards.check_choice("the cell", cell, tuple(CELLS))
+        guards.check_choice(f"the cell of table {table}", cell, TABLE_CELLS[table])
     if "all" in methods:
         methods = ABLATION if table == 6 else COMPARED
     for method in methods:
         guards.check_choice("the method", method, tuple(METHODS))
-    cells = cells or ((paper.SYMMETRIC_20,) if table == 6 else tuple(CELLS))
+    cells = cells or (TABLE_CELLS[table][:1] if table == 6 else TABLE_CELLS[table])
     methods = methods or (ABLATION if table == 6 else ("josrc",))
-    dataset = DATASETS[table][protocol]
     overrides = _in_order(overrides)
     return [
         Run(dataset, cell, method, recipe, seed, overrides)
+        for dataset in DATASETS[table][protocol]
         for seed in seeds
         for cell in cells
         for method in methods

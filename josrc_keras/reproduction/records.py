@@ -34,7 +34,8 @@ def read(path):
 def _check(record):
     """Raises an error if the record lacks what its readers need."""
     run, summary, history = record["run"], record["summary"], record["history"]
-    datasets = {name for names in grid.DATASETS.values() for name in names.values()}
+    protocols = [names for names in grid.DATASETS.values()]
+    datasets = {name for each in protocols for names in each.values() for name in names}
     for field, known in (
         ("dataset", datasets),
         ("cell", grid.CELLS),

@@ -9,7 +9,7 @@ import time
 import keras
 from absl import logging
 
-from josrc_keras import experiment, files, run_folder
+from josrc_keras import datasets, experiment, files, large_sets, run_folder
 from josrc_keras.reproduction import figures, page, records
 
 
@@ -20,15 +20,17 @@ class Queue:
         runs: A list of `grid.Run`.
         workdirs: Folder of the run folders.
         results: Folder of the records.
+        data: Folder for the images of large sets, one copy for all runs.
+        manual_dir: Folder of what was downloaded by hand, or None.
 
     Raises:
         ValueError: If a record belongs to another configuration.
     """
 
-    def __init__(self, runs, workdirs, results):
+    def __init__(self, runs, workdirs, results, data, manual_dir=None):
         self.workdirs = workdirs
         self.results = results
-        self.configs = {run: run.config() for run in runs}
+        self.configs = {run: _placed(run.config(), data, manual_dir) for run in runs}
         self.seconds = {}
         self.left = []
         self.broken = {}
@@ -130,6 +132,14 @@ class Queue:
             if (done.dataset, done.method) == kind
         ]
         return statistics.median(paces) * epochs if paces else None
+
+
+def _placed(config, data, manual_dir):
+    """The configuration, which says of a large set where it is and where it goes."""
+    if config.data.name in large_sets.NAMES:
+        config.data.dir = str(data / large_sets.folder_name(config))
+        config.data.manual_dir = manual_dir
+    return datasets.with_absolute_paths(config)
 
 
 class Pace(keras.callbacks.Callback):

@@ -218,8 +218,8 @@ def test_recipes_differ_in_the_listed_fields(dataset, recipe):
 
 REFUSED = {
     "table": (
-        {"table": 3},
-        r"Expected the table as one of \(1, 2, 5, 6\)\. Received: 3\.",
+        {"table": 7},
+        r"Expected the table as one of \(1, 2, 3, 4, 5, 6\)\. Received: 7\.",
     ),
     "protocol": (
         {"protocol": "short"},
@@ -227,7 +227,7 @@ REFUSED = {
     ),
     "cell": (
         {"cells": ("symmetric-0.2", "foo")},
-        r"Expected the cell as one of .*'asymmetric-0\.4'.*Received: 'foo'",
+        r"Expected the cell of table 2 as one of .*'asymmetric-0\.4'.*Received: 'foo'",
     ),
     "method": (
         {"methods": ("josrc", "mentor")},

@@ -95,7 +95,7 @@ def names_of(runs):
 
 
 def queue_of(runs, folder):
-    return runner.Queue(runs, folder / "runs", folder / "results")
+    return runner.Queue(runs, folder / "runs", folder / "results", folder / "data")
 
 
 def test_each_run_has_a_scope_of_its_own(trainer, tmp_path):

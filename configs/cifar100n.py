@@ -1,0 +1,15 @@
+"""Jo-SRC on CIFAR-100N: CIFAR-100 with the labels that people gave it.
+
+    josrc-train --config=cifar100n --workdir=runs/cifar100n \
+        --config.data.manual_dir=DOWNLOADS
+
+All else is as in `cifar10n`.
+"""
+
+from josrc_keras.configs import base
+
+
+def get_config(recipe="paper"):
+    config = base.get_config(recipe)
+    config.data.name = "cifar100n"
+    return config
