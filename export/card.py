@@ -136,13 +136,27 @@ def _interface(interface):
         f"- input `image`: {image['dtype']} (N, {', '.join(sides)}): images, height, "
         f"width, channels; pixels from {image['range'][0]} to {image['range'][1]}"
         + {
-            None: ".",
-            "crop": ", cropped in the middle and resized inside.",
-            "stretch": ", resized inside.",
-        }[image["resize"]],
+            None: "",
+            "crop": ", cropped in the middle and resized inside",
+            "stretch": ", resized inside",
+        }[image["resize"]]
+        + _resized_to(image)
+        + ".",
         *(f"- output `{name}`: {text}" for name, text in interface["outputs"].items()),
     ]
     return "\n".join(lines)
+
+
+def _resized_to(image):
+    """What a file says of the size that its images are resized to, and cropped."""
+    resized = image.get("resize_to")  # An export of before this entry has none.
+    if not resized:
+        return ""
+    height, width, _ = image["seen_by_network"]
+    text = f" to {resized[0]}x{resized[1]}"
+    if [height, width] != list(resized):
+        text += f", of which the network sees the middle {height}x{width}"
+    return text
 
 
 def _quality(found):

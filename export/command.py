@@ -30,6 +30,13 @@ _INPUT = flags.DEFINE_enum("input", "float32", ["float32", "uint8"], "Type of pi
 _RESIZE = flags.DEFINE_enum(
     "resize", "none", ["none", "crop", "stretch"], "Take images of any size."
 )
+_RESIZE_TO = flags.DEFINE_integer(
+    "resize_to",
+    None,
+    "With --resize: height and width to resize to, of which the network sees the "
+    "middle. Default: as in evaluation, the size of the run's images where "
+    "config.augmentation.size crops them, else the network's.",
+)
 _OUTPUTS = flags.DEFINE_list(
     "outputs", ["logits", "probabilities"], "Of logits, probabilities."
 )
@@ -88,6 +95,7 @@ def _export():
         serving={
             "dtype": _INPUT.value,
             "resize": None if _RESIZE.value == "none" else _RESIZE.value,
+            "resize_to": None if _RESIZE_TO.value is None else (_RESIZE_TO.value,) * 2,
             "outputs": tuple(_OUTPUTS.value),
             "top_k": _TOP_K.value,
         },

@@ -36,6 +36,7 @@ def describe(network, serving, options, findings):
         "shape": list(serving.input_shape(channels)),
         "range": [0, 255],
         "resize": serving.resize,
+        "resize_to": serving.resize_to,
         "seen_by_network": [*serving.image_size, channels],
         "rescale": serving.rescale,
     }

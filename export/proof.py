@@ -1,5 +1,6 @@
 """Proof of an export: a fresh process must compute what the trained network does."""
 
+import math
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from keras import ops
 from josrc_keras.export import calibration, sources
 
 BATCHES = (1, 2, 33)
+MOST = 2 * 10**9  # Bytes of images that are compared, at most.
 AGREEMENT = 0.9  # Of the arg max, in less than float32, at least.
 
 
@@ -29,7 +31,8 @@ def make_batches(serving, channels, images):
 
     Returns:
         A dict: batches of 1, 2 and 33 images, a black and a white one, one of another
-        size if it is resized, whole pixels to be encoded, and `all` of them.
+        size if it is resized, whole pixels to be encoded, and `all` of them,
+        or as many evenly spaced ones as `MOST` allows.
 
     Raises:
         ValueError: If the images have the wrong shape, or pixels that uint8 can't hold.
@@ -39,7 +42,8 @@ def make_batches(serving, channels, images):
         images = np.random.default_rng(0).uniform(0, 255, (max(BATCHES), *shape))
     images = np.asarray(images)
     check_images(serving, channels, images)
-    pixels = as_input(serving, images)
+    every = math.ceil(images.size * np.dtype(serving.dtype).itemsize / MOST)
+    pixels = as_input(serving, images[::every])
     few = np.resize(pixels, (max(BATCHES), *pixels.shape[1:]))
     batches = {f"batch_{size}": few[:size] for size in BATCHES}
     batches["black"] = np.zeros((1, *pixels.shape[1:]), serving.dtype)
@@ -80,7 +84,9 @@ def check_images(serving, channels, images):
         raise ValueError(
             f"Expected images of {serving.image_size} pixels, as the network was "
             f"built. Received: shape {images.shape}. Pass Serving(resize=...) to let "
-            "the exported classifier resize them."
+            "the exported classifier resize them, and resize_to=(height, width) where "
+            "evaluation crops the middle of that size; or crop them as it does "
+            "(`model.seen_in_evaluation`)."
         )
     low, high = float(images.min()), float(images.max())
     if serving.dtype == "uint8" and not (low >= 0 and high <= 255):
@@ -102,14 +108,12 @@ def expected_outputs(network, serving, images):
         A dict of `logits`, `probabilities` and, with `top_k`, `top_classes` and
         `top_probabilities`.
     """
-    pixels = images.astype("float32")
-    if serving.resize:
-        resizing = serving.resizing()
-        pixels = ops.convert_to_numpy(resizing(pixels, training=False))
-    if serving.rescale is not None:
-        scale, offset = (np.asarray(part, "float32") for part in serving.rescale)
-        pixels = pixels * scale + offset
-    logits = sources.predict(network, pixels)
+    resizing = serving.resizing()
+    starts = range(0, len(images), sources.BATCH)
+    parts = [images[start : start + sources.BATCH] for start in starts]
+    logits = np.concatenate(
+        [sources.predict(network, _pixels(serving, resizing, part)) for part in parts]
+    )
     outputs = {"logits": logits}
     outputs["probabilities"] = calibration.softmax(logits / serving.temperature)
     if serving.top_k:
@@ -119,6 +123,18 @@ def expected_outputs(network, serving, images):
             outputs["probabilities"], outputs["top_classes"], axis=1
         )
     return outputs
+
+
+def _pixels(serving, resizing, images):
+    """What the network sees of a few images, float32."""
+    pixels = images.astype("float32")
+    for layer in resizing:
+        pixels = layer(pixels, training=False)
+    pixels = ops.convert_to_numpy(pixels)
+    if serving.rescale is not None:
+        scale, offset = (np.asarray(part, "float32") for part in serving.rescale)
+        pixels = pixels * scale + offset
+    return pixels
 
 
 def served_outputs(format, path, batches):

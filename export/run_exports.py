@@ -6,9 +6,10 @@ from pathlib import Path
 
 import keras
 import ml_collections
+import numpy as np
 
 from josrc_keras import experiment, files, run_folder
-from josrc_keras.export import card, classifier, latency, metadata, writers
+from josrc_keras.export import card, classifier, latency, metadata, sources, writers
 from josrc_keras.export.preparation import prepare
 from josrc_keras.export.serving import Serving
 
@@ -30,6 +31,11 @@ def prepare_run(
     Held-out training images choose and calibrate where the run has them
     (`config.data.validation_share`), and the test set reports; otherwise every other
     test image chooses and the others report.
+
+    Where the run trained on crops (`config.augmentation.size`), evaluation showed the
+    middle of each image to the network. So does all that is done here. An artefact
+    that resizes does it itself: `resize_to` is the size of the run's images, unless
+    `serving` says otherwise.
 
     Args:
         run: The run folder.
@@ -57,7 +63,20 @@ def prepare_run(
             )
     model = keras.saving.load_model(run / "model.keras")
     benchmark = experiment.make_benchmark(config, run)
-    test = (benchmark.test.images, benchmark.test.labels)
+    serving = {"class_names": benchmark.class_names, **serving}
+    # A run of before this field has none.
+    crops = config.augmentation.get("size") is not None
+    if crops and serving.get("resize") and serving.get("resize_to") is None:
+        serving["resize_to"] = benchmark.test.images.shape[1:3]
+    serving = Serving(**serving)
+
+    def pair(split):
+        images = np.asarray(split.images)
+        if crops and serving.resize is None:
+            images = _all_of(_Seen(model, images))
+        return images, split.labels
+
+    test = pair(benchmark.test)
     held_out = benchmark.validation
     if held_out is None and benchmark.test.true_labels is None:
         # Photos: their labels are not known to be right, and there are no others.
@@ -71,17 +90,40 @@ def prepare_run(
             )
         data = {"validation": test, "label_noise": 0.0}
     else:
-        validation = (held_out.images, held_out.labels)
-        data = {"validation": validation, "test": test, "label_noise": label_noise}
+        if np.array_equal(held_out.labels, held_out.true_labels):  # Checked by people.
+            label_noise = 0.0 if label_noise is None else label_noise
+        data = {"validation": pair(held_out), "test": test, "label_noise": label_noise}
     prepared = prepare(
         model,
         source,
-        serving=Serving(class_names=benchmark.class_names, **serving),
+        serving=serving,
         calibrate=calibrate,
-        new_statistics=benchmark.train.images if new_statistics else None,
+        new_statistics=_Seen(model, benchmark.train.images) if new_statistics else None,
         **data,
     )
     return prepared, _about(run, config)
+
+
+class _Seen:
+    """Images as evaluation shows them to the networks, made when they are read."""
+
+    def __init__(self, model, images):
+        self.model = model
+        self.images = images
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, rows):
+        """Those of a slice, a NumPy array."""
+        images = np.asarray(self.images[rows])
+        return keras.ops.convert_to_numpy(self.model.seen_in_evaluation(images))
+
+
+def _all_of(images):
+    """All of them in an array, a few at a time."""
+    starts = range(0, len(images), sources.BATCH)
+    return np.concatenate([images[start : start + sources.BATCH] for start in starts])
 
 
 def _about(run, config):

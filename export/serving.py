@@ -33,6 +33,9 @@ class Serving:
             `"stretch"`: resized, whatever their proportions. Bilinear, without
             antialiasing, which ONNX can't express.
         image_size: `(H, W)` that the network sees; None: as it was built.
+        resize_to: `(H, W)` that images are resized to before the middle `image_size`
+            of them is cropped, where evaluation did so (256, of which 224 are seen);
+            None: `image_size`, of which nothing is cropped.
         rescale: `(scale, offset)`, numbers or one a channel: the network sees
             `pixel * scale + offset`. For networks that do not normalise pixels
             themselves, as those in `josrc_keras.networks` do.
@@ -55,6 +58,7 @@ class Serving:
     top_k: int = 0
     class_names: Sequence = ()
     temperature: float = 1.0
+    resize_to: Any = None  # Last, so that the others keep their positions.
 
     def __post_init__(self):
         check_choice("Serving.dtype", self.dtype, DTYPES)
@@ -74,24 +78,31 @@ class Serving:
                 "Expected Serving.class_names as a list of names. Received: "
                 f"{self.class_names!r}."
             )
+        if self.resize_to is not None and self.resize is None:
+            raise ValueError(
+                "Expected Serving.resize_to=None where images are not resized. "
+                f"Received: resize_to={self.resize_to} with resize=None. Choose "
+                "resize='crop' or 'stretch' too, or leave resize_to out."
+            )
         plain = {
             "outputs": tuple(self.outputs),
             "class_names": tuple(map(str, self.class_names)),
             "temperature": float(self.temperature),
-            "image_size": self._plain_size(),
+            "image_size": self._plain_size("image_size"),
+            "resize_to": self._plain_size("resize_to"),
             "rescale": self._plain_rescale(),
         }
         for name, value in plain.items():
             object.__setattr__(self, name, value)
 
-    def _plain_size(self):
-        """`image_size` as a tuple of two, or None."""
-        if self.image_size is None:
+    def _plain_size(self, name):
+        """A field's height and width as a tuple of two, or None."""
+        size = getattr(self, name)
+        if size is None:
             return None
-        size = self.image_size
         if not isinstance(size, (tuple, list)) or len(size) != 2:
             raise ValueError(
-                f"Expected Serving.image_size=(height, width). Received: {size!r}."
+                f"Expected Serving.{name}=(height, width). Received: {size!r}."
             )
         return tuple(None if side is None else int(side) for side in size)
 
@@ -134,6 +145,7 @@ class Serving:
                 "Expected Serving.image_size=(height, width) to resize to, since the "
                 f"network takes images of any size. Received: {self.image_size}."
             )
+        resize_to = self._fitted_resize_to(size)
         channels = network_shape[3]
         for part in self.rescale or ():
             if np.ndim(part) and np.shape(part) not in ((1,), (channels,)):
@@ -151,7 +163,21 @@ class Serving:
                 f"Expected {num_classes} Serving.class_names, one for each output of "
                 f"the network. Received: {len(self.class_names)}."
             )
-        return dataclasses.replace(self, image_size=size)
+        return dataclasses.replace(self, image_size=size, resize_to=resize_to)
+
+    def _fitted_resize_to(self, size):
+        """`(H, W)` to resize to, of which `size` is cropped; None without resizing."""
+        if self.resize is None:
+            return None
+        wanted = self.resize_to or size
+        pairs = zip(wanted, size, strict=True)
+        if any(side is None or side < least for side, least in pairs):
+            raise ValueError(
+                f"Expected Serving.resize_to of at least {size}, the size that is "
+                f"cropped of it and that the network sees. Received: {wanted}. Choose "
+                "a larger one, or leave it out to resize without cropping."
+            )
+        return wanted
 
     @property
     def has_names(self):
@@ -169,13 +195,22 @@ class Serving:
         return (None, *size, channels)
 
     def resizing(self):
-        """The layer that resizes; None where images come in the right size."""
+        """The layers that resize and crop; none where images come in the right size.
+
+        The crop is the one that `CropAndFlip` takes in evaluation: where a margin is
+        odd, its larger part is below and on the right.
+        """
         if self.resize is None:
-            return None
+            return []
         crop = self.resize == "crop"
-        return layers.Resizing(
-            *self.image_size, crop_to_aspect_ratio=crop, dtype="float32"
+        resize = layers.Resizing(
+            *self.resize_to, crop_to_aspect_ratio=crop, dtype="float32"
         )
+        if self.resize_to == self.image_size:
+            return [resize]
+        extra = [a - b for a, b in zip(self.resize_to, self.image_size, strict=True)]
+        margins = [(side // 2, side - side // 2) for side in extra]
+        return [resize, layers.Cropping2D(margins, dtype="float32")]
 
 
 def pixels_to_outputs(network, serving, channels):
@@ -219,6 +254,6 @@ def image_to_outputs(classifier, serving):
     shape = serving.input_shape(channels)[1:]
     image = keras.Input(shape, name="image", dtype=serving.dtype)
     pixels = ops.cast(image, "float32")
-    if serving.resize is not None:
-        pixels = serving.resizing()(pixels, training=False)
+    for layer in serving.resizing():
+        pixels = layer(pixels, training=False)
     return keras.Model(image, classifier(pixels, training=False), name="served")

@@ -138,7 +138,9 @@ def _to_pixels(serving):
 
     def to_pixels(image):
         pixels = tf.cast(image, "float32")
-        return pixels if resizing is None else resizing(pixels, training=False)
+        for layer in resizing:
+            pixels = layer(pixels, training=False)
+        return pixels
 
     return to_pixels
 

@@ -92,9 +92,9 @@ def _with_truth(example):
 
 def origin(config):
     """What decides the records of a large set: dict of its name and settings."""
-    names = ("name", "image_size")
+    names = ["name", "image_size"]
     if config.data.name == "clothing1m":
-        names += ("use_clean_train",)
+        names.append("use_clean_train")
     return {name: config.data[name] for name in names}
 
 

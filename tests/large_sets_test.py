@@ -11,6 +11,7 @@ from josrc_keras import datasets, experiment, large_sets, run_folder
 from josrc_keras.audit import run_audit
 from josrc_keras.configs import clothing1m_resnet18, food101n_resnet50
 from josrc_keras.data import encoded, records
+from josrc_keras.export import run_exports
 from tests import manual_data
 from tests.forks import Forks, rows_of
 from tests.image_folder_run_test import StopAfter
@@ -147,6 +148,16 @@ def test_a_stopped_run_equals_the_whole(
     assert findings["images"] == 15
     assert len(findings["skipped"]) == 5
     assert (tmp_path / "audit/report.html").exists()
+
+    # Exported by its own validation set, whose labels are right.
+    found, _ = run_exports.prepare_run(run, serving={"resize": "crop"})
+    assert found.serving.resize_to == (40, 40)
+    assert found.serving.image_size == (32, 32)
+    assert found.findings["validation"]["label_noise"] == 0
+    assert found.findings["validation"]["images"] == 3
+    assert found.findings["test"]["images"] == 4
+    accuracy = found.findings["test"]["accuracy"]
+    assert accuracy == summary[found.findings["source"]]["last"]
 
     index = json.loads((moved / "index.json").read_text())
     arrays = dict(np.load(moved / "labels.npz"))

@@ -9,7 +9,7 @@ from josrc_keras import methods as registry
 from josrc_keras.reproduction import paper
 
 # Noise of a cell: kind, and rate among the in-distribution classes; None of real sets.
-CELLS = {
+CELLS: dict = {
     paper.SYMMETRIC_20: ("symmetric", 0.2),
     paper.SYMMETRIC_50: ("symmetric", 0.5),
     paper.SYMMETRIC_80: ("symmetric", 0.8),
@@ -48,7 +48,7 @@ ABLATION = ("josrc-c", "josrc-ci", "josrc-cio", "josrc")
 # A table's datasets by protocol; Table 5 judges the verdicts of the same runs as
 # Table 2.
 _OPEN = {"full": ("cifar80n_o",), "reduced": ("cifar8n_o",), "digits": ("digits8n_o",)}
-DATASETS = {
+DATASETS: dict = {
     1: {"full": ("cifar100n_c",)},
     2: _OPEN,
     3: {"full": ("clothing1m_resnet18", "clothing1m_resnet50")},

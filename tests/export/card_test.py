@@ -164,6 +164,25 @@ def test_interface(resize, shape, text):
     ]
 
 
+@pytest.mark.parametrize(
+    ("resize", "resize_to", "text"),
+    [
+        (None, None, "to 255."),
+        ("crop", [32, 24], "cropped in the middle and resized inside to 32x24."),
+        (
+            "stretch",
+            [256, 24],
+            "resized inside to 256x24, of which the network sees the middle 32x24.",
+        ),
+    ],
+)
+def test_what_is_resized_to(resize, resize_to, text):
+    image = FOUND["input"] | {"resize": resize, "resize_to": resize_to}
+    image["seen_by_network"] = [32, 24, 3]
+    lines = section(card(input=image), "Input and outputs").splitlines()
+    assert lines[2].endswith(text)
+
+
 def test_files_that_differ_are_described_apart():
     """Each by its own interface, in its own words."""
     other = {"input": FOUND["input"] | {"dtype": "uint8"}, "outputs": {"logits": "l"}}

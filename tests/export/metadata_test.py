@@ -102,6 +102,7 @@ def test_core_entries(format, trained, artefacts):
         "shape": [None, 8, 8, 1],
         "range": [0, 255],
         "resize": None,
+        "resize_to": None,
         "seen_by_network": [8, 8, 1],
         "rescale": None,
     }
@@ -211,6 +212,7 @@ def test_of_a_network_without_names(served_here, tmp_path):
     assert found["input"]["shape"] == [None, None, None, 1]
     assert found["input"]["seen_by_network"] == [4, 4, 1]
     assert (found["input"]["resize"], found["input"]["rescale"]) == ("crop", [0.5, -1])
+    assert found["input"]["resize_to"] == [4, 4]
     assert list(found["outputs"]) == ["logits", "probabilities"]
     assert not {"validation", "test", "calibration", "rounding"} & set(found)
     assert found["weights_sha256"] == weights_hash(network)

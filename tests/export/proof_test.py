@@ -52,6 +52,14 @@ def test_all_images_are_compared():
     np.testing.assert_array_equal(batches["all"], images.astype("float32"))
 
 
+def test_some_are_compared_where_all_are_too_many(monkeypatch):
+    """Evenly spaced ones: 8 pixels of 4 bytes, 100 images."""
+    images = np.arange(100.0)[:, None, None, None] * np.ones((1, 2, 4, 1))
+    monkeypatch.setattr(proof, "MOST", 40 * 8 * 4)
+    batches = proof.make_batches(serving_of(), 1, images)
+    np.testing.assert_array_equal(batches["all"][:, 0, 0, 0], np.arange(0, 100, 3))
+
+
 def test_bytes_are_rounded():
     """Whole pixels for uint8, and for encoding also where the input is float32."""
     images = np.array([0.2, 12.6, 255, 254.4] * 2).reshape(1, 2, 4, 1)

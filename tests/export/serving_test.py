@@ -21,6 +21,11 @@ ANY_SIZE = (None, None, None, 3)
         ({"outputs": ()}, r"at least one of \('logits', 'probabilities'\).*\(\)"),
         ({"outputs": ("logits", "classes")}, r"Received: \('logits', 'classes'\)"),
         ({"outputs": "logits"}, r"outputs with at least one of.*Received: 'logits'"),
+        (
+            {"resize_to": (16, 16)},
+            r"resize_to=None where images are not resized\. Received: "
+            r"resize_to=\(16, 16\) with resize=None\. Choose resize='crop' or",
+        ),
         ({"temperature": 0.0}, r"temperature to be positive\. Received: 0\.0"),
         ({"temperature": -1}, r"temperature to be positive\. Received: -1"),
         ({"temperature": np.nan}, r"temperature to be positive\. Received: nan"),
@@ -50,6 +55,17 @@ def test_bad_arguments(arguments, text):
             ANY_SIZE,
             r"to resize to.*Received: \(8, None\)",
         ),
+        (
+            {"resize": "crop", "resize_to": (16, 11)},
+            NETWORK,
+            r"resize_to of at least \(8, 12\), the size that is cropped of it and that "
+            r"the network sees\. Received: \(16, 11\)\. Choose a larger one, or",
+        ),
+        (
+            {"resize": "stretch", "resize_to": (None, 16)},
+            NETWORK,
+            r"resize_to of at least \(8, 12\).*Received: \(None, 16\)",
+        ),
         ({"top_k": 6}, NETWORK, "top_k from 0 to the 5 classes. Received: 6"),
         ({"top_k": -1}, NETWORK, "top_k from 0 to the 5 classes. Received: -1"),
         (
@@ -73,12 +89,13 @@ def test_what_does_not_fit_the_network(arguments, shape, text):
         {"rescale": ((1, 2), (0, 0))},
         {"image_size": 8},
         {"image_size": (8, 12, 3)},
+        {"resize": "crop", "resize_to": 16},
         {"class_names": "abcde"},
     ],
 )
 def test_malformed_argument_is_named(arguments):
     """For a network of three channels and five classes."""
-    (name,) = arguments
+    *_, name = arguments
     with pytest.raises((TypeError, ValueError), match=f"Serving.{name}"):
         Serving(**arguments).fitted_to(NETWORK, 5)
 
@@ -88,6 +105,20 @@ def test_fitted_to_takes_the_size_of_the_network():
     assert serving.image_size == (8, 12)
     assert serving.class_names == tuple("abcde") and serving.has_names
     assert serving.input_shape(3) == (None, 8, 12, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "resize_to"),
+    [
+        ({}, None),
+        ({"resize": "crop"}, (8, 12)),
+        ({"resize": "crop", "resize_to": [9, 12]}, (9, 12)),
+    ],
+)
+def test_fitted_to_says_what_is_resized_to(arguments, resize_to):
+    serving = Serving(**arguments).fitted_to(NETWORK, 5)
+    assert serving.resize_to == resize_to
+    assert serving.fitted_to(NETWORK, 5) == serving
 
 
 @pytest.mark.parametrize(
