@@ -26,13 +26,15 @@ def rand_augment(
     """Makes the function that draws one strong view of one image.
 
     Each of `num_ops` operations is drawn from those of the library and the identity,
-    all equally likely. Of keras-cv they are those of its `RandAugment` with its spread
+    all equally likely. Of keras-cv they are those of its `RandAugment`, with its spread
     of magnitudes: contrast, equalising, solarising, colour, brightness, shear,
-    translation. Of Keras they are the paper's, drawn evenly up to the paper's largest
-    times `magnitude`: rotation, posterising and sharpness, too. That is milder: a third
-    of the shear, and 0.3 instead of all of the image's width or height as the largest
-    translation. (`keras.layers.RandAugment` itself draws one list of operations
-    for a whole batch, computes all of them, and rotates by up to half a turn.)
+    translation. Of Keras they are the paper's 14, drawn evenly up to its largest times
+    `magnitude` (colour only fades, brightness is added), so rotation, posterising and
+    sharpness, too. They are milder: keras-cv shears three times as far, and moves an
+    image by up to `magnitude` of its width or height, not 0.3 of that; at 1 it leaves
+    some images black or white. (`keras.layers.RandAugment` itself draws one list of
+    operations for a whole batch, computes all of them, and rotates by up to 180
+    degrees.)
 
     Args:
         num_ops: Operations an image, at least 1.
