@@ -1,8 +1,8 @@
 """Batches from TFRecord files, in tf.data; `data.batches` says what they are.
 
 Of the whole dataset only labels and row numbers are in memory. An epoch's order is
-that of the files, drawn anew, several of which are read in turns; of what they give,
-one block of records after the other (still compressed) is shuffled.
+that of the files, drawn anew, several of which are read in turns; what they give, still
+compressed, is shuffled in a buffer.
 """
 
 import os
@@ -18,7 +18,7 @@ from josrc_keras.data.pipeline import known_of, rows_of_epoch, shared
 # while the oldest image, which is next, is not done.
 DECODED_AT_ONCE = 4 * (os.cpu_count() or 1)
 FILES_AT_ONCE = 16
-BLOCK = 2048  # Records that are shuffled at once.
+BUFFER = 2048  # Records among which the next one is drawn.
 TOGETHER = 64  # Records read at a time, which takes less than one by one.
 FEATURES = {
     "image": tf.io.FixedLenFeature([], "string"),
@@ -42,15 +42,13 @@ def train_batches(split, steps, batch_size, seed, initial_epoch, limit):
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
-        # `Dataset.shuffle` takes no seed that depends on the epoch.
         taken = samples if limit is None else _only(rows_of(epoch), samples)
-        blocks = _samples_in(records, taken, whole).rebatch(BLOCK).enumerate()
-        blocks = blocks.map(
-            lambda number, block: _shuffled(
-                block, tf.stack([np.int64(seed), epoch + (number + 1) * 2**32])
-            )
-        )
-        return blocks.prefetch(1).unbatch().take(steps * batch_size)
+        found = _samples_in(records, taken, whole).unbatch()
+        # Of this function's graph alone: else the order would follow the global seed.
+        tf.random.set_seed(1)
+        drawn = tf.random.stateless_uniform((), seeds, None, None, "int64")
+        found = found.shuffle(BUFFER, seed=drawn, reshuffle_each_iteration=False)
+        return found.take(steps * batch_size)
 
     data = tf.data.Dataset.counter(start=initial_epoch).flat_map(epoch_of)
     if last - first < batch_size:  # Other processes have the rest of each batch.
@@ -58,11 +56,7 @@ def train_batches(split, steps, batch_size, seed, initial_epoch, limit):
         data = data.map(lambda image, found: (image[first:last], found[first:last]))
         data = data.unbatch()
     data = _decoded(data, split.images).batch(last - first, drop_remainder=True)
-    data = data.map(lambda image, found: (image, truth_of(found))).prefetch(2)
-    options = tf.data.Options()
-    # A fused map and batch takes 5% more of the cores' time on 256 x 256 images.
-    options.experimental_optimization.map_and_batch_fusion = False
-    return shared(data).with_options(options)
+    return shared(data.map(lambda image, found: (image, truth_of(found))).prefetch(2))
 
 
 def evaluation_batches(split, batch_size):
@@ -113,13 +107,6 @@ def _only(rows, samples):
     return tf.where(
         (samples >= 0) & tf.gather(kept, tf.maximum(samples, 0)), samples, -1
     )
-
-
-def _shuffled(block, seed):
-    """The rows of a tuple of tensors in a random order."""
-    rows = tf.range(tf.shape(block[0])[0])
-    order = tf.random.experimental.stateless_shuffle(rows, seed=seed)
-    return tuple(tf.gather(part, order) for part in block)
 
 
 def _samples_in(records, samples, whole):

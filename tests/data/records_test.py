@@ -110,11 +110,26 @@ def test_the_order_is_a_function_of_seed_and_epoch(stored):
     assert rows_of(other, benchmark.train) != whole[0]
 
 
-def test_blocks_are_shuffled_apart(stored, monkeypatch):
-    """A set of many blocks: each has an order of its own, and nothing is lost."""
+def test_the_order_does_not_follow_the_global_seed(stored):
+    import tensorflow as tf
+
+    benchmark, found = stored
+    orders = []
+    for seed in (0, 3):
+        tf.random.set_seed(seed)
+        (images, _), *_ = epochs(found.train, 5, 1)
+        orders.append(rows_of(images, benchmark.train))
+        drawn = tf.random.uniform(()).numpy()
+        tf.random.set_seed(seed)
+        assert tf.random.uniform(()).numpy() == drawn  # Which it leaves alone.
+    assert orders[0] == orders[1]
+
+
+def test_a_buffer_that_does_not_hold_all(stored, monkeypatch):
+    """Nothing is lost, and there is another order."""
     from josrc_keras.data import streaming
 
-    monkeypatch.setattr(streaming, "BLOCK", 20)
+    monkeypatch.setattr(streaming, "BUFFER", 20)
     benchmark, found = stored
     (images, _), *_ = epochs(found.train, 0, 1)
     rows = rows_of(images, benchmark.train)
