@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from josrc_keras import data, guards, large_sets, run_folder
+from josrc_keras.data import folder_records
 
 PATHS = {  # Fields of `config.data` that name folders to be found on resume.
     "image_folder": ("dir", "validation_dir"),
@@ -61,12 +62,30 @@ def _read_human(config):
     return data.HUMAN[config.data.name](**options)
 
 
-def _read_image_folder(config, workdir):
+def write_folder(config, output):
+    """Writes a folder of photos to records; see `data.folder_records.write`."""
+    _check_photos(config)
+    folder_records.write(
+        config.data.dir,
+        output,
+        image_size=config.data.image_size,
+        validation_dir=config.data.validation_dir,
+        validation_share=config.data.validation_share,
+        broken=config.data.broken,
+        seed=config.data.seed,
+    )
+
+
+def _check_photos(config):
     if config.data.dir is None:
         raise ValueError(
             "config.data.name=image_folder needs a folder of photos, one sub-folder a "
             "class. Received: config.data.dir=None. Set it."
         )
+
+
+def _read_image_folder(config, workdir):
+    _check_photos(config)
     if workdir is None:
         raise ValueError(
             "A folder of photos is decoded into a run folder. Received: "

@@ -3,6 +3,11 @@ r"""Writes a dataset with its noisy labels as TFRecord files, to stream it in tr
 josrc-records --config=cifar80n_o --config.data.rate=0.5 --output=records/cifar80n_o
 josrc-train --config=cifar80n_o --config.data.name=records \
     --config.data.dir=records/cifar80n_o --workdir=runs/streamed
+
+josrc-records --config=image_folder --config.data.image_size=256 \
+    --config.data.dir=PHOTOS --output=records/photos
+josrc-train --config=photos_resnet50 --config.data.dir=records/photos \
+    --workdir=runs/photos
 """
 
 from absl import flags
@@ -18,8 +23,12 @@ def _write():
     from josrc_keras import datasets, large_sets
     from josrc_keras.data import records
 
-    if _CONFIG.value.data.name in large_sets.NAMES:
-        large_sets.write(_CONFIG.value, _OUTPUT.value)
+    name = _CONFIG.value.data.name
+    if name in large_sets.NAMES or name == "image_folder":
+        if name == "image_folder":
+            datasets.write_folder(_CONFIG.value, _OUTPUT.value)
+        else:
+            large_sets.write(_CONFIG.value, _OUTPUT.value)
         benchmark = records.read(_OUTPUT.value)
     else:
         benchmark = datasets.make_benchmark(_CONFIG.value)

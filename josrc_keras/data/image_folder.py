@@ -77,7 +77,7 @@ def read(
     checks.check_folders(folders, cache)
     decoding.require()
     listings = [folder_listing.read(path) for path in folders]
-    checks.check_broken(_broken(folders, listings, []), broken)
+    checks.check_broken(unreadable(folders, listings, []), broken)
     key = {
         "format": FORMAT,
         "image_size": image_size,
@@ -85,7 +85,7 @@ def read(
         "files": [listing.files for listing in listings],
     }
     index, *arrays = _decoded(cache, key, folders, listings)
-    skipped = _broken(folders, listings, index["broken"])
+    skipped = unreadable(folders, listings, index["broken"])
     checks.check_broken(skipped, broken)
     skipped += _stray(folders, listings)
     benchmark = _make_benchmark(index, arrays, listings, skipped)
@@ -97,11 +97,11 @@ def _decoded(cache, key, folders, listings):
     """The cache's index and arrays; decodes what is listed if they are not there."""
     found = image_cache.read(cache, key)
     if found is None:
-        names = _found(listings)
-        divide = functools.partial(_divide, folders, listings, key["validation"])
-        divide(range(len(names)), [])  # Refuses what it can before hours of decoding.
+        names = found_in(listings)
+        division = functools.partial(divide, folders, listings, key["validation"])
+        division(range(len(names)), [])  # Refuses what it can before hours of decoding.
         paths = [folders[number] / path for number, path in names]
-        image_cache.write(cache, key, paths, divide)
+        image_cache.write(cache, key, paths, division)
         found = image_cache.read(cache, key)
     if found is None:
         raise OSError(
@@ -112,7 +112,7 @@ def _decoded(cache, key, folders, listings):
     return found
 
 
-def _found(listings):
+def found_in(listings):
     """`(number of the folder, path)` of each listed file."""
     return [
         (number, path)
@@ -121,13 +121,13 @@ def _found(listings):
     ]
 
 
-def _divide(folders, listings, chance, kept, broken):
+def divide(folders, listings, chance, kept, broken):
     """Numbers of the training and of the validation images; see `image_cache.write`.
 
     `chance` is the seed and the share of validation images, None where they have a
     folder.
     """
-    found = _found(listings)
+    found = found_in(listings)
     classes: dict = {}
     validation = []
     for row in kept:
@@ -136,7 +136,7 @@ def _divide(folders, listings, chance, kept, broken):
             validation.append(row)
         else:
             classes.setdefault(class_of(path), []).append(row)
-    broken = _broken(folders, listings, broken)
+    broken = unreadable(folders, listings, broken)
     checks.check_classes(folders[0], listings[0], list(classes), broken)
     if chance:
         validation = _choose(classes, *chance)
@@ -158,9 +158,9 @@ def _choose(classes, seed, share):
     return chosen
 
 
-def _broken(folders, listings, broken):
+def unreadable(folders, listings, broken):
     """`(path, reason)` of the images that were listed as broken or found to be."""
-    found = _found(listings) if broken else []
+    found = found_in(listings) if broken else []
     return [
         (_shown(folders, number, path), reason)
         for number, listing in enumerate(listings)
@@ -182,7 +182,7 @@ def _shown(folders, number, path):
 
 
 def _make_benchmark(index, arrays, listings, skipped):
-    found = _found(listings)
+    found = found_in(listings)
     paths = [[found[row][1] for row in index[name]] for name in ("train", "validation")]
     names = sorted({class_of(path) for path in paths[0]})
     number = {name: label for label, name in enumerate(names)}

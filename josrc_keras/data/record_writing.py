@@ -39,6 +39,15 @@ def check_options(images_per_file, encoding, quality):
     }
 
 
+def check_new(folder):
+    """Raises a `ValueError` if there is something where the records are to go."""
+    if Path(folder).exists():
+        raise ValueError(
+            f"Expected a new folder for the records. Received: {folder}, which exists. "
+            "Choose another one, or delete it."
+        )
+
+
 @contextlib.contextmanager
 def new_folder(folder):
     """Yields a folder to write to that gets its name when all is written.
@@ -48,12 +57,8 @@ def new_folder(folder):
     Raises:
         ValueError: If the folder exists.
     """
+    check_new(folder)
     folder = Path(folder)
-    if folder.exists():
-        raise ValueError(
-            f"Expected a new folder for the records. Received: {folder}, which exists. "
-            "Choose another one, or delete it."
-        )
     files.remove_unfinished(folder.parent, folder.name)
     with files.replacing(folder) as beside:
         beside.mkdir()

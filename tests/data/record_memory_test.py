@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from josrc_keras.data import batches, records, streaming
 
-streaming.BLOCK = 512  # Some of them are in memory at a time.
+streaming.BUFFER = 512  # Some of them are in memory at a time.
 folder, (count, streamed, images_per_file) = sys.argv[1], map(int, sys.argv[2:])
 
 
