@@ -67,7 +67,7 @@ def rows(config, rate, size):
                 str(gpus),
                 f"{share:.1%}",
                 f"{speed:,.0f}",
-                f"{images / speed / 3600:.1f}",
+                f"{images / speed / 3600:.2f}",
                 str(math.ceil(speed / rate)),
                 f"{speed * size / 1e6:.0f}",
             ]

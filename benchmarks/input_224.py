@@ -10,6 +10,7 @@ same images by `data.batches.train_batches` from TFRecord files, so read, parsed
 shuffled, decoded to 256 x 256 and batched, as a model takes them that crops on the
 device. `with two views`: and two random crops to 224 x 224 and flips of each image, in
 tf.data. `without decoding`: reading, parsing and shuffling alone, most of it serial.
+`strong views`: two of them, with RandAugment (`config.strong_views`).
 
 The images are synthetic: noise whose spectrum falls as a photograph's does, with
 ellipses of other colours on it; 256 x 256, JPEG of quality 95.
@@ -17,6 +18,7 @@ ellipses of other colours on it; 256 x 256, JPEG of quality 95.
 
 import argparse
 import functools
+import importlib.util
 import json
 import os
 import pathlib
@@ -28,7 +30,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from josrc_keras import data, run_folder, views
+from josrc_keras import data, run_folder, strong_views, views
 from josrc_keras.data import batches, records, streaming
 
 SIZE, CROP, CLASSES = 256, 224, 14
@@ -118,7 +120,7 @@ def crops(images):
 
 
 def inputs(split, batch):
-    """From a name to an iterator of batches."""
+    """From a name to a `tf.data.Dataset`."""
     contents = [
         tf.io.encode_jpeg(photo(row), quality=95).numpy() for row in range(DIFFERENT)
     ]
@@ -126,20 +128,32 @@ def inputs(split, batch):
     viewed = trained.map(
         views.two_views(crops), num_parallel_calls=streaming.DECODED_AT_ONCE
     )
-    found = {
+    strong = {
+        f"strong views, {library}": strong_views.views_of(
+            trained, strong_views.rand_augment(size=CROP, library=library), seed=0
+        )
+        for library in ("keras", "keras_cv")
+        if importlib.util.find_spec(library) is not None
+    }
+    return {
         "decoder": decoder(contents, batch),
         "decoder, accurate": decoder(contents, batch, dct_method="INTEGER_ACCURATE"),
         "training input": trained,
         "with two views": viewed.prefetch(2),
         "without decoding": undecoded(split, batch),
+        **strong,
     }
-    return {name: iter(dataset) for name, dataset in found.items()}
 
 
-def timed(iterator, batch, seconds):
-    """Images a second, and CPU seconds of this process an image."""
-    until = time.perf_counter() + seconds / 4
-    while time.perf_counter() < until:  # What waited in buffers is used up.
+def timed(dataset, batch, seconds):
+    """Images a second, and CPU seconds of this process an image.
+
+    The iterator is a new one, since one that waits for its turn goes on filling its
+    buffers for many seconds.
+    """
+    iterator = iter(dataset)
+    until = time.perf_counter() + 1
+    while time.perf_counter() < until:  # Buffers fill.
         next(iterator)
     count, start, used = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - start < seconds:
@@ -152,11 +166,11 @@ def timed(iterator, batch, seconds):
 def measure(split, flags):
     """Rows of the table."""
     rounds: dict = {}
-    iterators = inputs(split, flags.batch)
+    datasets = inputs(split, flags.batch)
     for number in range(flags.rounds + 1):
-        pairs = list(iterators.items())
-        for name, iterator in pairs if number % 2 else pairs[::-1]:
-            found = timed(iterator, flags.batch, flags.seconds)
+        pairs = list(datasets.items())
+        for name, dataset in pairs if number % 2 else pairs[::-1]:
+            found = timed(dataset, flags.batch, flags.seconds)
             if number:  # The first one warms up.
                 rounds.setdefault(name, []).append(found)
     rows = []
@@ -188,7 +202,7 @@ def measure(split, flags):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--seconds", type=float, default=2, help="of a round")
     parser.add_argument("--images", type=int, default=8192)
     parser.add_argument("--batch", type=int, default=64)
