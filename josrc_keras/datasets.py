@@ -26,9 +26,11 @@ def make_benchmark(config, workdir=None):
     names = (*data.BENCHMARKS, *data.HUMAN, "records", "image_folder")
     names += large_sets.NAMES
     name = guards.check_choice("config.data.name", config.data.name, names)
+    # A run of before this field has none.
+    share = config.data.get("validation_share", 0)
     if name == "image_folder":
-        return _read_image_folder(config, workdir)
-    if name in large_sets.NAMES:
+        benchmark, share = _read_image_folder(config, workdir), 0  # Its own share.
+    elif name in large_sets.NAMES:
         benchmark = large_sets.read(config, workdir)
     elif name == "records":
         benchmark = _read_records(config)
@@ -41,8 +43,10 @@ def make_benchmark(config, workdir=None):
             seed=config.data.seed,
             train_size=config.data.train_size,
         )
-    # A run of before this field has none.
-    return benchmark.hold_out(config.data.get("validation_share", 0), config.data.seed)
+    benchmark = benchmark.hold_out(share, config.data.seed)
+    if name in PATHS and workdir is not None:
+        run_folder.check_data(workdir, benchmark)
+    return benchmark
 
 
 def _read_records(config):
@@ -91,7 +95,7 @@ def _read_image_folder(config, workdir):
             "A folder of photos is decoded into a run folder. Received: "
             "config.data.name=image_folder without one. Use `josrc-train`."
         )
-    benchmark = data.image_folder.read(
+    return data.image_folder.read(
         config.data.dir,
         image_size=config.data.image_size,
         cache=Path(workdir) / "images",
@@ -101,8 +105,6 @@ def _read_image_folder(config, workdir):
         seed=config.data.seed,
         train_size=config.data.train_size,
     )
-    run_folder.check_data(workdir, benchmark)
-    return benchmark
 
 
 def with_absolute_paths(config):

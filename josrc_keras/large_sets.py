@@ -4,7 +4,7 @@ from pathlib import Path
 
 from absl import logging
 
-from josrc_keras import replicas, run_folder
+from josrc_keras import replicas
 from josrc_keras.data import encoded, records
 
 NAMES = encoded.NAMES
@@ -15,7 +15,8 @@ def read(config, workdir=None):
 
     Args:
         config: A configuration whose `data.name` is in `NAMES`.
-        workdir: The run folder, in which records go if `config.data.dir` is None.
+        workdir: The run folder, in which records go if `config.data.dir` is None; or
+            None.
 
     Returns:
         A `data.Benchmark`. Labels of its `test` and, of Clothing1M, its `validation`
@@ -50,8 +51,6 @@ def read(config, workdir=None):
             f"{benchmark.origin}. Set config.data.dir to another folder, or the "
             "configuration as it was."
         )
-    if workdir is not None:
-        run_folder.check_data(workdir, benchmark)
     return benchmark.head(config.data.train_size)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -304,11 +303,3 @@ def test_without_a_folder(commands):
     status, out, err = commands("train", *flags)
     assert (status, out) == (2, "")
     assert "needs a folder of photos, one sub-folder a class. Received: conf" in err
-
-
-def test_no_records_of_photos(whole, commands):
-    flags = ["--config=image_folder", "--config.data.dir=photos", "--output=records"]
-    status, out, err = commands("write_records", *flags)
-    assert (status, out) == (2, "")
-    assert "Received: config.data.name=image_folder without one" in err
-    assert not Path(whole[0] / "records").exists()

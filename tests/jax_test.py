@@ -142,12 +142,14 @@ def importers_of(module, *, in_functions):
 def test_tensorflow_is_imported_where_it_is_needed():
     """On import by `data.pipeline` and `data.streaming`, and JAX by `data.resident`.
 
-    `data.batches` imports one of the three, and only when it is asked for batches.
+    `data.batches` imports one of the three, and only when it is asked for batches; so
+    are strong views, which are drawn in tf.data.
     """
     on_import = {
         "tensorflow": {
             "josrc_keras/data/pipeline.py",
             "josrc_keras/data/streaming.py",
+            "josrc_keras/strong_views.py",
         },
         "jax": {"josrc_keras/data/resident.py"},
         "tensorflow_datasets": {

@@ -18,14 +18,13 @@ from tests.image_folder_run_test import StopAfter
 
 pytest.importorskip("PIL")
 SMALL = {
-    "augmentation.size": 32,
+    "augmentation.size": 16,
     "batch_size": 4,
     "checkpoint_every": 1,
-    "data.image_size": 40,
+    "data.image_size": 20,
     "epochs": 2,
-    "network.name": "cnn7",
+    "network.name": "digits_cnn",
     "network.weights": "random",
-    "network.width": 0.2,
     "threshold.warmup_epochs": 1,
 }
 SKIPPED = {2, 3, 4, 5, 9}  # See `manual_data.clothing1m`.
@@ -73,7 +72,7 @@ def test_labels_validation_and_what_was_skipped(stored):
     assert {name for name, _ in benchmark.skipped} == {
         manual_data.clothing_key(n) for n in SKIPPED
     }
-    assert benchmark.train.images.shape == (15, 40, 40, 3)
+    assert benchmark.train.images.shape == (15, 20, 20, 3)
     assert run_audit._held_out(ml_collections.ConfigDict(), benchmark) == []
 
 
@@ -128,15 +127,16 @@ def test_a_stopped_run_equals_the_whole(
 ):
     """Moved records are the same ones; others are refused; then it is audited."""
     monkeypatch.setattr(experiment.run_folder, "draw", lambda *arguments: [])
-    config = make_config(downloads, stored)
+    part = {"data.train_size": 14}
+    config = make_config(downloads, stored, **part)
     summary = experiment.train(config, tmp_path / "whole", verbose=0)
-    assert (summary["train_images"], summary["skipped_images"]) == (15, 5)
+    assert (summary["train_images"], summary["skipped_images"]) == (14, 5)
     assert (summary["test_images"], summary["test_labels"]) == (4, "right")
     run = tmp_path / "run"
     stopped = experiment.train(config, run, verbose=0, callbacks=[StopAfter(1)])
     assert stopped is None
     moved = stored.rename(tmp_path / "moved")
-    experiment.train(make_config(tmp_path, moved), run, verbose=0)
+    experiment.train(make_config(tmp_path, moved, **part), run, verbose=0)
     assert rows_of(run / "history.csv") == rows_of(tmp_path / "whole/history.csv")
     models = [
         keras.saving.load_model(tmp_path / name / "model.keras")
@@ -145,14 +145,14 @@ def test_a_stopped_run_equals_the_whole(
     equal_arrays(*(model.get_weights() for model in models))
 
     findings = run_audit.write(run, tmp_path / "audit", max_thumbnails=5)
-    assert findings["images"] == 15
+    assert findings["images"] == 14
     assert len(findings["skipped"]) == 5
     assert (tmp_path / "audit/report.html").exists()
 
     # Exported by its own validation set, whose labels are right.
     found, _ = run_exports.prepare_run(run, serving={"resize": "crop"})
-    assert found.serving.resize_to == (40, 40)
-    assert found.serving.image_size == (32, 32)
+    assert found.serving.resize_to == (20, 20)
+    assert found.serving.image_size == (16, 16)
     assert found.findings["validation"]["label_noise"] == 0
     assert found.findings["validation"]["images"] == 3
     assert found.findings["test"]["images"] == 4
@@ -165,7 +165,7 @@ def test_a_stopped_run_equals_the_whole(
     np.savez(moved / "labels.npz", **arrays)
     assert index["origin"] == large_sets.origin(config)
     with pytest.raises(ValueError, match=r"that .*run was trained on"):
-        experiment.train(make_config(downloads, moved), run, verbose=0)
+        experiment.train(make_config(downloads, moved, **part), run, verbose=0)
 
 
 def test_tables_3_and_4_stop_and_go_on(downloads, tmp_path, tmp_path_factory):
@@ -179,7 +179,7 @@ def test_tables_3_and_4_stop_and_go_on(downloads, tmp_path, tmp_path_factory):
         assert "The time is up" in begun[1]
         (history,) = (tmp_path / "full").rglob("history.csv")
         assert len(rows_of(history)) == 1
-        written = (tmp_path / "full/data/clothing1m-40/index.json").stat().st_mtime_ns
+        written = (tmp_path / "full/data/clothing1m-20/index.json").stat().st_mtime_ns
         done = forks.run(*arguments, f"--manual_dir={downloads}")
         assert done[0] == 0, done[2]
         (tmp_path / "full").rename(tmp_path / "elsewhere")
@@ -188,8 +188,8 @@ def test_tables_3_and_4_stop_and_go_on(downloads, tmp_path, tmp_path_factory):
     finally:
         forks.close()
     data = tmp_path / "elsewhere/data"
-    assert {path.name for path in data.iterdir()} == {"clothing1m-40", "food101n-40"}
-    assert (data / "clothing1m-40/index.json").stat().st_mtime_ns == written
+    assert {path.name for path in data.iterdir()} == {"clothing1m-20", "food101n-20"}
+    assert (data / "clothing1m-20/index.json").stat().st_mtime_ns == written
     found = {p.parts[-3]: p for p in (tmp_path / "elsewhere").rglob("as-given/*.json")}
     assert set(found) == {
         "clothing1m_resnet18",

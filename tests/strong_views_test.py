@@ -285,7 +285,9 @@ class Look(keras.callbacks.Callback):
         self.model.one_view = look
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize(
+    "library", [pytest.param("keras", marks=pytest.mark.slow), *LIBRARIES[1:]]
+)
 def test_a_resumed_run_sees_the_same_views(train, tmp_path, library, equal_arrays):
     """To the last digit; a method of one view trains on it as it was drawn."""
     whole, parts, look = tmp_path / "whole", tmp_path / "parts", Look()

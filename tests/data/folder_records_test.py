@@ -103,7 +103,7 @@ def test_from_the_shell_to_an_audit(folder, tmp_path, tmp_path_factory):
     )
     command = ["--config=image_folder", "--config.data.dir=photos", "--output=records"]
     try:
-        done = forks.run(*command, "--config.data.image_size=40")
+        done = forks.run(*command, "--config.data.image_size=20")
         again = forks.run(*command)
         nothing = forks.run("--config=image_folder", "--output=other")
     finally:
@@ -115,13 +115,12 @@ def test_from_the_shell_to_an_audit(folder, tmp_path, tmp_path_factory):
     config = photos_resnet50.get_config()
     assert image_folder_page.get_config().model.alpha == config.model.alpha
     fields = {
-        "augmentation.size": 32,
+        "augmentation.size": 16,
         "batch_size": 8,
         "data.dir": str(tmp_path / "records"),
         "epochs": 2,
-        "network.name": "cnn7",
+        "network.name": "digits_cnn",
         "network.weights": "random",
-        "network.width": 0.2,
         "threshold.warmup_epochs": 1,
     }
     config.update_from_flattened_dict(fields)
