@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-BACKENDS = ["tensorflow", "jax"]
+BACKENDS = ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)]
 FITS = [
     ("tensorflow", "views"),
     ("tensorflow", "normalized"),
     ("tensorflow", "decoupling"),
-    ("jax", "views"),
-    ("jax", "normalized"),
+    pytest.param("jax", "views", marks=pytest.mark.slow),
+    pytest.param("jax", "normalized", marks=pytest.mark.slow),
 ]
 
 
@@ -120,6 +120,7 @@ def test_partial_last_batch_is_refused(results):
     assert error.endswith("Use `dataset.batch(batch_size, drop_remainder=True)`.")
 
 
+@pytest.mark.slow
 def test_partial_last_batch_is_refused_on_jax(results):
     error = results("jax")["many"]["partial"]
     assert "axis 0 is partitioned 2 times, but the dimension size is 1" in error

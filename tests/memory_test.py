@@ -83,6 +83,7 @@ def resident(folder, leak=False):
 @pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="needs Linux's /proc/self/status"
 )
+@pytest.mark.slow
 def test_memory_does_not_grow_with_epochs(tmp_path):
     """By less than a quarter of a batch of images an epoch."""
     after = resident(tmp_path)

@@ -75,9 +75,8 @@ def check_whole(run, *, devices, processes=1):
     return summary
 
 
-@pytest.mark.parametrize(
-    "backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_run_on_two_devices_resumes_on_one(backend, tmp_path):
     """Killed on two devices; the same command without them goes on."""
     two = start(tmp_path, backend, "--strategy=mirrored", "--logical_devices=2")

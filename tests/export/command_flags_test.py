@@ -15,6 +15,7 @@ from tests.export.runs import logits_of, networks_in, percent, serve, session_of
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs josrc-keras[onnx]")
 
 
+@pytest.mark.slow
 def test_calibrated_probabilities(copy_of, shell, digits_test):
     """Held-out noisy labels choose T; probabilities are those of logits / T."""
     run = copy_of("held")
