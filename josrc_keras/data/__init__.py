@@ -5,6 +5,7 @@ from josrc_keras.data.benchmark import Benchmark, Split
 from josrc_keras.data.cifar import cifar8n_o, cifar80n_o, cifar100n_c
 from josrc_keras.data.cifar_n import cifar10n, cifar100n
 from josrc_keras.data.digits import digits8n_o
+from josrc_keras.data.partial import partial
 
 BENCHMARKS = {
     "digits8n_o": digits8n_o,
@@ -27,5 +28,6 @@ __all__ = [
     "digits8n_o",
     "image_folder",
     "noise",
+    "partial",
     "records",
 ]

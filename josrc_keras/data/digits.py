@@ -26,6 +26,24 @@ def digits8n_o(*, noise="symmetric", rate=0.5, seed=0, train_size=None):
         ImportError: If scikit-learn is not installed.
         ValueError: If an argument is out of range.
     """
+    train, test, names = load_digits()
+    return make_benchmark(
+        train,
+        test,
+        class_names=names[:8],
+        kind=noise,
+        rate=rate,
+        seed=seed,
+        train_size=train_size,
+    )
+
+
+def load_digits():
+    """Both splits as `(images, labels, ids)`, and the ten class names.
+
+    Raises:
+        ImportError: If scikit-learn is not installed.
+    """
     datasets = guards.imported(
         "sklearn.datasets", "The digits come with scikit-learn", "digits"
     )
@@ -34,12 +52,7 @@ def digits8n_o(*, noise="symmetric", rate=0.5, seed=0, train_size=None):
     labels = digits.target.astype(np.int64)
     ids = np.arange(len(labels))
     is_test = ids % 4 == 0
-    return make_benchmark(
-        (images[~is_test], labels[~is_test], ids[~is_test]),
-        (images[is_test], labels[is_test], ids[is_test]),
-        class_names=[str(digit) for digit in range(8)],
-        kind=noise,
-        rate=rate,
-        seed=seed,
-        train_size=train_size,
+    train, test = (
+        (images[rows], labels[rows], ids[rows]) for rows in (~is_test, is_test)
     )
+    return train, test, [str(digit) for digit in range(10)]

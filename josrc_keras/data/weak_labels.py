@@ -1,0 +1,79 @@
+"""Label errors that depend on the image: a weak network's mistakes as labels."""
+
+import numpy as np
+
+FOLDS = 2
+PENALTY = 0.1  # Of the weights, a sample.
+SIDE = 8  # Pixels a side that the weak network sees.
+
+
+def weak_labels(images, labels, *, num_classes, rate, seed):
+    """Labels images that a weak network mistakes as what it takes them for.
+
+    The network is linear, fitted by least squares to the true labels of half of the
+    images, scaled down, and asked about the other half. The share `rate` of the
+    in-distribution images that it is surest to be of another class get that class:
+    first what it gets wrong, then what it nearly does. Errors are so where images are
+    hard, and between classes that look alike, as people's are. Out-of-distribution
+    images get the class that it takes them for.
+
+    Args:
+        images: `(N, H, W, channels)` pixels.
+        labels: `(N,)` true labels; below 0 for out-of-distribution images.
+        num_classes: C.
+        rate: Share of the in-distribution labels to be wrong, in [0, 1].
+        seed: Seed of the halves.
+
+    Returns:
+        `(N,)` int64 given labels in `[0, C)`.
+
+    Raises:
+        ValueError: If `rate` is out of range, or a half lacks images.
+    """
+    labels = np.asarray(labels)
+    inside = labels >= 0
+    if not 0 <= rate <= 1:
+        raise ValueError(f"The noise rate must be in [0, 1]. Received: rate={rate}.")
+    if inside.sum() < FOLDS:
+        raise ValueError(
+            "A weak network needs images to learn from. Received: "
+            f"{inside.sum()} in-distribution images."
+        )
+    scores = _scores(_features(images), labels, num_classes, seed)
+    of_true = np.take_along_axis(scores, np.maximum(labels, 0)[:, None], 1)[:, 0]
+    others = scores.copy()
+    others[np.flatnonzero(inside), labels[inside]] = -np.inf
+    mistaken = others.argmax(axis=1)
+    margin = np.where(inside, others.max(axis=1) - of_true, -np.inf)
+    surest = np.argsort(-margin, kind="stable")[: round(rate * inside.sum())]
+    given = np.where(inside, labels, mistaken).astype(np.int64)
+    given[surest] = mistaken[surest]
+    return given
+
+
+def _features(images):
+    """`(N, F)` standardised means of blocks of pixels, and a constant."""
+    images = np.asarray(images, "float64")
+    count, height, width, channels = images.shape
+    down, across = max(height // SIDE, 1), max(width // SIDE, 1)
+    rows, columns = height // down, width // across
+    blocks = images[:, : rows * down, : columns * across].reshape(
+        count, rows, down, columns, across, channels
+    )
+    flat = blocks.mean(axis=(2, 4)).reshape(count, -1)
+    flat = (flat - flat.mean(axis=0)) / (flat.std(axis=0) + 1e-6)
+    return np.concatenate([flat, np.ones((count, 1))], axis=1)
+
+
+def _scores(features, labels, num_classes, seed):
+    """`(N, C)` what a network that was fitted to the other half says of each image."""
+    fold = np.random.default_rng(seed).permutation(len(labels)) % FOLDS
+    targets = np.eye(num_classes)[np.maximum(labels, 0)] - 1 / num_classes
+    scores = np.empty((len(labels), num_classes))
+    for number in range(FOLDS):
+        seen = (fold != number) & (labels >= 0)
+        known, wanted = features[seen], targets[seen]
+        gram = known.T @ known + PENALTY * len(known) * np.eye(known.shape[1])
+        weights = np.linalg.solve(gram, known.T @ wanted)
+        scores[fold == number] = features[fold == number] @ weights
+    return scores

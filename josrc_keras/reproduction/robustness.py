@@ -1,0 +1,107 @@
+"""The rows of the robustness suite, and which of them may be developed on.
+
+The halves were fixed before any recipe was tried (commit "A suite ..."), and hold each
+kind of noise alike. What is developed on is never reported as a result; the rows that
+are reported are of other classes of CIFAR-100, so of images that nothing was chosen on.
+Choices are made on `validation`, a fifth of the training images with their noisy labels.
+"""
+
+import dataclasses
+from typing import Any
+
+HALVES = ("develop", "report")
+DIGITS = {"source": "digits"}
+CIFAR = {"source": "cifar100", "images_per_class": 125}
+# Rare classes are to have images left: the largest has 250, the smallest 12.
+CIFAR_RARE = {"source": "cifar100", "images_per_class": 250, "imbalance": 20.0}
+CIFAR_MANY = {
+    "source": "cifar100",
+    "images_per_class": 60,
+    "test_images_per_class": 40,
+}
+
+# The same for every method: what a user would set without knowing the noise. Fields of
+# a configuration, by dataset.
+_SMALL = {"batch_size": 32, "epochs": 40, "decay.start_epoch": 16}
+PROTOCOL: dict = {
+    **dict.fromkeys(
+        ("digits6", "digits8", "digits10"),
+        {"batch_size": 64, "epochs": 40, "decay.start_epoch": 20},
+    ),
+    "cifar8": _SMALL,
+    "cifar10": _SMALL,
+    "cifar50": {"batch_size": 64, "epochs": 30, "decay.start_epoch": 12},
+}
+HELD_OUT = 0.2  # Share of the training images, with noisy labels: `validation`.
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A dataset of the suite.
+
+    Attributes:
+        half: `"develop"` or `"report"`.
+        dataset: What it is made of.
+        cell: Its noise, in words.
+        noise: Noise kind.
+        rate: Share of wrong labels among the in-distribution images.
+        partial: Further arguments of `data.partial`.
+    """
+
+    half: str
+    dataset: str
+    cell: str
+    noise: str
+    rate: float
+    partial: Any
+
+    @property
+    def clean(self):
+        """Whether all its labels are right."""
+        return not self.rate and not self.partial.get("ood_share")
+
+
+def _row(half, classes, noise, rate, ood_share=0.0, **partial):
+    name = "digits" if partial["source"] == "digits" else "cifar"
+    dataset = f"{name}{classes}"
+    first_class = 50 if half == "report" and name == "cifar" else 0
+    parts = [f"{noise}-{rate}" if rate else "clean"]
+    parts += [f"ood-{ood_share}"] * (ood_share > 0)
+    if "imbalance" in partial:
+        parts.append(f"imbalance-{partial['imbalance']:g}")
+    partial = {"classes": classes, "first_class": first_class} | partial
+    if ood_share:
+        partial["ood_share"] = ood_share
+    return Row(half, dataset, "+".join(parts), noise, rate, partial)
+
+
+def _many(half, noise, rate, ood_share=0.0):
+    return _row(half, 50, noise, rate, ood_share, **CIFAR_MANY)
+
+
+ROWS = (
+    _row("develop", 10, "symmetric", 0.0, **DIGITS),
+    _row("develop", 8, "symmetric", 0.5, 0.2, **DIGITS, images_per_class=120),
+    _row("develop", 10, "pairflip", 0.4, **DIGITS),
+    _row("develop", 6, "symmetric", 0.2, 0.4, **DIGITS, images_per_class=120),
+    _row("develop", 10, "symmetric", 0.0, **CIFAR),
+    _row("develop", 10, "symmetric", 0.2, 0.2, **CIFAR),
+    _row("develop", 8, "symmetric", 0.5, **CIFAR),
+    _row("develop", 8, "symmetric", 0.8, **CIFAR),
+    _row("develop", 8, "image", 0.3, **CIFAR),
+    _row("develop", 10, "symmetric", 0.2, **CIFAR_RARE),
+    _many("develop", "symmetric", 0.5, 0.2),
+    _many("develop", "symmetric", 0.0),
+    _row("report", 8, "symmetric", 0.0, **DIGITS),
+    _row("report", 10, "symmetric", 0.8, **DIGITS),
+    _row("report", 10, "image", 0.3, **DIGITS),
+    _row("report", 8, "symmetric", 0.2, 0.2, **DIGITS, imbalance=20.0),
+    _row("report", 8, "symmetric", 0.0, **CIFAR),
+    _row("report", 8, "symmetric", 0.2, 0.4, **CIFAR),
+    _row("report", 10, "symmetric", 0.5, **CIFAR),
+    _row("report", 8, "pairflip", 0.4, 0.2, **CIFAR),
+    _row("report", 10, "image", 0.3, **CIFAR),
+    _row("report", 10, "pairflip", 0.4, **CIFAR),
+    _many("report", "symmetric", 0.2),
+    _many("report", "image", 0.3),
+)
