@@ -7,6 +7,7 @@ require_name(__name__, "josrc_keras.callbacks")
 from josrc_keras.callbacks.clean_threshold import CleanThreshold
 from josrc_keras.callbacks.cosine_decay import CosineDecay
 from josrc_keras.callbacks.forget_rate import ForgetRate
+from josrc_keras.callbacks.held_out import HeldOut
 from josrc_keras.callbacks.linear_decay import LinearDecay
 from josrc_keras.callbacks.mean_teacher import MeanTeacher
 from josrc_keras.callbacks.run_checkpoint import RunCheckpoint
@@ -19,6 +20,7 @@ __all__ = [
     "CosineDecay",
     "FiniteLoss",
     "ForgetRate",
+    "HeldOut",
     "LinearDecay",
     "MeanTeacher",
     "RunCheckpoint",

@@ -54,6 +54,15 @@ def get_config(recipe="paper"):
     config.data.rate = 0.2
     config.data.seed = config.get_ref("seed")  # of the noise; follows `seed`
     config.data.train_size = config_dict.placeholder(int)  # first so many images
+    # Of `partial` alone: which images, see data.partial. Its noise may be "image", too.
+    config.data.partial = ml_collections.ConfigDict()
+    config.data.partial.source = "cifar100"  # or "digits"
+    config.data.partial.classes = 8
+    config.data.partial.first_class = 0
+    config.data.partial.images_per_class = config_dict.placeholder(int)
+    config.data.partial.test_images_per_class = config_dict.placeholder(int)
+    config.data.partial.ood_share = 0.0
+    config.data.partial.imbalance = 1.0
     # Whether an epoch has as many images of every given class, drawn anew each time: as
     # many as the rarest has, or at most so many.
     config.data.balanced = False

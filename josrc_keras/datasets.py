@@ -23,7 +23,7 @@ def make_benchmark(config, workdir=None):
         ValueError: If a field is out of range.
         OSError: If the data can't be read.
     """
-    names = (*data.BENCHMARKS, *data.HUMAN, "records", "image_folder")
+    names = (*data.BENCHMARKS, *data.HUMAN, "partial", "records", "image_folder")
     names += large_sets.NAMES
     name = guards.check_choice("config.data.name", config.data.name, names)
     # A run of before this field has none.
@@ -36,17 +36,18 @@ def make_benchmark(config, workdir=None):
         benchmark = _read_records(config)
     elif name in data.HUMAN:
         benchmark = _read_human(config)
+    elif name == "partial":
+        benchmark = data.partial(**config.data.partial, **_noise(config))
     else:
-        benchmark = data.BENCHMARKS[name](
-            noise=config.data.noise,
-            rate=config.data.rate,
-            seed=config.data.seed,
-            train_size=config.data.train_size,
-        )
+        benchmark = data.BENCHMARKS[name](**_noise(config))
     benchmark = benchmark.hold_out(share, config.data.seed)
     if name in PATHS and workdir is not None:
         run_folder.check_data(workdir, benchmark)
     return benchmark
+
+
+def _noise(config):
+    return {name: config.data[name] for name in ("noise", "rate", "seed", "train_size")}
 
 
 def _read_records(config):

@@ -12,6 +12,7 @@ from josrc_keras import files, guards, replicas, run_folder
 from josrc_keras.assembly import make_model, make_optimizer, on_accelerator
 from josrc_keras.callbacks import (
     CosineDecay,
+    HeldOut,
     LinearDecay,
     RunCheckpoint,
     SelectionMonitor,
@@ -152,6 +153,8 @@ def train(config, workdir, *, verbose=1, callbacks=()):
         every=config.checkpoint_every,
         carried=[callback for callback in own if hasattr(callback, "set_state")],
     )
+    if benchmark.validation is not None:
+        own.append(HeldOut(lambda: _evaluation_batches(benchmark.validation)))
     own += [checkpoint, Progress(verbose if replicas.is_chief() else 0)]
     try:
         return _train(model, benchmark, config, [*own, *callbacks], checkpoint, workdir)
@@ -235,16 +238,19 @@ def _train_batches(config, train, initial_epoch):
     )
 
 
+def _evaluation_batches(split):
+    size = 500 if split.images.shape[1] <= SMALL else 100
+    return batches.evaluation_batches(split, batch_size=size)
+
+
 def _fit(model, benchmark, config, callbacks, initial_epoch):
-    train, size = benchmark.train, benchmark.test.images.shape[1]
+    train = benchmark.train
     model.fit(
         _train_batches(config, train, initial_epoch),
         epochs=config.epochs,
         initial_epoch=initial_epoch,
         steps_per_epoch=_steps_per_epoch(train, config),
-        validation_data=batches.evaluation_batches(
-            benchmark.test, batch_size=500 if size <= SMALL else 100
-        ),
+        validation_data=_evaluation_batches(benchmark.test),
         callbacks=callbacks,
         shuffle=False,
         verbose=0,

@@ -4,6 +4,7 @@ josrc-reproduce --table=2 --seeds=3 --workdir=runs/full
 josrc-reproduce --table=2 --cell=symmetric-0.2 --workdir=runs/full
 josrc-reproduce --table=2 --table=6 --protocol=reduced --seeds=3 --workdir=runs/reduced
 josrc-reproduce --table=3 --table=4 --manual_dir=DOWNLOADS --workdir=runs/full
+josrc-reproduce --suite=robustness --half=report --seeds=3 --workdir=runs/suite
 josrc-reproduce --page --workdir=runs/reduced
 
 Stop it at any time: the same command goes on after the last saved epoch, and skips
@@ -27,6 +28,12 @@ _CELL = flags.DEFINE_multi_string(
     "symmetric-0.2, -0.5, -0.8 or asymmetric-0.4; as-given in Tables 3 and 4; none: "
     "the table's.",
 )
+_SUITE = flags.DEFINE_enum(
+    "suite", None, ["robustness"], "Instead of a table: small data with all noises."
+)
+_HALF = flags.DEFINE_multi_enum(
+    "half", [], ["develop", "report"], "Of the suite's rows; none: both."
+)
 _METHOD = flags.DEFINE_multi_string(
     "method",
     [],
@@ -35,7 +42,10 @@ _METHOD = flags.DEFINE_multi_string(
     "Jo-SRC.",
 )
 _RECIPE = flags.DEFINE_enum(
-    "recipe", "paper", ["paper", "published_code", "paper_text"], "See configs/base.py."
+    "recipe",
+    None,
+    ["paper", "published_code", "paper_text", "adaptive"],
+    "See configs/base.py; none: the paper's, and in the suite the adaptive one too.",
 )
 _PROTOCOL = flags.DEFINE_enum(
     "protocol",
@@ -75,9 +85,10 @@ def _reproduce():
             "Use --strategy=mirrored, or josrc-train for a run on many machines."
         )
     workdir = Path(str(_WORKDIR.value))
-    results = workdir / "results" / _PROTOCOL.value
+    protocol = _SUITE.value or _PROTOCOL.value
+    results = workdir / "results" / protocol
     if _PAGE.value:
-        shell.say(f"Wrote {runner.write_page(results, _PROTOCOL.value)}.")
+        shell.say(f"Wrote {runner.write_page(results, protocol)}.")
         return
     queue = runner.Queue(
         _runs(), workdir / "runs", results, workdir / "data", _MANUAL_DIR.value
@@ -97,22 +108,40 @@ def _reproduce():
     if queue.left:
         shell.say("The time is up. The same command goes on from here.")
     if queue.seconds:  # Without a record there is no page.
-        shell.say(f"Wrote {runner.write_page(results, _PROTOCOL.value)}.")
+        shell.say(f"Wrote {runner.write_page(results, protocol)}.")
     if queue.broken:
         raise FloatingPointError("; ".join(queue.broken.values()))
 
 
 def _runs():
     """The runs that the flags ask for, each once."""
-    from josrc_keras.reproduction import grid
+    from josrc_keras.reproduction import grid, robustness, suite
 
-    if not _TABLE.value:
+    if _SUITE.value and _TABLE.value:
+        raise ValueError(
+            f"Expected --suite or --table. Received: --suite={_SUITE.value} and "
+            f"--table={_TABLE.value}. Leave one of them out."
+        )
+    if not _TABLE.value and not _SUITE.value:
         raise ValueError(
             f"Expected --table=N, one of {tuple(grid.DATASETS)}. Received: none."
         )
     overrides = [_parsed(text) for text in _OVERRIDE.value]
     if _EPOCHS.value is not None:
         overrides.append(("epochs", _EPOCHS.value))
+    if _SUITE.value:
+        return [
+            run
+            for half in _HALF.value or robustness.HALVES
+            for run in suite.runs_of(
+                half=half,
+                cells=tuple(_CELL.value),
+                methods=tuple(_METHOD.value),
+                recipes=(_RECIPE.value,) if _RECIPE.value else (),
+                seeds=range(_SEEDS.value),
+                overrides=overrides,
+            )
+        ]
     runs = [
         run
         for table in _TABLE.value
@@ -121,7 +150,7 @@ def _runs():
             protocol=_PROTOCOL.value,
             cells=tuple(_CELL.value),
             methods=tuple(_METHOD.value),
-            recipe=_RECIPE.value,
+            recipe=_RECIPE.value or "paper",
             seeds=range(_SEEDS.value),
             overrides=overrides,
         )

@@ -90,14 +90,24 @@ class Run:
         run = f"{self.method}-{self.recipe}{changes}-{self.seed}"
         return f"{self.dataset}/{self.cell}/{run}"
 
+    def page(self):
+        """The configuration of the dataset, before the cell's and method's fields."""
+        page = importlib.import_module(f"josrc_keras.configs.{self.dataset}")
+        return page.get_config(self.recipe)
+
+    def noise(self):
+        """The fields of the cell."""
+        if CELLS[self.cell] is None:
+            return {}
+        return dict(zip(("data.noise", "data.rate"), CELLS[self.cell], strict=True))
+
     def config(self):
         """Its configuration.
 
         Raises:
             ValueError: If the recipe is unknown, or an override does not fit.
         """
-        page = importlib.import_module(f"josrc_keras.configs.{self.dataset}")
-        config = page.get_config(self.recipe)
+        config = self.page()
         fixed = [
             name
             for name, _ in self.overrides
@@ -109,9 +119,7 @@ class Run:
                 f"open. Received: {fixed} for {self.method}. Use --cell, --method or "
                 "--seeds instead, --manual_dir for downloads, or josrc-train."
             )
-        fields = {"seed": self.seed}
-        if CELLS[self.cell] is not None:
-            fields["data.noise"], fields["data.rate"] = CELLS[self.cell]
+        fields = {"seed": self.seed} | self.noise()
         fields |= METHODS[self.method] | dict(self.overrides)
         try:
             config.update_from_flattened_dict(fields)
@@ -161,7 +169,7 @@ def runs_of(table, *, protocol, cells=(), methods=(), recipe="paper", seeds, ove
         guards.check_choice("the method", method, tuple(METHODS))
     cells = cells or (TABLE_CELLS[table][:1] if table == 6 else TABLE_CELLS[table])
     methods = methods or (ABLATION if table == 6 else ("josrc",))
-    overrides = _in_order(overrides)
+    overrides = in_order(overrides)
     return [
         Run(dataset, cell, method, recipe, seed, overrides)
         for dataset in DATASETS[table][protocol]
@@ -171,7 +179,7 @@ def runs_of(table, *, protocol, cells=(), methods=(), recipe="paper", seeds, ove
     ]
 
 
-def _in_order(overrides):
+def in_order(overrides):
     """By name and each once, lists as tuples: equal configurations are equal runs."""
     fields = dict(overrides)
     for name, value in fields.items():

@@ -162,7 +162,8 @@ def _over_seeds(records, network, field):
     return [100 * each[field] for each in found if each is not None]
 
 
-def _spread(values):
+def spread(values):
+    """The mean, and behind ± the deviation, of values; empty without any."""
     if not values:
         return ""
     deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
@@ -201,13 +202,13 @@ def _accuracies(groups, table=None):
             NAMES[key[2]],
             _choice(key),
             _seeds(records),
-            f"**{_spread(student)}**",
-            _spread(_over_seeds(records, "teacher", "last10_mean")),
-            _spread(_over_seeds(records, "student", "best")),
+            f"**{spread(student)}**",
+            spread(_over_seeds(records, "teacher", "last10_mean")),
+            spread(_over_seeds(records, "student", "best")),
         ]
         number = (table or TABLES[key[0]]) if key[0] in TABLES else None
         rows.append(row + (_beside_paper(key, number, student) if full else []))
-    return _table(header, rows)
+    return markdown_table(header, rows)
 
 
 def _ablation(groups):
@@ -232,7 +233,7 @@ def _verdicts(groups):
             cells = [_scores(seen, kind) for kind in kinds] + [""] * closed
             area = _mean([row["clean_auroc"] for row in seen])
             rows.append([key[1], NAMES[key[2]], _choice(key), epoch, *cells, area])
-    return _table(header, rows)
+    return markdown_table(header, rows)
 
 
 def _learnt(groups):
@@ -251,7 +252,7 @@ def _learnt(groups):
         if key[0] == "cifar100n_c":  # Nothing there is out of distribution.
             cells[-1] = ""
         rows.append([key[1], NAMES[key[2]], _choice(key), *cells])
-    return _table(header, rows)
+    return markdown_table(header, rows)
 
 
 def _scores(rows, kind):
@@ -290,8 +291,8 @@ def _runs(groups):
                     _choice(key),
                     str(record["run"]["seed"]),
                     str(len(record["history"]["epoch"])),
-                    _within(student),
-                    _within(teacher),
+                    within(student),
+                    within(teacher),
                     f"{100 * student['best']:.1f}",
                     f"`{summary['noise_checksum'][:12]}`",
                     str(math.ceil(summary["wall_seconds"] / 60)),
@@ -304,10 +305,11 @@ def _runs(groups):
         "Student and teacher: mean of the last 10 epochs ± their standard deviation "
         "within the run."
     )
-    return f"{note}\n\n{_table(header, rows)}"
+    return f"{note}\n\n{markdown_table(header, rows)}"
 
 
-def _within(found):
+def within(found):
+    """The last-10 mean and deviation of what `accuracy` found, in percent."""
     if found is None:
         return ""
     deviation = found["last10_deviation"]
@@ -319,6 +321,7 @@ def _seeds(records):
     return ", ".join(str(record["run"]["seed"]) for record in records)
 
 
-def _table(header, rows):
+def markdown_table(header, rows):
+    """A table in Markdown, of texts."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from josrc_keras import files, guards, run_folder
-from josrc_keras.reproduction import grid
+from josrc_keras.reproduction import grid, robustness
 
 DIGITS = 6  # Of an accuracy in [0, 1]; a test image is worth 1e-4 at best.
 
@@ -36,9 +36,13 @@ def _check(record):
     run, summary, history = record["run"], record["summary"], record["history"]
     protocols = [names for names in grid.DATASETS.values()]
     datasets = {name for each in protocols for names in each.values() for name in names}
+    cells = {*grid.CELLS}
+    for row in robustness.ROWS:
+        datasets.add(row.dataset)
+        cells.add(row.cell)
     for field, known in (
         ("dataset", datasets),
-        ("cell", grid.CELLS),
+        ("cell", cells),
         ("method", grid.METHODS),
     ):
         guards.check_choice(field, run[field], tuple(known))

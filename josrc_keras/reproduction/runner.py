@@ -10,7 +10,7 @@ import keras
 from absl import logging
 
 from josrc_keras import datasets, experiment, files, large_sets, run_folder
-from josrc_keras.reproduction import figures, page, records
+from josrc_keras.reproduction import figures, page, records, suite, suite_page
 
 
 class Queue:
@@ -181,12 +181,15 @@ def write_page(results, protocol):
             f"Expected records of `josrc-reproduce`. Received: {results}, without any. "
             "Run it with --table first."
         )
+    path = results / "README.md"
+    if protocol == suite.NAME:
+        files.write_text(path, suite_page.write(found))
+        return path
     drawn = []
     if importlib.util.find_spec("matplotlib") is None:
         logging.info("No figures: `pip install josrc-keras[report]` adds them.")
     else:
         drawn = figures.draw(found, results)
-    path = results / "README.md"
     files.write_text(path, page.write(found, protocol, drawn))
     return path
 

@@ -1,0 +1,16 @@
+"""Jo-SRC on scikit-learn's digits, with noise of any kind; see configs/partial.py.
+
+    josrc-train --config=partial_digits --workdir=runs/pairflip \
+        --config.data.noise=pairflip --config.data.rate=0.4
+
+"Any kind" is also that of a weak network's mistakes, and images of other classes.
+"""
+
+from josrc_keras.configs import digits8n_o
+
+
+def get_config(recipe="paper"):
+    config = digits8n_o.get_config(recipe)
+    config.data.name = "partial"
+    config.data.partial.source = "digits"
+    return config

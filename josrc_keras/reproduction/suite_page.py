@@ -1,0 +1,260 @@
+"""The Markdown page of the robustness suite, computed from its records."""
+
+import json
+import statistics
+
+from josrc_keras.methods import METHODS
+from josrc_keras.reproduction import page, robustness, suite
+
+ADAPTIVE, PAPER = ("josrc", "adaptive"), ("josrc", "paper")
+ORDINARY = ("standard", "paper")
+DELIVERED = {
+    ADAPTIVE: "teacher"
+}  # Which network a method is judged by, if not student.
+STOP = "stop"  # Ordinary training at the epoch that noisy validation labels choose.
+CAPTIONS = {
+    ORDINARY: "ordinary, at its end",
+    STOP: "ordinary, stopped",
+    **{
+        (name, "paper"): METHODS[name].title + "\\*" * METHODS[name].told
+        for name in suite.BASELINES[1:]
+    },
+    PAPER: "Jo-SRC, paper",
+    ADAPTIVE: "Jo-SRC, adaptive",
+}
+INTRODUCTION = """\
+Written by `josrc-reproduce --suite=robustness` from the histories in the JSON files \
+beside it; do not edit.
+
+Small real datasets with every kind of label error, and with none. Accuracies are on \
+clean test labels, in percent: the mean of the last 10 epochs, then the mean over the \
+seeds and, after ±, their standard deviation; of the adaptive recipe the teacher's, \
+which is what it delivers, of all others the only network's or the student's. \
+Network, epochs, batch, optimizer's first rate and data are the same for all of a row \
+(`josrc_keras/reproduction/robustness.py`).
+
+- "ordinary, stopped" is ordinary training at the epoch with the highest accuracy on \
+a held-out fifth of the training images with their noisy labels (the first of equals).
+- \\* is told the true share of wrong labels, out-of-distribution images included.
+- The rows were divided before any recipe was tried. Whatever of the recipe was \
+chosen was chosen on the developing half, by the accuracy on the held-out noisy \
+labels; no choice was made on test images, nor on a row of the reported half. Its \
+CIFAR-100 classes are 50 to 99 (and 0 to 49 as out-of-distribution images after 99), \
+the developing half's 0 to 49: only the digits' images are in both."""
+
+
+def write(records):
+    """The page.
+
+    Args:
+        records: What `records.read_all` found.
+
+    Returns:
+        The text.
+    """
+    groups = _grouped(records)
+    parts = ["# Robustness suite", INTRODUCTION]
+    for half, title in (("report", "The reported half"), ("develop", "Developed on")):
+        found = _plain(groups, half)
+        if found:
+            parts += [f"## {title}", _compared(found)]
+        if half == "report" and found:
+            parts += [_claims(found)]
+    ablation = _ablation(groups)
+    if ablation:
+        parts += ["## What each idea contributes", ablation]
+    parts += ["## The runs", _runs(records)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _grouped(records):
+    """Records by `(row, (method, recipe), overrides)`, seeds together."""
+    groups: dict = {}
+    for record in records:
+        run = record["run"]
+        row = suite.ROWS[run["dataset"], run["cell"]]
+        method = run["method"], run["recipe"]
+        overrides = json.dumps(run["overrides"], sort_keys=True)
+        key = row.dataset, row.cell, method, overrides
+        groups.setdefault(key, []).append(record)
+    return groups
+
+
+def _plain(groups, half):
+    """Values by row and column, of the runs without overrides."""
+    found: dict = {}
+    for row in robustness.ROWS:
+        values = {}
+        for (dataset, cell, method, overrides), records in groups.items():
+            if (dataset, cell) == (row.dataset, row.cell) and overrides == "{}":
+                values[method] = accuracies(records, method)
+                if method == ORDINARY:
+                    values[STOP] = [stopped(record) for record in records]
+        if row.half == half and values:
+            found[row] = values
+    return found
+
+
+def accuracies(records, method):
+    """A percentage a seed: the mean of the last ten epochs on the test images."""
+    network = DELIVERED.get(method, "student")
+    return [100 * page.accuracy(record, network)["last10_mean"] for record in records]
+
+
+def stopped(record):
+    """The test accuracy, in percent, at the epoch that the noisy labels choose."""
+    history = page.rows_of(record)
+    best = max(history, key=lambda row: row["held_out_accuracy"])
+    return 100 * best["val_accuracy"]
+
+
+def held_out(records, method):
+    """A percentage a seed, on held-out noisy labels: what choices are made on."""
+    teacher = DELIVERED.get(method) == "teacher"
+    name = "held_out_teacher_accuracy" if teacher else "held_out_accuracy"
+    return [
+        100 * statistics.fmean(row[name] for row in page.rows_of(record)[-10:])
+        for record in records
+    ]
+
+
+def _columns(found):
+    return [
+        name for name in CAPTIONS if any(name in values for values in found.values())
+    ]
+
+
+def _compared(found):
+    columns = _columns(found)
+    header = ["data", "noise", "seeds", *(CAPTIONS[name] for name in columns)]
+    rows = []
+    for row, values in found.items():
+        best = max(statistics.fmean(each) for each in values.values())
+        cells = []
+        for name in columns:
+            text = page.spread(values.get(name, []))
+            top = text and statistics.fmean(values[name]) == best
+            cells.append(f"**{text}**" if top else text)
+        seeds = str(max(len(each) for each in values.values()))
+        rows.append([row.dataset, row.cell, seeds, *cells])
+    for title, kept in (
+        ("mean of the noisy rows", [r for r in found if not r.clean]),
+        ("mean of all rows", list(found)),
+    ):
+        cells = []
+        for name in columns:
+            values = [found[row].get(name) for row in kept]
+            whole = kept and all(values)
+            means = [statistics.fmean(each) for each in values] if whole else []
+            cells.append(f"{statistics.fmean(means):.1f}" if means else "")
+        rows.append([title, "", "", *cells])
+    return page.markdown_table(header, rows)
+
+
+def _claims(found):
+    """What the adaptive recipe is ahead by, in points, row by row and in the mean."""
+    if not all({ADAPTIVE, ORDINARY} <= values.keys() for values in found.values()):
+        return "Not all rows have been run."
+    means = {
+        row: {name: statistics.fmean(each) for name, each in values.items()}
+        for row, values in found.items()
+    }
+    noisy = [row for row in means if not row.clean]
+    clean = [row for row in means if row.clean]
+
+    def ahead(rows, name):
+        return [means[row][ADAPTIVE] - means[row][name] for row in rows]
+
+    lines = [
+        _line("ordinary training at its end, noisy rows", ahead(noisy, ORDINARY)),
+        _line("ordinary training stopped, noisy rows", ahead(noisy, STOP)),
+        _line("ordinary training at its end, clean rows", ahead(clean, ORDINARY)),
+    ]
+    for name in _columns(found):
+        if name in (ORDINARY, STOP, ADAPTIVE):
+            continue
+        if all(name in means[row] for row in means):
+            lines.append(_line(f"{CAPTIONS[name]}, all rows", ahead(means, name)))
+    header = ["the adaptive recipe against", "mean", "least", "most"]
+    return "In points of accuracy:\n\n" + page.markdown_table(header, lines)
+
+
+def _line(name, differences):
+    if not differences:
+        return [name, "", "", ""]
+    picks = (statistics.fmean, min, max)
+    return [name, *(f"{pick(differences):+.1f}" for pick in picks)]
+
+
+def _ablation(groups):
+    """The developing half with one field of the recipe at another value each."""
+    whole = {
+        key[:2]: found for key, found in groups.items() if key[2:] == (ADAPTIVE, "{}")
+    }
+    changes = dict.fromkeys(
+        key[3] for key in groups if key[2] == ADAPTIVE and key[3] != "{}"
+    )
+    rows = []
+    for change in changes:
+        pairs = []
+        for key, found in groups.items():
+            row = suite.ROWS[key[:2]]
+            same = key[2:] == (ADAPTIVE, change) and row.half == "develop"
+            if same and key[:2] in whole:
+                pairs.append((_by_seed(found), _by_seed(whole[key[:2]])))
+        if not pairs:
+            continue
+        cells = []
+        for measure in (held_out, accuracies):
+            differences = [
+                statistics.fmean(
+                    measure([changed[s]], ADAPTIVE)[0] - measure([full[s]], ADAPTIVE)[0]
+                    for s in sorted(changed.keys() & full.keys())
+                )
+                for changed, full in pairs
+                if changed.keys() & full.keys()
+            ]
+            cells += [f"{statistics.fmean(differences):+.1f}"]
+        fields = ", ".join(f"`{k}={v}`" for k, v in json.loads(change).items())
+        rows.append([fields, str(len(pairs)), *cells])
+    if not rows:
+        return ""
+    text = (
+        "The recipe with a field changed, on rows of the developing half: means of the "
+        "differences to the recipe as it is, in points, of the same rows and seeds. "
+        "The held-out labels are noisy: choices were made on them."
+    )
+    header = ["changed", "rows", "held out (noisy)", "test (clean)"]
+    return f"{text}\n\n{page.markdown_table(header, rows)}"
+
+
+def _by_seed(records):
+    return {record["run"]["seed"]: record for record in records}
+
+
+def _runs(records):
+    header = ["data", "noise", "method", "recipe", "changed", "seed", "student"]
+    header += ["teacher", "noise checksum", "minutes", "device", "versions", "command"]
+    rows = []
+    for record in records:
+        run, summary = record["run"], record["summary"]
+        changed = ", ".join(f"{k}={v}" for k, v in run["overrides"].items())
+        student, teacher = (page.accuracy(record, n) for n in ("student", "teacher"))
+        rows.append(
+            [
+                run["dataset"],
+                run["cell"],
+                METHODS[run["method"]].title,
+                run["recipe"] if run["method"] == "josrc" else "",
+                changed,
+                str(run["seed"]),
+                page.within(student),
+                page.within(teacher),
+                f"`{summary['noise_checksum'][:12]}`",
+                f"{summary['wall_seconds'] / 60:.1f}",
+                summary["device"],
+                ", ".join(f"{k} {v}" for k, v in summary["versions"].items()),
+                f"`{summary['command']}`",
+            ]
+        )
+    return page.markdown_table(header, rows)
