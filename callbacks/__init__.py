@@ -8,6 +8,7 @@ from josrc_keras.callbacks.clean_threshold import CleanThreshold
 from josrc_keras.callbacks.cosine_decay import CosineDecay
 from josrc_keras.callbacks.forget_rate import ForgetRate
 from josrc_keras.callbacks.held_out import HeldOut
+from josrc_keras.callbacks.label_trust import LabelTrust
 from josrc_keras.callbacks.linear_decay import LinearDecay
 from josrc_keras.callbacks.mean_teacher import MeanTeacher
 from josrc_keras.callbacks.run_checkpoint import RunCheckpoint
@@ -21,6 +22,7 @@ __all__ = [
     "FiniteLoss",
     "ForgetRate",
     "HeldOut",
+    "LabelTrust",
     "LinearDecay",
     "MeanTeacher",
     "RunCheckpoint",

@@ -9,8 +9,8 @@ class HeldOut(keras.callbacks.Callback):
     """Adds the accuracy on a validation split to what every epoch reports.
 
     Beside `validation_data`, which in benchmarks is the clean test set, on which
-    nothing may be chosen. Its labels may be wrong: then the accuracy is too low, and still
-    grows with the true one where the errors do not follow the network's.
+    nothing may be chosen. Its labels may be wrong: then the accuracy is too low,
+    and still grows with the true one where the errors do not follow the network's.
 
     The logs get `held_out_accuracy`, and `held_out_teacher_accuracy` where the model
     evaluates a teacher as well.

@@ -89,8 +89,10 @@ class VerdictHistory(keras.callbacks.Callback):
     def _take(self):
         if not self._taken and self.model.epoch_findings is not None:
             self._taken = True
-            table = self.model.epoch_findings.numpy()
-            self.history.add(table, early=self._early)
+            self._add(self.model.epoch_findings.numpy())
+
+    def _add(self, table):
+        self.history.add(table, early=self._early)
 
     def state(self):
         """Arrays from which `set_state` continues, for `RunCheckpoint`.

@@ -9,21 +9,23 @@ Where the paper's text and its published code differ, a recipe chooses, after a 
 `--config=cifar80n_o:published_code`.
 
     recipe            threshold  criterion  head    Adam's beta_1  teacher's label
-    paper (default)   epoch 1    >          mlp     0.9, then 0.1  mean of both views
+    paper             epoch 1    >          mlp     0.9, then 0.1  mean of both views
     published_code    epoch 0    >=         mlp     0.9, then 0.1  mean of both views
     paper_text        epoch 1    >          linear  0.9            first view
 
 `paper` takes the text where it speaks, and the code's choice where the paper's figures
-need it; README.md has the whole list of differences.
+need it; README.md has the whole list of differences. The default, `adaptive`, is as
+`paper` but for the selection: `config.trust` instead of `config.model` and
+`config.threshold`, with values for any data, see josrc_keras/recipes.py.
 """
 
 import ml_collections
 from ml_collections import config_dict
 
-RECIPES = ("paper", "published_code", "paper_text")
+RECIPES = ("adaptive", "paper", "published_code", "paper_text")
 
 
-def get_config(recipe="paper"):
+def get_config(recipe="adaptive"):
     if recipe not in RECIPES:
         raise ValueError(
             f"Unknown recipe. Received: {recipe!r}. Expected one of {RECIPES}."
@@ -62,6 +64,7 @@ def get_config(recipe="paper"):
     config.data.partial.images_per_class = config_dict.placeholder(int)
     config.data.partial.test_images_per_class = config_dict.placeholder(int)
     config.data.partial.ood_share = 0.0
+    config.data.partial.ood_skip = 0
     config.data.partial.imbalance = 1.0
     # Whether an epoch has as many images of every given class, drawn anew each time: as
     # many as the rarest has, or at most so many.
@@ -100,6 +103,24 @@ def get_config(recipe="paper"):
     # keras-cv's operations where it is installed; or "keras_cv", "keras".
     config.strong_views.library = "auto"
 
+    # How Jo-SRC selects: "threshold" as in the paper, by `config.model`,
+    # `config.threshold` and `config.teacher.decay`; or "trust", by `config.trust`.
+    config.selection = "trust" if recipe == "adaptive" else "threshold"
+    config.trust = ml_collections.ConfigDict()  # arguments of JoSRC,
+    config.trust.smoothing = 0.0
+    config.trust.alpha = 0.0
+    config.trust.mixup = 1.0
+    config.trust.judge = "teacher"  # or "student"
+    config.trust.temperature = 1.0
+    config.trust.unclean_weight = "confidence"  # or "one", "zero"
+    config.trust.warmup_epochs = config_dict.placeholder(int)  # of LabelTrust,
+    config.trust.memory_epochs = config_dict.placeholder(float)
+    config.trust.sharpness = 1.0
+    config.trust.rate = config_dict.placeholder(float)  # None: estimated
+    config.trust.by_class = config_dict.placeholder(float)
+    # and of MeanTeacher; None: see recipes.teacher_decay.
+    config.trust.decay = config_dict.placeholder(float)
+
     config.model = ml_collections.ConfigDict()  # arguments of JoSRC
     # None: by the number of classes, see schedules.smoothing_for.
     config.model.smoothing = config_dict.placeholder(float)
@@ -112,6 +133,7 @@ def get_config(recipe="paper"):
     config.model.teacher_views = "both"
     config.model.teacher_statistics = "batch"
     config.model.relabel = ("in_distribution", "out_of_distribution")
+    config.model.bounded = False
 
     config.threshold = ml_collections.ConfigDict()  # arguments of CleanThreshold
     config.threshold.tau_c = 0.75

@@ -9,7 +9,7 @@ All else is as in `cifar10n`.
 from josrc_keras.configs import base
 
 
-def get_config(recipe="paper"):
+def get_config(recipe="adaptive"):
     config = base.get_config(recipe)
     config.data.name = "cifar100n"
     return config

@@ -11,7 +11,7 @@ full run; a short one: --config.epochs=3 --config.data.train_size=8000
 from josrc_keras.configs import base
 
 
-def get_config(recipe="paper"):
+def get_config(recipe="adaptive"):
     config = base.get_config(recipe)
     config.data.name = "cifar100n_c"
     config.data.rate = 0.2

@@ -12,7 +12,7 @@ classes.
 from josrc_keras.configs import base
 
 
-def get_config(recipe="paper"):
+def get_config(recipe="adaptive"):
     config = base.get_config(recipe)
     config.data.name = "cifar10n"
     config.data.noise = "worst"

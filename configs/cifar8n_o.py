@@ -13,7 +13,7 @@ results are never to be set beside the paper's.
 from josrc_keras.configs import base
 
 
-def get_config(recipe="paper"):
+def get_config(recipe="adaptive"):
     config = base.get_config(recipe)
     config.data.name = "cifar8n_o"
     config.data.rate = 0.5

@@ -9,7 +9,7 @@ All else is as in `clothing1m_resnet50`.
 from josrc_keras.configs import clothing1m_resnet50
 
 
-def get_config(recipe="paper"):
+def get_config(recipe="adaptive"):
     config = clothing1m_resnet50.get_config(recipe)
     config.network.name = "resnet18"
     return config

@@ -17,7 +17,7 @@ Needs GPUs: see README.md, "Large sets".
 from josrc_keras.configs import base
 
 
-def get_config(recipe="paper"):
+def get_config(recipe="adaptive"):
     config = base.get_config(recipe)
     config.data.name = "clothing1m"
     config.data.image_size = 256

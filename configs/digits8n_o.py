@@ -12,7 +12,7 @@ lower bound, ran away in one of ten seeds. results/README.md says how they were 
 from josrc_keras.configs import base
 
 
-def get_config(recipe="paper"):
+def get_config(recipe="adaptive"):
     config = base.get_config(recipe)
 
     config.data.name = "digits8n_o"

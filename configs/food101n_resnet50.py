@@ -11,7 +11,7 @@ those of the paper's published code; the batch size is ours.
 from josrc_keras.configs import clothing1m_resnet50
 
 
-def get_config(recipe="paper"):
+def get_config(recipe="adaptive"):
     config = clothing1m_resnet50.get_config(recipe)
     config.data.name = "food101n"
     config.data.use_clean_train = False

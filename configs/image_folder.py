@@ -15,7 +15,7 @@ the digits, for the same reason: see configs/digits8n_o.py.
 from josrc_keras.configs import base
 
 
-def get_config(recipe="paper"):
+def get_config(recipe="adaptive"):
     config = base.get_config(recipe)
 
     config.data.name = "image_folder"

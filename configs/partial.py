@@ -12,7 +12,7 @@ The datasets of the robustness suite (`josrc-reproduce --suite=robustness`), who
 from josrc_keras.configs import base
 
 
-def get_config(recipe="paper"):
+def get_config(recipe="adaptive"):
     config = base.get_config(recipe)
     config.data.name = "partial"
     config.data.partial.images_per_class = 125

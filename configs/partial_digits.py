@@ -9,7 +9,7 @@
 from josrc_keras.configs import digits8n_o
 
 
-def get_config(recipe="paper"):
+def get_config(recipe="adaptive"):
     config = digits8n_o.get_config(recipe)
     config.data.name = "partial"
     config.data.partial.source = "digits"

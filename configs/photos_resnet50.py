@@ -15,7 +15,7 @@ thousand small photos that page is enough.
 from josrc_keras.configs import clothing1m_resnet50
 
 
-def get_config(recipe="paper"):
+def get_config(recipe="adaptive"):
     config = clothing1m_resnet50.get_config(recipe)
     config.data.name = "records"
     config.data.use_clean_train = False

@@ -5,12 +5,14 @@ import contextlib
 import keras
 
 from josrc_keras import guards, networks, rates, schedules, views
-from josrc_keras.methods import METHODS
+from josrc_keras.methods import METHODS, trusts
 
 ON_DEVICE = 50  # Steps an execution on JAX with an accelerator, at most.
 
 
-def make_model(config, num_classes, steps_per_epoch=1, image_shape=None):
+def make_model(
+    config, num_classes, steps_per_epoch=1, image_shape=None, num_samples=None
+):
     """The compiled model of `config.method`.
 
     `config.jit_compile` says whether XLA compiles the whole step, selection included:
@@ -22,6 +24,7 @@ def make_model(config, num_classes, steps_per_epoch=1, image_shape=None):
         num_classes: Number of in-distribution classes.
         steps_per_epoch: Of which `config.steps_per_execution` must be a divisor.
         image_shape: `(H, W, channels)` of the images; None leaves it to the network.
+        num_samples: Number of training images, for a method that remembers them.
 
     Returns:
         A `keras.Model`.
@@ -36,6 +39,8 @@ def make_model(config, num_classes, steps_per_epoch=1, image_shape=None):
     augmentation = views.crop_and_flip(**config.augmentation)
     method = METHODS[config.method]
     arguments = method.arguments(config)
+    if trusts(config):
+        arguments["samples"] = num_samples
     if arguments.get("smoothing", 0) is None:
         arguments["smoothing"] = schedules.smoothing_for(
             num_classes, config.threshold.tau_c

@@ -22,6 +22,12 @@ def given_prob(logits, labels):
     return ops.sum(probs * _of_given(logits, labels), axis=-1)
 
 
+def other_prob(logits, labels):
+    """Probability of the best of the other classes, `(N,)` float32 in [0, 1]."""
+    probs = ops.softmax(ops.cast(logits, "float32"))
+    return ops.max(probs * (1.0 - _of_given(logits, labels)), axis=-1)
+
+
 def given_logit(logits, labels):
     """How well the given class fits: its logit, `(N,)` float32."""
     logits = ops.cast(logits, "float32")
@@ -61,6 +67,7 @@ def _of_given(logits, labels):
 
 FINDINGS = {
     "given_prob": given_prob,
+    "other_prob": other_prob,
     "given_logit": given_logit,
     "other_logit": other_logit,
 }

@@ -16,7 +16,6 @@ from josrc_keras.callbacks import (
     LinearDecay,
     RunCheckpoint,
     SelectionMonitor,
-    VerdictHistory,
 )
 from josrc_keras.data import batches
 from josrc_keras.datasets import PATHS, make_benchmark, with_absolute_paths
@@ -32,22 +31,17 @@ def make_callbacks(config, workdir, train_split):
     Args:
         config: A configuration.
         workdir: The run folder.
-        train_split: The training `data.Split`, whose true share of wrong labels, if
-            it is known, is told to the methods that need it.
+        train_split: The training `data.Split`.
 
     Returns:
         A list of Keras callbacks.
     """
-    known = train_split.true_labels is not None
-    wrong_share, monitors = None, []
-    if known:
-        wrong_share = float((train_split.labels != train_split.true_labels).mean())
+    monitors = []
+    if train_split.true_labels is not None:
         monitors.append(SelectionMonitor(workdir / "clean_likelihood.json"))
-    if METHODS[config.method].sorts:
-        path = workdir / "sample_history.npz"
-        monitors.append(VerdictHistory(len(train_split), path))
     decay = _make_decay(config)
-    required = METHODS[config.method].callbacks(config, wrong_share)
+    path = workdir / "sample_history.npz"
+    required = METHODS[config.method].callbacks(config, train_split, path)
     return [decay, *monitors, *required, *_tensorboard(workdir)]
 
 
@@ -145,7 +139,8 @@ def train(config, workdir, *, verbose=1, callbacks=()):
         run_folder.write_data(workdir, benchmark)
     steps = _steps_per_epoch(benchmark.train, config)
     shape = benchmark.train.images.shape[1:]
-    model = make_model(config, benchmark.num_classes, steps, shape)
+    samples = len(benchmark.train)
+    model = make_model(config, benchmark.num_classes, steps, shape, samples)
     own = make_callbacks(config, workdir, benchmark.train)
     checkpoint = RunCheckpoint(
         workdir / "checkpoint",

@@ -187,6 +187,9 @@ class SampleHistory:
         history.early_epochs = np.asarray(arrays["early_epochs"], np.int32)
         history.labels = np.asarray(arrays["labels"], np.int32)
         history.verdicts = np.asarray(arrays["verdicts"], np.uint8)
+        # A history of before this column has none.
+        absent = np.zeros(len(arrays["epochs"]))
+        arrays = {"other_prob": absent, **arrays}
         history.sums = {n: np.asarray(arrays[n], np.float64) for n in AVERAGED}
         lengths = {len(array) for array in history.arrays().values()}
         if len(lengths) != 1:

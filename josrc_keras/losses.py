@@ -5,7 +5,7 @@ import math
 import numpy as np
 from keras import ops
 
-from josrc_keras.divergence import symmetric_kl_divergence
+from josrc_keras.divergence import js_divergence, symmetric_kl_divergence
 
 
 def classification_loss(logits_a, logits_b, targets):
@@ -25,7 +25,21 @@ def classification_loss(logits_a, logits_b, targets):
     return -ops.sum(targets * (log_a + log_b), axis=-1)
 
 
-def consistency_loss(logits_a, logits_b, out_of_distribution, base=2.0):
+def soft_cross_entropy(logits, targets):
+    """Cross-entropy of one view against a target.
+
+    Args:
+        logits: `(N, C)` logits.
+        targets: `(N, C)` not negative; a row's sum is its weight.
+
+    Returns:
+        `(N,)` float32 in nats, in `[0, inf)`.
+    """
+    log_probs = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
+    return -ops.sum(ops.cast(targets, "float32") * log_probs, axis=-1)
+
+
+def consistency_loss(logits_a, logits_b, out_of_distribution, base=2.0, bounded=False):
     """Signed disagreement of the two views (eq. 9).
 
     Pulls the two predictions of a sample together, and pushes those of an
@@ -37,15 +51,24 @@ def consistency_loss(logits_a, logits_b, out_of_distribution, base=2.0):
         out_of_distribution: `(N,)` boolean; these samples count with rho = -1.
         base: Base of the logarithm. The paper does not say; its published code, to
             whose alpha this belongs, uses 2.
+        bounded: Whether the Jensen-Shannon divergence (eq. 2) stands in for the sum of
+            both Kullback-Leibler divergences, so that the term can't run away.
 
     Returns:
         `(N,)` float32, in bits for `base=2`: positive, or negative where
-        `out_of_distribution`, and there unbounded below.
+        `out_of_distribution`, and there unbounded below unless `bounded`, which keeps
+        it within 1 bit.
 
     Raises:
         ValueError: If `base` is not a number above 1.
     """
-    divergence = symmetric_kl_divergence(logits_a, logits_b, base)
+    if bounded:
+        probs_a, probs_b = (
+            ops.softmax(ops.cast(each, "float32")) for each in (logits_a, logits_b)
+        )
+        divergence = js_divergence(probs_a, probs_b, base)
+    else:
+        divergence = symmetric_kl_divergence(logits_a, logits_b, base)
     return ops.where(out_of_distribution, -divergence, divergence)
 
 

@@ -6,8 +6,14 @@ A new one is a file in `baselines/`, an entry here, and a test.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from josrc_keras import baselines
-from josrc_keras.callbacks import CleanThreshold, ForgetRate, MeanTeacher
+from josrc_keras import baselines, guards, recipes
+from josrc_keras.callbacks import (
+    CleanThreshold,
+    ForgetRate,
+    LabelTrust,
+    MeanTeacher,
+    VerdictHistory,
+)
 from josrc_keras.model import JoSRC
 
 
@@ -15,13 +21,15 @@ def _nothing(config):
     return {}
 
 
-def _no_callbacks(config, wrong_share):
+def _no_callbacks(config, train, path):
     return []
 
 
-def _forget(config, wrong_share):
+def _forget(config, train, path):
     """Tells a small-loss method the noise rate: the true one, if none is given."""
-    fields = config.forget.to_dict()
+    fields, wrong_share = config.forget.to_dict(), None
+    if train.true_labels is not None:
+        wrong_share = float((train.labels != train.true_labels).mean())
     if fields["rate"] is None and wrong_share is None:
         raise ValueError(
             f"config.method={config.method} has to be told how many labels are wrong. "
@@ -33,8 +41,36 @@ def _forget(config, wrong_share):
     return [ForgetRate(**fields)]
 
 
-def _josrc_callbacks(config, wrong_share):
-    return [CleanThreshold(**config.threshold), MeanTeacher(**config.teacher)]
+def trusts(config):
+    """Whether a configuration is of Jo-SRC that trusts labels by their history."""
+    # A run of before this field has none.
+    choices = ("threshold", "trust")
+    selection = config.get("selection", "threshold")
+    guards.check_choice("config.selection", selection, choices)
+    return config.method == "josrc" and selection == "trust"
+
+
+def _josrc_arguments(config):
+    """Arguments of the model, but for the number of samples."""
+    if not trusts(config):
+        return config.model.to_dict()
+    shared = ("tau_ood", "teacher_views", "teacher_statistics")
+    arguments = {name: config.model[name] for name in shared}
+    return arguments | {name: config.trust[name] for name in recipes.ADAPTIVE}
+
+
+def _josrc_callbacks(config, train, path):
+    teacher = config.teacher.to_dict()
+    if not trusts(config):
+        threshold = CleanThreshold(**config.threshold)
+        return [threshold, MeanTeacher(**teacher), VerdictHistory(len(train), path)]
+    fields = config.trust.to_dict()
+    for name in recipes.ADAPTIVE:
+        fields.pop(name)
+    teacher["decay"] = fields.pop("decay")
+    if teacher["decay"] is None:
+        teacher["decay"] = recipes.teacher_decay(len(train), config.batch_size)
+    return [LabelTrust(len(train), path, **fields), MeanTeacher(**teacher)]
 
 
 class Method(NamedTuple):
@@ -45,8 +81,10 @@ class Method(NamedTuple):
         title: Its name in tables.
         arguments: Function of the configuration that returns further arguments of the
             class.
-        callbacks: Function of the configuration and the true share of wrong labels,
-            or None, that returns the callbacks it requires.
+        callbacks: Function of the configuration, the training `data.Split` (whose true
+            share of wrong labels, if it is known, is told to the methods that need it)
+            and the path for the history of its samples, that returns the callbacks
+            that it requires.
         told: Whether it is told the noise rate.
         sorts: Whether it sorts samples, so that they can be audited.
     """
@@ -78,7 +116,7 @@ METHODS = {
     "josrc": Method(
         JoSRC,
         "Jo-SRC",
-        lambda config: config.model.to_dict(),
+        _josrc_arguments,
         _josrc_callbacks,
         sorts=True,
     ),

@@ -1,6 +1,6 @@
 """Jo-SRC as a `keras.Model`: Algorithm 1 of the paper in `train_step`."""
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
 import keras
 from keras import ops
@@ -15,27 +15,20 @@ from josrc_keras import (
 )
 from josrc_keras import labels as label_distributions
 from josrc_keras.base import NoisyLabelModel, weighted
+from josrc_keras.mixup import check_mixup
 from josrc_keras.networks import check_network
 from josrc_keras.recording import Recorded
+from josrc_keras.trusting import Outcome, Trusting, mean_probs
 
 TEACHER_VIEWS = ("both", "first")
 TEACHER_STATISTICS = ("batch", "moving")
 EVALUATED = ("both", "student", "teacher")
-
-
-class Outcome(NamedTuple):
-    """What a step found out about its batch, a value per sample `(N,)`."""
-
-    likelihood: Any
-    selected: selection.Selection
-    included: Any
-    classification: Any
-    consistency: Any
-    joint: Any
+JUDGES = ("teacher", "student")
+UNCLEAN_WEIGHTS = ("confidence", "one", "zero")
 
 
 @keras.saving.register_keras_serializable(package="josrc_keras")
-class JoSRC(Recorded, NoisyLabelModel):
+class JoSRC(Recorded, Trusting, NoisyLabelModel):
     """Trains a classifier on labels that are partly wrong (Yao et al., CVPR 2021).
 
     Each step predicts two views of every image with the student, sorts the batch into
@@ -56,6 +49,11 @@ class JoSRC(Recorded, NoisyLabelModel):
     model.compile(optimizer=keras.optimizers.Adam(1e-3), metrics=["accuracy"])
     model.fit(train, epochs=200, callbacks=[CleanThreshold(), MeanTeacher()])
     ```
+
+    With `samples`, selection is not by one forward pass and a threshold that climbs:
+    the model keeps how far each label is trusted, which the callback `LabelTrust`
+    (instead of `CleanThreshold`) finds from what the epochs before predicted, see
+    `josrc_keras.trust`. `josrc_keras.recipes` has the arguments and callbacks of both.
 
     Args:
         network: A built `keras.Model` from images to logits `(N, C)`: the student. The
@@ -82,6 +80,20 @@ class JoSRC(Recorded, NoisyLabelModel):
             any of `"in_distribution"` and `"out_of_distribution"`. The ablation of
             the paper's Table 6 is `()` (Jo-SRC-C), `("in_distribution",)` (-CI) and
             both (-CIO), each with `alpha=0`.
+        bounded: Whether the consistency term can't run away; see
+            `losses.consistency_loss`. With `samples` it always is bounded, and compares
+            the student with the teacher.
+        samples: Number of training samples, to trust each label by its history; their
+            labels come with an `index`. None: the paper's selection.
+        judge: With `samples`, whose predictions the history holds: the `"teacher"`'s,
+            or the `"student"`'s, on what it is trained on, which is blended.
+        mixup: With `samples`, how much of another image the student's views may be
+            blended with, in [0, 1]; see `josrc_keras.mixup`. What `fit` reports of the
+            student's accuracy on training images is on blended ones.
+        temperature: With `samples`, of the teacher's predictions as targets, positive.
+        unclean_weight: With `samples`, how much a target counts as far as the label is
+            not trusted: the teacher's `"confidence"`, its largest probability, which
+            is small for images of no class; `"one"` or `"zero"`.
         **kwargs: Arguments of `keras.Model`.
 
     Attributes:
@@ -131,6 +143,12 @@ class JoSRC(Recorded, NoisyLabelModel):
         teacher_views="both",
         teacher_statistics="batch",
         relabel=selection.UNCLEAN,
+        bounded=False,
+        samples=None,
+        judge="teacher",
+        mixup=0.0,
+        temperature=1.0,
+        unclean_weight="confidence",
         **kwargs,
     ):
         guards.check_backend("tensorflow", "jax")
@@ -152,8 +170,23 @@ class JoSRC(Recorded, NoisyLabelModel):
             "teacher_statistics", teacher_statistics, TEACHER_STATISTICS
         )
         self.relabel = selection.check_unclean(relabel)
+        self.bounded = bounded
+        self.samples = samples
+        self.judge = guards.check_choice("judge", judge, JUDGES)
+        self.mixup = check_mixup(mixup)
+        self.mixup_seed = keras.random.SeedGenerator() if samples else None
+        self.temperature = label_distributions.check_temperature(temperature)
+        self.unclean_weight = guards.check_choice(
+            "unclean_weight", unclean_weight, UNCLEAN_WEIGHTS
+        )
         self.evaluated = "both"
         self.make_variables("tau_clean", "joint", "teacher_decay")
+        self.make_label_trust(samples)
+        if samples is not None:
+            self.required_controls = {
+                "label_trust": "LabelTrust()",
+                "teacher_decay": self.required_controls["teacher_decay"],
+            }
         self.make_metrics()
         self._teacher_loss = keras.metrics.Mean(name="teacher_loss")
         self._teacher_accuracy = keras.metrics.SparseCategoricalAccuracy(
@@ -171,23 +204,34 @@ class JoSRC(Recorded, NoisyLabelModel):
         batch, state = self.start_step(arguments)
 
         def objective():
-            # Two views of each image, and what student and teacher predict of them.
             view_a, view_b = self.make_views(batch.images)
-            logits_a = self.student(view_a, training=True)
-            logits_b = self.student(view_b, training=True)
-            teacher_probs = self.teacher_probs_if_needed(view_a, view_b, logits_a)
-            # Which samples are clean, what the others are to be learnt as: eq. 2 to 11.
-            outcome = self.joint_objective(logits_a, logits_b, teacher_probs, batch)
+            step = self.paper_objective
+            if self.samples is not None:
+                step = self.trusting_objective
+            outcome, logits, judged = step(view_a, view_b, batch)
             penalty = self.penalty()
             loss = self.mean_over(outcome.joint, outcome.included, batch.sample_weight)
             loss += self.per_replica(penalty)
-            return loss, (logits_a, logits_b, outcome, penalty)
+            return loss, (logits, judged, outcome, penalty)
 
         def finish(found):
             self.update_teacher()  # eq. 8
             return self.record_step(batch, *found)
 
         return self.descend(state, objective, finish)
+
+    def paper_objective(self, view_a, view_b, batch):
+        """What student and teacher predict of both views, and eq. 2 to 11.
+
+        Returns:
+            An `Outcome`, the student's logits on the first view, and both views' logits
+            that the history is made of.
+        """
+        logits_a = self.student(view_a, training=True)
+        logits_b = self.student(view_b, training=True)
+        teacher_probs = self.teacher_probs_if_needed(view_a, view_b, logits_a)
+        outcome = self.joint_objective(logits_a, logits_b, teacher_probs, batch)
+        return outcome, logits_a, [logits_a, logits_b]
 
     def joint_objective(self, logits_a, logits_b, teacher_probs, batch):
         """Selection, re-labelling and joint loss, sample by sample."""
@@ -215,7 +259,11 @@ class JoSRC(Recorded, NoisyLabelModel):
         )
         classification = losses.classification_loss(logits_a, logits_b, targets)
         consistency = losses.consistency_loss(  # eq. 9
-            logits_a, logits_b, selected.out_of_distribution, self.consistency_base
+            logits_a,
+            logits_b,
+            selected.out_of_distribution,
+            self.consistency_base,
+            self.bounded,
         )
         joint = losses.joint_loss(classification, consistency, self.alpha * self.joint)
         return Outcome(
@@ -244,11 +292,13 @@ class JoSRC(Recorded, NoisyLabelModel):
 
     def teacher_probs(self, view_a, view_b):
         """The teacher's prediction q: `(N, C)` probabilities in float32."""
+        return mean_probs(self.teacher_logits(view_a, view_b))
+
+    def teacher_logits(self, view_a, view_b):
+        """The teacher's logits on the views that it sees, `(N, C)` each."""
         seen = (view_a, view_b) if self.teacher_views == "both" else (view_a,)
         batch_statistics = self.teacher_statistics == "batch"
-        logits = [self.teacher(view, training=batch_statistics) for view in seen]
-        probs = [ops.softmax(ops.cast(each, "float32")) for each in logits]
-        return sum(probs) / len(probs)
+        return [self.teacher(view, training=batch_statistics) for view in seen]
 
     def update_teacher(self):
         """Moves the teacher a step towards the student (eq. 8)."""
@@ -260,8 +310,16 @@ class JoSRC(Recorded, NoisyLabelModel):
             predicted=self.joint,
         )
 
-    def record_step(self, batch, logits_a, logits_b, outcome, penalty):
-        """Updates every metric with a batch; returns their values."""
+    def record_step(self, batch, logits, judged, outcome, penalty):
+        """Updates every metric with a batch; returns their values.
+
+        Args:
+            batch: A `contract.Batch`.
+            logits: `(N, C)` the student's on the first view.
+            judged: Logits `(N, C)` that the history is made of, of one or two views.
+            outcome: An `Outcome`.
+            penalty: The networks' own losses, as the step minimised them.
+        """
         joint, classification, consistency = (
             weighted(each, batch.sample_weight)
             for each in (outcome.joint, outcome.classification, outcome.consistency)
@@ -280,10 +338,10 @@ class JoSRC(Recorded, NoisyLabelModel):
         }
         for name, update in updates.items():
             self._training_means[name].update_state(*update)
-        self.record_truth(batch, logits_a, outcome.selected, outcome.likelihood)
-        self.record_findings(batch, outcome.selected, logits_a, logits_b)
+        self.record_truth(batch, logits, outcome.selected, outcome.likelihood)
+        self.record_findings(batch, outcome.selected, judged[0], judged[-1])
         return self.compute_metrics(
-            None, batch.labels, logits_a, sample_weight=batch.sample_weight
+            None, batch.labels, logits, sample_weight=batch.sample_weight
         )
 
     # Evaluation: the student, and beside it the teacher.
@@ -346,4 +404,10 @@ class JoSRC(Recorded, NoisyLabelModel):
             "teacher_views": self.teacher_views,
             "teacher_statistics": self.teacher_statistics,
             "relabel": self.relabel,
+            "bounded": self.bounded,
+            "samples": self.samples,
+            "judge": self.judge,
+            "mixup": self.mixup,
+            "temperature": self.temperature,
+            "unclean_weight": self.unclean_weight,
         }

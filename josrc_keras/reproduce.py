@@ -117,6 +117,11 @@ def _runs():
     """The runs that the flags ask for, each once."""
     from josrc_keras.reproduction import grid, robustness, suite
 
+    if _HALF.value and not _SUITE.value:
+        raise ValueError(
+            f"--half is of the suite's rows. Received: --half={_HALF.value} without "
+            "--suite. Add --suite=robustness, or leave it out."
+        )
     if _SUITE.value and _TABLE.value:
         raise ValueError(
             f"Expected --suite or --table. Received: --suite={_SUITE.value} and "

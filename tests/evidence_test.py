@@ -18,6 +18,7 @@ def expected(logits, labels):
     others[rows, labels] = -np.inf
     return {
         "given_prob": softmax(logits)[rows, labels],
+        "other_prob": np.where(others > -np.inf, softmax(logits), 0).max(axis=1),
         "given_logit": logits[rows, labels],
         "other_logit": others.max(axis=1),
     }

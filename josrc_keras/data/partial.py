@@ -21,6 +21,7 @@ def partial(
     images_per_class=None,
     test_images_per_class=None,
     ood_share=0.0,
+    ood_skip=0,
     imbalance=1.0,
     noise="symmetric",
     rate=0.5,
@@ -31,8 +32,8 @@ def partial(
     """Some classes of a dataset, with label noise and images of other classes.
 
     Images are the first of each class in original order; noise is drawn for those that
-    are kept. Out-of-distribution images come from the classes that follow, one after
-    the other in turn, and get a random label; after the last class follows the first.
+    are kept. Out-of-distribution images come from all other classes in turn, and get a
+    random label.
 
     Args:
         source: `"digits"` (scikit-learn's) or `"cifar100"`.
@@ -41,7 +42,8 @@ def partial(
         images_per_class: Training images of each class; None takes all.
         test_images_per_class: Test images of each class; None takes all.
         ood_share: Share of out-of-distribution images among the training images, in
-            [0, 1); at most so many as there are.
+            [0, 1).
+        ood_skip: How many images of each class to pass over for them.
         imbalance: How many times as many training images the first class has as the
             last; the others lie between in equal ratios.
         noise: Noise kind: one of `noise.KINDS`, or `"image"`, mistakes that a weak
@@ -60,10 +62,20 @@ def partial(
     """
     train, test, names = _load(source, data_dir)
     _check(source, len(names), classes, ood_share, imbalance)
+    for name, count in (
+        ("images_per_class", images_per_class),
+        ("test_images_per_class", test_images_per_class),
+    ):
+        if count is not None and count < 1:
+            raise ValueError(f"Expected {name} of at least 1. Received: {count}.")
+    if noise not in KINDS:
+        raise ValueError(
+            f"Unknown noise kind. Received: {noise!r}. Use one of {KINDS}."
+        )
     order = (np.arange(len(names)) + first_class) % len(names)
     kept = _of_classes(train[1], order[:classes], images_per_class, imbalance)
     wanted = round(len(kept) * ood_share / (1 - ood_share))
-    foreign = _in_turn(train[1], order[classes:], wanted)
+    foreign = _in_turn(train[1], order[classes:], wanted, ood_skip)
     rows = np.sort(np.concatenate([kept, foreign]))
     images, labels, ids = (part[rows] for part in train)
     truth = _numbered(labels, order, classes)
@@ -117,11 +129,11 @@ def _of_classes(labels, wanted, images, imbalance=1.0):
     return np.concatenate(rows)
 
 
-def _in_turn(labels, wanted, count):
-    """The first `count` rows of the classes, one of each in turn."""
+def _in_turn(labels, wanted, count, skip):
+    """`count` rows of the classes, one of each in turn, without the first ones."""
     if not count:
         return np.empty(0, np.int64)
-    rows = [np.flatnonzero(labels == label) for label in wanted]
+    rows = [np.flatnonzero(labels == label)[skip:] for label in wanted]
     longest = max(len(each) for each in rows)
     turns = [each[turn] for turn in range(longest) for each in rows if turn < len(each)]
     if len(turns) < count:

@@ -72,6 +72,11 @@ def _scores(features, labels, num_classes, seed):
     scores = np.empty((len(labels), num_classes))
     for number in range(FOLDS):
         seen = (fold != number) & (labels >= 0)
+        if not seen.any():
+            raise ValueError(
+                "A weak network needs images to learn from. Received: none in-"
+                f"distribution in one half of {len(labels)}. Give more of them."
+            )
         known, wanted = features[seen], targets[seen]
         gram = known.T @ known + PENALTY * len(known) * np.eye(known.shape[1])
         weights = np.linalg.solve(gram, known.T @ wanted)

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import re
+from typing import ClassVar
 
 from josrc_keras import guards
 from josrc_keras import methods as registry
@@ -81,6 +82,7 @@ class Run:
     recipe: str = "paper"
     seed: int = 0
     overrides: tuple = ()
+    closed: ClassVar[tuple] = ()  # Further fields that no override may change.
 
     @property
     def name(self):
@@ -111,7 +113,7 @@ class Run:
         fixed = [
             name
             for name, _ in self.overrides
-            if name in (*FIXED, *METHODS[self.method])
+            if name in (*FIXED, *self.closed, *METHODS[self.method])
         ]
         if fixed:
             raise ValueError(

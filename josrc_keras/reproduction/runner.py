@@ -179,7 +179,7 @@ def write_page(results, protocol):
     if not found:
         raise ValueError(
             f"Expected records of `josrc-reproduce`. Received: {results}, without any. "
-            "Run it with --table first."
+            "Run it with --table or --suite first."
         )
     path = results / "README.md"
     if protocol == suite.NAME:

@@ -15,6 +15,11 @@ RECIPES = ("paper", "adaptive")  # Of Jo-SRC; the others have but one.
 class SuiteRun(grid.Run):
     """A run of one of the suite's rows; `dataset` and `cell` say of which."""
 
+    closed = (
+        "data.validation_share",
+        *(f"data.partial.{name}" for row in robustness.ROWS for name in row.partial),
+    )
+
     def page(self):
         """The configuration of the row, before the method's own fields."""
         row = ROWS[self.dataset, self.cell]
@@ -38,8 +43,8 @@ def runs_of(*, half, cells=(), methods=(), recipes=(), seeds, overrides=()):
 
     Args:
         half: One of `robustness.HALVES`.
-        cells: `DATASET/CELL` of rows; none means all of the half's.
-        methods: Names of methods; none means all that are compared.
+        cells: `DATASET/CELL` of rows, of which those of the half count; none means all.
+        methods: Names of methods; none or `"all"` means all that are compared.
         recipes: Of Jo-SRC; none means both.
         seeds: The seeds of each row.
         overrides: Further fields, as `(name, value)` with dotted names.
@@ -55,8 +60,12 @@ def runs_of(*, half, cells=(), methods=(), recipes=(), seeds, overrides=()):
         f"{row.dataset}/{row.cell}": row for row in robustness.ROWS if row.half == half
     }
     for cell in cells:
-        guards.check_choice(f"the cell of the half {half}", cell, tuple(rows))
-    methods = methods or (*BASELINES, "josrc")
+        known = tuple(f"{row.dataset}/{row.cell}" for row in robustness.ROWS)
+        guards.check_choice("the cell", cell, known)
+    if not methods or "all" in methods:
+        methods = (*BASELINES, "josrc")
+    for recipe in recipes:
+        guards.check_choice("the recipe", recipe, RECIPES)
     for method in methods:
         guards.check_choice("the method", method, (*BASELINES, "josrc"))
     return [

@@ -87,7 +87,8 @@ def _plain(groups, half):
         values = {}
         for (dataset, cell, method, overrides), records in groups.items():
             if (dataset, cell) == (row.dataset, row.cell) and overrides == "{}":
-                values[method] = accuracies(records, method)
+                if method in CAPTIONS:
+                    values[method] = accuracies(records, method)
                 if method == ORDINARY:
                     values[STOP] = [stopped(record) for record in records]
         if row.half == half and values:
@@ -137,10 +138,16 @@ def _compared(found):
             cells.append(f"**{text}**" if top else text)
         seeds = str(max(len(each) for each in values.values()))
         rows.append([row.dataset, row.cell, seeds, *cells])
+    half = [row for row in robustness.ROWS if row.half == next(iter(found)).half]
+    missing = [row for row in half if row not in found]
     for title, kept in (
         ("mean of the noisy rows", [r for r in found if not r.clean]),
         ("mean of all rows", list(found)),
     ):
+        if missing:
+            rows.append([f"{title}: {len(missing)} are not run yet"])
+            rows[-1] += [""] * (len(header) - 1)
+            continue
         cells = []
         for name in columns:
             values = [found[row].get(name) for row in kept]
@@ -153,7 +160,8 @@ def _compared(found):
 
 def _claims(found):
     """What the adaptive recipe is ahead by, in points, row by row and in the mean."""
-    if not all({ADAPTIVE, ORDINARY} <= values.keys() for values in found.values()):
+    wanted = [row for row in robustness.ROWS if row.half == "report"]
+    if not all({ADAPTIVE, ORDINARY} <= found.get(row, {}).keys() for row in wanted):
         return "Not all rows have been run."
     means = {
         row: {name: statistics.fmean(each) for name, each in values.items()}
@@ -202,7 +210,8 @@ def _ablation(groups):
             same = key[2:] == (ADAPTIVE, change) and row.half == "develop"
             if same and key[:2] in whole:
                 pairs.append((_by_seed(found), _by_seed(whole[key[:2]])))
-        if not pairs:
+        pairs = [(a, b) for a, b in pairs if a.keys() & b.keys()]
+        if not pairs or set(json.loads(change)) & set(page.SHORTER):
             continue
         cells = []
         for measure in (held_out, accuracies):
@@ -212,7 +221,6 @@ def _ablation(groups):
                     for s in sorted(changed.keys() & full.keys())
                 )
                 for changed, full in pairs
-                if changed.keys() & full.keys()
             ]
             cells += [f"{statistics.fmean(differences):+.1f}"]
         fields = ", ".join(f"`{k}={v}`" for k, v in json.loads(change).items())

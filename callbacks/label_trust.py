@@ -1,0 +1,196 @@
+"""How far each label is trusted, from what the epochs before predicted."""
+
+import numpy as np
+from absl import logging
+
+from josrc_keras import guards, history, trust
+from josrc_keras.callbacks.verdict_history import VerdictHistory
+
+DECISION = 0.5  # Shown as the model's threshold: what is trusted less is not clean.
+
+
+class LabelTrust(VerdictHistory):
+    """Sets `label_trust` of a `JoSRC` model with `samples`, after every epoch.
+
+    See `josrc_keras.trust` for the rule. It needs no noise rate: it estimates it, and
+    adds it to what an epoch reports as `noise_rate`. It is a `VerdictHistory`, too.
+
+    Args:
+        count: Number of samples; may be None where `fit` gets arrays.
+        path: As for `VerdictHistory`.
+        warmup_epochs: Epochs after which labels are first doubted; None is a tenth of
+            all, at least 1 and at most 10.
+        memory_epochs: About how many epochs the predictions are averaged over; None is
+            a quarter of all.
+        sharpness: How decided the trust is, positive; see `trust.label_trust`.
+        rate: The share of wrong labels, where it is known; None estimates it.
+        by_class: How many samples the rate of all counts for in the rate of each class;
+            None takes one rate for all classes.
+
+    Attributes:
+        noise_rate: The newest estimate, in [0, 1]; None during the warm-up.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    controls = "label_trust"
+
+    def __init__(
+        self,
+        count=None,
+        path=None,
+        *,
+        warmup_epochs=None,
+        memory_epochs=None,
+        sharpness=1.0,
+        rate=None,
+        by_class=None,
+    ):
+        super().__init__(count, path)
+        if warmup_epochs is not None and warmup_epochs < 1:
+            raise ValueError(
+                f"Expected warmup_epochs of at least 1. Received: {warmup_epochs}."
+            )
+        if memory_epochs is not None and memory_epochs < 1:
+            raise ValueError(
+                f"Expected memory_epochs of at least 1. Received: {memory_epochs}."
+            )
+        if not sharpness > 0:
+            raise ValueError(
+                f"Expected a positive sharpness. Received: sharpness={sharpness}."
+            )
+        if rate is not None and not 0 <= rate <= 1:
+            raise ValueError(f"Expected a rate in [0, 1]. Received: rate={rate}.")
+        if by_class is not None and not by_class > 0:
+            raise ValueError(
+                f"Expected by_class above 0, or None. Received: {by_class}."
+            )
+        self.warmup_epochs = warmup_epochs
+        self.memory_epochs = memory_epochs
+        self.sharpness = sharpness
+        self.rate = rate
+        self.by_class = by_class
+        self.noise_rate = None
+        self._memory = None
+        self._epoch = 0
+
+    def on_train_begin(self, logs=None):
+        """Checks the model, and goes on with what was known.
+
+        Raises:
+            TypeError: If the model does not keep trust.
+            ValueError: If it keeps that of another number of samples.
+        """
+        guards.check_controlled(self)
+        super().on_train_begin()
+        if self.model.samples is None:
+            raise TypeError(
+                "LabelTrust is for a model that remembers samples. Received: "
+                f"JoSRC(samples=None). Pass samples={self._samples}, or use "
+                "CleanThreshold."
+            )
+        if self.model.samples != self._samples:
+            raise ValueError(
+                f"Expected a dataset of {self.model.samples} samples, as in "
+                f"JoSRC(samples=...). Received: {self._samples}. Make the model for as "
+                "many as it is trained on."
+            )
+        warmup, epochs = self.warmup(), self.params["epochs"]
+        if warmup >= epochs:
+            logging.warning(
+                "The warm-up of %d epochs does not end within %d epochs: no label is "
+                "ever doubted.",
+                warmup,
+                epochs,
+            )
+        self.model.tau_clean.assign(DECISION)
+        self.model.joint.assign(1.0)
+
+    def warmup(self):
+        """Number of epochs after which labels are first doubted."""
+        if self.warmup_epochs is not None:
+            return self.warmup_epochs
+        return int(np.clip(round(self.params["epochs"] / 10), 1, 10))
+
+    def decay(self):
+        """Weight of an epoch in the memory, relative to the one after it."""
+        epochs = self.memory_epochs
+        if epochs is None:
+            epochs = max(self.params["epochs"] / 4, 1.0)
+        return 1.0 - 1.0 / epochs
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Starts the memory where training starts; writes the trust of this epoch."""
+        super().on_epoch_begin(epoch, logs)
+        self._epoch = epoch
+        if self._memory is None or epoch == 0:
+            self._memory = trust.Memory(self._samples)
+        self.model.label_trust.assign(self.trust())
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Takes the epoch's predictions; reports the noise rate."""
+        super().on_epoch_end(epoch, logs)
+        self.trust(epoch + 1)
+        if logs is not None:
+            logs["noise_rate"] = self.noise_rate or 0.0
+
+    def trust(self, epochs_done=None):
+        """`(N,)` float32 trust in each label, after so many epochs."""
+        if epochs_done is None:
+            epochs_done = self._epoch
+        memory = self._memory
+        if epochs_done < self.warmup() or not memory.seen.any():
+            self.noise_rate = None
+            return np.ones(self._samples, "float32")
+        given, other = memory.mean("given"), memory.mean("other")
+        rate = self._rate(given, other, memory.seen)
+        found = trust.label_trust(given, other, rate, self.sharpness)
+        return np.where(memory.seen, found, 1.0).astype("float32")
+
+    def _rate(self, given, other, seen):
+        """The noise rate, or that of each sample's class."""
+        self.noise_rate = self.rate
+        if self.rate is not None:
+            return self.rate
+        given, other = given[seen], other[seen]
+        self.noise_rate = trust.noise_rate(given, other)
+        if self.by_class is None:
+            return self.noise_rate
+        labels = self.history.labels
+        rates = trust.noise_rates(
+            given, other, labels[seen], self.model.num_classes, self.by_class
+        )
+        return rates[np.maximum(labels, 0)]
+
+    def _add(self, table):
+        super()._add(table)
+        columns = dict(zip(history.FIELDS, np.asarray(table, "float64").T, strict=True))
+        times = np.maximum(columns["seen"], 1)
+        self._memory.add(
+            columns["seen"] > 0,
+            self.decay(),
+            given=columns["given_prob"] / times,
+            other=columns["other_prob"] / times,
+        )
+
+    def state(self):
+        """As `VerdictHistory`, and the memory."""
+        arrays = super().state()
+        if arrays and self._memory is not None:
+            memory = self._memory.arrays()
+            arrays |= {f"memory_{name}": array for name, array in memory.items()}
+        return arrays
+
+    def set_state(self, arrays):
+        """As `VerdictHistory`, and the memory."""
+        arrays = dict(arrays)
+        memory = {
+            name.removeprefix("memory_"): arrays.pop(name)
+            for name in list(arrays)
+            if name.startswith("memory_")
+        }
+        super().set_state(arrays)
+        if memory:
+            self._memory = trust.Memory(len(memory["weights"]))
+            self._memory.set_arrays(memory)

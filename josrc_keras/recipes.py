@@ -1,0 +1,140 @@
+"""Model arguments and callbacks that belong together.
+
+```python
+recipe = recipes.adaptive(num_classes=10, num_samples=len(images), epochs=40)
+model = JoSRC(network, 10, augmentation=views.crop_and_flip(), **recipe.model)
+model.compile("adam")
+model.fit(images, labels, batch_size=64, epochs=40, callbacks=recipe.callbacks)
+```
+"""
+
+from typing import Any, NamedTuple
+
+from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
+
+TEACHER_EPOCHS = 4  # Epochs that the adaptive recipe's teacher averages over.
+DECAYS = (0.9, 0.999)
+# Arguments of `JoSRC` in the adaptive recipe that do not depend on the data.
+ADAPTIVE: dict = {
+    "smoothing": 0.0,
+    "alpha": 0.0,
+    "mixup": 1.0,
+    "judge": "teacher",
+    "temperature": 1.0,
+    "unclean_weight": "confidence",
+}
+
+
+class Recipe(NamedTuple):
+    """What makes a `JoSRC` model train in a certain way.
+
+    Attributes:
+        model: Dict of arguments of `JoSRC`, beside network, classes and augmentation.
+        callbacks: List of the callbacks that `fit` needs. They are for one `fit`.
+        network: Which network to use afterwards: `"student"` or `"teacher"`.
+    """
+
+    model: Any
+    callbacks: Any
+    network: str
+
+
+def paper(
+    *, smoothing=0.6, alpha=0.5, tau_c=0.75, tau_m=0.95, warmup_epochs=10, decay=0.99
+):
+    """The paper's method with its values for CIFAR-100 (Yao et al., section 4.1).
+
+    Args:
+        smoothing: The paper's epsilon (eq. 5).
+        alpha: Weight of the consistency term (eq. 10).
+        tau_c: Threshold at the end of the warm-up (eq. 12).
+        tau_m: Threshold at the last epoch.
+        warmup_epochs: The paper's t_w.
+        decay: The paper's omega (eq. 8).
+
+    Returns:
+        A `Recipe`.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+    return Recipe(
+        model={"smoothing": smoothing, "alpha": alpha},
+        callbacks=[
+            CleanThreshold(tau_c=tau_c, tau_m=tau_m, warmup_epochs=warmup_epochs),
+            MeanTeacher(decay=decay),
+        ],
+        network="student",
+    )
+
+
+def adaptive(*, num_classes, num_samples, batch_size=128, epochs=None):
+    """The recipe without knobs: trusts each label as far as its history bears it out.
+
+    See `josrc_keras.trust` for the selection. What it takes from the data:
+
+    - number of classes: nothing but a check. The rule compares the given class with the
+      best other one and needs no smoothing;
+    - number of samples, of each of which it keeps two numbers;
+    - batch: with the number of samples, how fast the teacher follows, see
+      `teacher_decay`;
+    - epochs: a tenth of them, at most 10, warm up; predictions are averaged over a
+      quarter of them. None leaves it to what `fit` is told.
+
+    results/robustness/ holds the measurement behind each.
+
+    Args:
+        num_classes: C, at least 2.
+        num_samples: Number of training images.
+        batch_size: Samples a batch.
+        epochs: Number of epochs, or None.
+
+    Returns:
+        A `Recipe`.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+    if num_classes < 2:
+        raise ValueError(
+            f"Expected at least two classes. Received: num_classes={num_classes}."
+        )
+    trust = {}
+    if epochs is not None:
+        trust = {"warmup_epochs": warmup_epochs(epochs), "memory_epochs": epochs / 4}
+        trust["memory_epochs"] = max(trust["memory_epochs"], 1)
+    return Recipe(
+        model={"samples": num_samples, **ADAPTIVE},
+        callbacks=[
+            LabelTrust(num_samples, **trust),
+            MeanTeacher(decay=teacher_decay(num_samples, batch_size)),
+        ],
+        network="teacher",
+    )
+
+
+def warmup_epochs(epochs):
+    """Epochs before labels are doubted: a tenth of all, at least 1, at most 10."""
+    return min(max(round(epochs / 10), 1), 10)
+
+
+def teacher_decay(num_samples, batch_size):
+    """The decay of a mean teacher that averages over about four epochs.
+
+    Args:
+        num_samples: Number of training images.
+        batch_size: Samples a batch.
+
+    Returns:
+        A float in [0.9, 0.999].
+
+    Raises:
+        ValueError: If there is no whole batch.
+    """
+    steps = num_samples // batch_size
+    if steps < 1:
+        raise ValueError(
+            f"Expected batch_size of at most the number of samples, {num_samples}. "
+            f"Received: batch_size={batch_size}."
+        )
+    return min(max(1.0 - 1.0 / (TEACHER_EPOCHS * steps), DECAYS[0]), DECAYS[1])
