@@ -24,8 +24,8 @@ class LabelTrust(VerdictHistory):
             a quarter of all.
         sharpness: How decided the trust is, positive; see `trust.label_trust`.
         rate: The share of wrong labels, where it is known; None estimates it.
-        by_class: How many samples the rate of all counts for in the rate of each class;
-            None takes one rate for all classes.
+        transitions: Whether to count which classes are taken for which; else any wrong
+            label is as likely.
 
     Attributes:
         noise_rate: The newest estimate, in [0, 1]; None during the warm-up.
@@ -45,7 +45,7 @@ class LabelTrust(VerdictHistory):
         memory_epochs=None,
         sharpness=1.0,
         rate=None,
-        by_class=None,
+        transitions=True,
     ):
         super().__init__(count, path)
         if warmup_epochs is not None and warmup_epochs < 1:
@@ -62,17 +62,15 @@ class LabelTrust(VerdictHistory):
             )
         if rate is not None and not 0 <= rate <= 1:
             raise ValueError(f"Expected a rate in [0, 1]. Received: rate={rate}.")
-        if by_class is not None and not by_class > 0:
-            raise ValueError(
-                f"Expected by_class above 0, or None. Received: {by_class}."
-            )
         self.warmup_epochs = warmup_epochs
         self.memory_epochs = memory_epochs
         self.sharpness = sharpness
         self.rate = rate
-        self.by_class = by_class
+        self.transitions = transitions
         self.noise_rate = None
         self._memory = None
+        self._newest: dict = {}
+        self._stable = np.zeros(0, bool)
         self._epoch = 0
 
     def on_train_begin(self, logs=None):
@@ -126,6 +124,8 @@ class LabelTrust(VerdictHistory):
         self._epoch = epoch
         if self._memory is None or epoch == 0:
             self._memory = trust.Memory(self._samples)
+            self._newest = _nothing(self._samples)
+            self._stable = np.zeros(self._samples, bool)
         self.model.label_trust.assign(self.trust())
 
     def on_epoch_end(self, epoch, logs=None):
@@ -144,31 +144,46 @@ class LabelTrust(VerdictHistory):
             self.noise_rate = None
             return np.ones(self._samples, "float32")
         given, other = memory.mean("given"), memory.mean("other")
-        rate = self._rate(given, other, memory.seen)
-        found = trust.label_trust(given, other, rate, self.sharpness)
+        self.noise_rate = self.rate
+        if self.rate is None:
+            known = memory.seen
+            stable, consistent = self._stable[known], self._newest["consistent"][known]
+            self.noise_rate = trust.noise_rate(
+                given[known], other[known], stable, consistent
+            )
+        found = trust.label_trust(
+            given,
+            other,
+            self.noise_rate,
+            self._flips(given, other, memory.seen),
+            self.model.num_classes,
+            self.sharpness,
+        )
         return np.where(memory.seen, found, 1.0).astype("float32")
 
-    def _rate(self, given, other, seen):
-        """The noise rate, or that of each sample's class."""
-        self.noise_rate = self.rate
-        if self.rate is not None:
-            return self.rate
-        given, other = given[seen], other[seen]
-        self.noise_rate = trust.noise_rate(given, other)
-        if self.by_class is None:
-            return self.noise_rate
-        labels = self.history.labels
-        rates = trust.noise_rates(
-            given, other, labels[seen], self.model.num_classes, self.by_class
+    def _flips(self, given, other, seen):
+        """`(N,)` how likely a wrong label on such an image is the given one."""
+        classes = self.model.num_classes
+        if not self.transitions:
+            return 1.0 / (classes - 1)
+        labels = np.maximum(self.history.labels, 0)
+        others = self._newest["other_class"].astype(int)
+        found = trust.transitions(
+            given[seen], other[seen], others[seen], labels[seen], classes
         )
-        return rates[np.maximum(labels, 0)]
+        return found[others, labels]
 
     def _add(self, table):
         super()._add(table)
         columns = dict(zip(history.FIELDS, np.asarray(table, "float64").T, strict=True))
-        times = np.maximum(columns["seen"], 1)
+        seen, times = columns["seen"] > 0, np.maximum(columns["seen"], 1)
+        now = {name: np.rint(columns[name] / times) for name in history.NEWEST}
+        before = self._newest["predicted"]
+        self._stable = np.where(seen, now["predicted"] == before, self._stable)
+        for name, values in now.items():
+            self._newest[name] = np.where(seen, values, self._newest[name])
         self._memory.add(
-            columns["seen"] > 0,
+            seen,
             self.decay(),
             given=columns["given_prob"] / times,
             other=columns["other_prob"] / times,
@@ -180,17 +195,30 @@ class LabelTrust(VerdictHistory):
         if arrays and self._memory is not None:
             memory = self._memory.arrays()
             arrays |= {f"memory_{name}": array for name, array in memory.items()}
+            arrays |= {f"newest_{name}": each for name, each in self._newest.items()}
+            arrays["stable"] = self._stable
         return arrays
 
     def set_state(self, arrays):
         """As `VerdictHistory`, and the memory."""
-        arrays = dict(arrays)
-        memory = {
-            name.removeprefix("memory_"): arrays.pop(name)
-            for name in list(arrays)
-            if name.startswith("memory_")
-        }
         super().set_state(arrays)
+        memory = _starting_with("memory_", arrays)
         if memory:
             self._memory = trust.Memory(len(memory["weights"]))
             self._memory.set_arrays(memory)
+            self._newest = _starting_with("newest_", arrays)
+            self._stable = np.asarray(arrays["stable"], bool)
+
+
+def _nothing(count):
+    """What was predicted before the first epoch: no class."""
+    return {name: np.full(count, -1.0) for name in history.NEWEST}
+
+
+def _starting_with(prefix, arrays):
+    """The arrays whose names start so, by the rest of their names."""
+    return {
+        name.removeprefix(prefix): np.array(array)
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }

@@ -117,7 +117,7 @@ def get_config(recipe="adaptive"):
     config.trust.memory_epochs = config_dict.placeholder(float)
     config.trust.sharpness = 1.0
     config.trust.rate = config_dict.placeholder(float)  # None: estimated
-    config.trust.by_class = config_dict.placeholder(float)
+    config.trust.transitions = True
     # and of MeanTeacher; None: see recipes.teacher_decay.
     config.trust.decay = config_dict.placeholder(float)
 

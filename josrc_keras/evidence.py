@@ -52,12 +52,23 @@ def other_logit(logits, labels):
 def of_views(logits_a, logits_b, labels):
     """What is recorded of a training step: each of the above, the mean of both views.
 
+    And what the views together are predicted as, see `PREDICTIONS`.
+
     Returns:
         Dict of `(N,)` float32.
     """
-    return {
+    found = {
         name: (find(logits_a, labels) + find(logits_b, labels)) / 2
         for name, find in FINDINGS.items()
+    }
+    probs = [ops.softmax(ops.cast(each, "float32")) for each in (logits_a, logits_b)]
+    both = probs[0] + probs[1]
+    others = both * (1.0 - _of_given(logits_a, labels))
+    alike = ops.argmax(logits_a, axis=-1) == ops.argmax(logits_b, axis=-1)
+    predictions = ops.argmax(both, axis=-1), ops.argmax(others, axis=-1), alike
+    return found | {
+        name: ops.cast(each, "float32")
+        for name, each in zip(PREDICTIONS, predictions, strict=True)
     }
 
 
@@ -65,6 +76,8 @@ def _of_given(logits, labels):
     return ops.one_hot(labels, logits.shape[-1], dtype="float32")
 
 
+# The class predicted, the best one but the given, and whether both views are alike.
+PREDICTIONS = ("predicted", "other_class", "consistent")
 FINDINGS = {
     "given_prob": given_prob,
     "other_prob": other_prob,

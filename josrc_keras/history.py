@@ -18,8 +18,9 @@ VERDICTS = ("clean", "in_distribution", "out_of_distribution")
 # fit even images of no class (results/README.md).
 AVERAGED = tuple(evidence.FINDINGS)
 EARLY = ("given_logit", "other_logit")
-# The columns of an epoch's table.
-FIELDS = ("seen", "label", *VERDICTS, *AVERAGED)
+# The columns of an epoch's table. The newest of them are of no use to later epochs.
+NEWEST = tuple(evidence.PREDICTIONS)
+FIELDS = ("seen", "label", *VERDICTS, *AVERAGED, *NEWEST)
 LAST = 10  # Epochs whose verdicts are kept one by one.
 # What NumPy raises for a file that is none of its archives, or a broken one.
 BROKEN = (

@@ -1,37 +1,58 @@
 """How far each label is trusted, from what training has predicted of its sample.
 
-Bayes' rule for a label that was replaced with some probability. Let `g` be the
-probability that the network gives the sample's label and `o` that of the best other
-class, both averaged over the last epochs, and `n` the share of wrong labels. Then a
-label is right with probability
+Bayes' rule for labels of which a share `n` was replaced. Let `g` be the probability
+that the network gives the sample's label, `o` that of the best other class `c`, both
+averaged over the last epochs, and `C` the number of classes. A wrong label on an image
+of class `c` is `y` with probability `T[c, y]`. Then a label is right with probability
 
-    (1 - n) g / ((1 - n) g + n o).
+    (1 - n) g^k / ((1 - n) g^k + n w^k),    w = o T[c, y] + (1 - g - o) / (C - 1),
 
-`n` is not asked for. It is counted where the network is sure: among the samples whose
-`max(g, o)` is at least the average, it is the share of those with `o > g`. So a network
-that is unsure of a clean but difficult dataset goes on learning from all of its labels,
-since few disagree where it is sure (n near 0); with the same predictions on noisy data
-it does not.
+where `k` decides how nearly that is yes or no. Neither `n` nor `T` is asked for. Both
+are counted among the samples that the network is sure of, whose `max(g, o)` is at least
+the average:
+
+- `T` from the pairs of predicted and given class where these differ;
+- `n` from how many differ. But a network that is not reliable yet contradicts right
+  labels, too, so only that counts which its own inconsistency does not explain. With
+  `a` the share of the sure samples whose label it agrees with, `s` the share of them
+  whose predicted class is that of the epoch before, and `v` the share of all samples
+  whose two views are predicted alike (Jo-SRC's evidence, eq. 4), `n = v (1 - a / s)`.
+
+So a difficult dataset with right labels is learnt from all of them, which a rule that
+compares a sample's likelihood with a threshold can't tell from a noisy one.
 
 Known are that early predictions tell wrong labels from right ones (Liu et al., "Early-
 Learning Regularization", NeurIPS 2020), that an average over epochs does so better than
 one epoch (Pleiss et al., "Identifying Mislabeled Data using the Area Under the Margin
-Ranking", NeurIPS 2020), and thresholds that follow the network's average confidence
-(Wang et al., "FreeMatch", ICLR 2023).
+Ranking", NeurIPS 2020), how to count a noise matrix where a network is sure (Northcutt
+et al., "Confident Learning", JAIR 2021), and thresholds that follow the network's
+average confidence (Wang et al., "FreeMatch", ICLR 2023). The formula for `n` is ours.
 """
 
 import numpy as np
 
-LEAST, MOST = 0.01, 0.99  # The estimated noise rate stays between.
+LEAST, MOST = 0.01, 0.9  # The estimated noise rate stays between.
+STRENGTH = 10.0  # Wrong labels of a class that uniform noise counts for, in T.
 TINY = 1e-12
 
 
-def noise_rate(given, other):
+def sure_samples(given, other):
+    """`(N,)` boolean: whose confidence `max(given, other)` is at least the average."""
+    confidence = np.maximum(given, other)
+    if not len(confidence):
+        return np.zeros(0, bool)
+    # The average of equal numbers may be above them by rounding.
+    return confidence >= min(confidence.mean(), confidence.max())
+
+
+def noise_rate(given, other, stable, consistent):
     """The share of wrong labels, counted where the network is sure.
 
     Args:
         given: `(N,)` probability of the given label, in [0, 1].
         other: `(N,)` probability of the best other class.
+        stable: `(N,)` boolean: whether a sample is predicted as in the epoch before.
+        consistent: `(N,)` boolean: whether both of its views are predicted alike.
 
     Returns:
         A float in [0, 1]; 0 without any sample.
@@ -39,50 +60,54 @@ def noise_rate(given, other):
     given, other = np.asarray(given, "float64"), np.asarray(other, "float64")
     if not len(given):
         return 0.0
-    confidence = np.maximum(given, other)
-    # The average of equal numbers may be above them by rounding.
-    sure = confidence >= min(confidence.mean(), confidence.max())
-    return float((other > given)[sure].mean())
+    sure = sure_samples(given, other)
+    agreement = (given >= other)[sure].mean()
+    stability = max(np.asarray(stable)[sure].mean(), agreement, TINY)
+    return float(np.mean(consistent) * (1.0 - agreement / stability))
 
 
-def noise_rates(given, other, labels, num_classes, strength):
-    """`noise_rate` of each class of labels, drawn towards that of all.
+def transitions(given, other, others, labels, num_classes):
+    """What wrong labels look like: the probability of a label by the true class.
 
     Args:
         given: `(N,)` probability of the given label.
         other: `(N,)` probability of the best other class.
+        others: `(N,)` integers: that class.
         labels: `(N,)` given labels in `[0, C)`.
         num_classes: C.
-        strength: Number of samples that the rate of all counts for in each class.
 
     Returns:
-        `(C,)` floats in [0, 1].
+        `(C, C)` rows, by true class, that sum to 1, with zeros in the diagonal.
     """
-    overall = noise_rate(given, other)
-    confidence = np.maximum(given, other)
-    sure = confidence >= min(confidence.mean(), confidence.max())
-    counts = np.bincount(labels[sure], minlength=num_classes)
-    wrong = np.bincount(labels[sure & (other > given)], minlength=num_classes)
-    return (wrong + strength * overall) / (counts + strength)
+    counts = np.full((num_classes, num_classes), STRENGTH / (num_classes - 1))
+    wrong = sure_samples(given, other) & (np.asarray(other) > np.asarray(given))
+    np.add.at(counts, (np.asarray(others)[wrong], np.asarray(labels)[wrong]), 1.0)
+    np.fill_diagonal(counts, 0.0)
+    return counts / counts.sum(axis=1, keepdims=True)
 
 
-def label_trust(given, other, rate, sharpness=1.0):
+def label_trust(given, other, rate, flip, num_classes, sharpness=1.0):
     """The probability that each label is right.
 
     Args:
         given: `(N,)` probability of the given label, in [0, 1].
         other: `(N,)` probability of the best other class.
-        rate: Share of wrong labels, in [0, 1], a float or `(N,)`; limited to
-            [0.01, 0.99], so that no label is beyond doubt and none beyond hope.
-        sharpness: Exponent of the probabilities, positive: above 1 for a decision that
-            is nearer to yes or no.
+        rate: Share of wrong labels, in [0, 1]; limited to [0.01, 0.9], so that no label
+            is beyond doubt and none beyond hope.
+        flip: `(N,)` probability that a wrong label on an image of that class is the
+            given one: `transitions[others, labels]`.
+        num_classes: C, at least 2.
+        sharpness: The exponent k, positive.
 
     Returns:
         `(N,)` float32 in [0, 1].
     """
     rate = np.clip(rate, LEAST, MOST)
-    right = (1 - rate) * np.asarray(given, "float64") ** sharpness
-    wrong = rate * np.asarray(other, "float64") ** sharpness
+    given, other = np.asarray(given, "float64"), np.asarray(other, "float64")
+    rest = np.maximum(1.0 - given - other, 0.0)
+    mistaken = other * flip + rest / (num_classes - 1)
+    right = (1 - rate) * given**sharpness
+    wrong = rate * mistaken**sharpness
     return ((right + TINY) / (right + wrong + 2 * TINY)).astype("float32")
 
 
