@@ -67,7 +67,7 @@ def state_of(model):
 
 def measure(precision, split, steps, batch, rates):
     """What one step costs in a precision, and its share of the device's `ceilings`."""
-    config = cifar80n_o.get_config()
+    config = cifar80n_o.get_config("paper")
     config.precision = precision
     config.batch_size = batch
     model = experiment.make_model(config, CLASSES)

@@ -45,7 +45,7 @@ SIDES = {
 
 def configuration(args):
     module = importlib.import_module(f"josrc_keras.configs.{args.config}")
-    config = module.get_config()
+    config = module.get_config("paper")
     config.seed = args.seed
     config.data.noise, config.data.rate = args.noise, args.rate
     return config

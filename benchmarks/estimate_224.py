@@ -117,7 +117,7 @@ def main():
     for line in (header, ["---"] * len(header)):
         print("| " + " | ".join(line) + " |")
     for page in (clothing1m_resnet18, clothing1m_resnet50):
-        for line in rows(page.get_config(), rate, size):
+        for line in rows(page.get_config("paper"), rate, size):
             print("| " + " | ".join(line) + " |")
 
 

@@ -26,7 +26,7 @@ CLASSES = 80
 
 def make_step(name, batch):
     """A function that takes one training step of a method on random images."""
-    config = cifar80n_o.get_config()
+    config = cifar80n_o.get_config("paper")
     config.method = name
     model = experiment.make_model(config, CLASSES)
     for variable, value in (

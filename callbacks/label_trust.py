@@ -43,7 +43,7 @@ class LabelTrust(VerdictHistory):
         *,
         warmup_epochs=None,
         memory_epochs=None,
-        sharpness=1.0,
+        sharpness=2.0,
         rate=None,
         transitions=True,
     ):

@@ -115,7 +115,7 @@ def get_config(recipe="adaptive"):
     config.trust.unclean_weight = "confidence"  # or "one", "zero"
     config.trust.warmup_epochs = config_dict.placeholder(int)  # of LabelTrust,
     config.trust.memory_epochs = config_dict.placeholder(float)
-    config.trust.sharpness = 1.0
+    config.trust.sharpness = 2.0
     config.trust.rate = config_dict.placeholder(float)  # None: estimated
     config.trust.transitions = True
     # and of MeanTeacher; None: see recipes.teacher_decay.
