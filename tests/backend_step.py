@@ -58,9 +58,42 @@ def main(path):
         for part, values in parts.items():
             for name, value in dict(values).items():
                 results[f"{joint}/{part}/{name}"] = keras.ops.convert_to_numpy(value)
+    network.set_weights(initial)
+    numbered = {**labels, "index": np.arange(32)[::-1].copy()}
+    results |= trusting_step(network, views, numbered)
     for method in (Standard, Decoupling, CoTeaching, CoTeachingPlus, JoCoR):
         results |= compared_step(method, initial, views["view_a"], labels)
     np.savez(path, **results)
+
+
+def trusting_step(network, views, labels):
+    """Gradients, metrics, teacher and table of a step that trusts labels."""
+    random = np.random.default_rng(2)
+    arguments = {"smoothing": 0.1, "alpha": 0.3, "temperature": 0.5}
+    model = JoSRC(network, 4, samples=40, **arguments)
+    model.compile(keras.optimizers.SGD(1.0), metrics=["accuracy"])
+    model.set_monitored(True)
+    for variable, value in (("tau_clean", 0.5), ("joint", 1), ("teacher_decay", 0.9)):
+        getattr(model, variable).assign(value)
+    model.label_trust.assign(random.random(40).astype("float32"))
+    weights = model.teacher.get_weights()
+    near = [w + 0.1 * np.abs(random.normal(size=w.shape)) for w in weights]
+    model.teacher.set_weights(near)
+    model.record_epochs_of(40)
+    before = model.student.get_weights()
+    logs = model.train_on_batch(views, labels, return_dict=True)
+    after = model.student.get_weights()
+    parts = {
+        "logs": logs,
+        "gradients": enumerate(a - b for a, b in zip(after, before, strict=True)),
+        "teacher": enumerate(model.teacher.get_weights()),
+        "table": {"table": model.epoch_findings.numpy()},
+    }
+    return {
+        f"trust/{part}/{name}": keras.ops.convert_to_numpy(value)
+        for part, values in parts.items()
+        for name, value in dict(values).items()
+    }
 
 
 def compared_step(method, initial, images, labels):

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 TRAIN = "josrc_keras.train"
 EVALUATE = "josrc_keras.evaluate"
 QUICK = [
-    "--config=digits8n_o",
+    "--config=digits8n_o:paper",
     "--config.epochs=1",
     "--config.data.train_size=128",
     "--progress=none",
@@ -38,8 +38,8 @@ BAD = {
         TRAIN,
         ["--config=cifar80n_o:foo", NEW],
         r"cifar80n_o\.py:foo: Error whilst parsing config file: ValueError: Unknown "
-        r"recipe\. Received: 'foo'\. Expected one of \('paper', 'published_code', "
-        r"'paper_text'\)\.$",
+        r"recipe\. Received: 'foo'\. Expected one of \('adaptive', 'paper', "
+        r"'published_code', 'paper_text'\)\.$",
     ),
     "precision": (
         TRAIN,
@@ -55,6 +55,11 @@ BAD = {
         TRAIN,
         [*QUICK, NEW, "--config.model.relabel=clean"],
         r"`relabel` as a tuple of any of .*Received: relabel=\('clean',\)\.",
+    ),
+    "how to judge": (
+        TRAIN,
+        ["--config=digits8n_o", *QUICK[1:], NEW, "--config.trust.judge=both"],
+        r"judge as one of \('teacher', 'student'\)\. Received: 'both'\.",
     ),
     "checkpoints": (
         TRAIN,
@@ -141,7 +146,7 @@ def quick_config_of_a_module():
     from josrc_keras.configs import digits8n_o
 
     def make():
-        config = digits8n_o.get_config()
+        config = digits8n_o.get_config("paper")
         config.epochs = 1
         config.data.train_size = 128
         return config

@@ -7,18 +7,20 @@ import pytest
 from absl import flags
 from ml_collections import config_flags
 
-from josrc_keras import data, experiment, shell
-from josrc_keras.callbacks import CleanThreshold, LinearDecay
+from josrc_keras import data, experiment, recipes, shell
+from josrc_keras.callbacks import CleanThreshold, LabelTrust, LinearDecay, MeanTeacher
 from josrc_keras.configs import base
 
 NAMES = ("base", "cifar100n_c", "cifar80n_o", "cifar8n_o", "digits8n_o", "image_folder")
 
 # The table of configs/base.py, and README.md's list of differences.
 RECIPES = {
-    "paper": (1, False, "mlp", 0.1, "both"),
-    "published_code": (0, True, "mlp", 0.1, "both"),
-    "paper_text": (1, False, "linear", None, "first"),
+    "adaptive": (1, False, "mlp", 0.1, "both", "trust"),
+    "paper": (1, False, "mlp", 0.1, "both", "threshold"),
+    "published_code": (0, True, "mlp", 0.1, "both", "threshold"),
+    "paper_text": (1, False, "linear", None, "first", "threshold"),
 }
+PAPERS = tuple(name for name in RECIPES if name != "adaptive")
 
 
 def chosen(config):
@@ -28,6 +30,7 @@ def chosen(config):
         config.network.head,
         config.decay.beta_1,
         config.model.teacher_views,
+        config.selection,
     )
 
 
@@ -51,13 +54,13 @@ def parse(*arguments):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_is_what_the_table_says(name, recipe):
     """In every file, which may set the head, as the digits do; and nothing else."""
-    config, paper = get_config(name, recipe), get_config(name)
+    config, paper = get_config(name, recipe), get_config(name, "paper")
     expected = list(RECIPES[recipe])
     if name == "digits8n_o":
         expected[2] = "linear"
     assert list(chosen(config)) == expected
     assert config.is_locked
-    assert paper == get_config(name, "paper")  # The default.
+    assert get_config(name) == get_config(name, "adaptive")  # The default.
     for other in (config, paper):
         with other.unlocked():
             for part, field in (
@@ -68,6 +71,7 @@ def test_a_recipe_is_what_the_table_says(name, recipe):
                 ("model", "teacher_views"),
             ):
                 del other[part][field]
+            del other["selection"]
     assert config == paper
 
 
@@ -76,7 +80,7 @@ def test_an_unknown_recipe_is_refused(name):
     with pytest.raises(ValueError) as caught:
         get_config(name, "papers")
     assert str(caught.value) == (
-        "Unknown recipe. Received: 'papers'. Expected one of ('paper', "
+        "Unknown recipe. Received: 'papers'. Expected one of ('adaptive', 'paper', "
         "'published_code', 'paper_text')."
     )
 
@@ -85,11 +89,11 @@ def test_the_list_of_recipes_is_whole():
     assert tuple(RECIPES) == base.RECIPES
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", PAPERS)
 def test_a_recipe_reaches_model_and_callbacks(recipe, tmp_path):
     """By the name in `--config`; a quarter of the filters, the whole head."""
     config = parse(f"--config=cifar8n_o:{recipe}")
-    first_epoch, inclusive, head, beta_1, teacher_views = RECIPES[recipe]
+    first_epoch, inclusive, head, beta_1, teacher_views, _ = RECIPES[recipe]
     model = experiment.make_model(config, 8)
     assert (model.inclusive, model.teacher_views) == (inclusive, teacher_views)
     assert model.relabel == ("in_distribution", "out_of_distribution")
@@ -100,10 +104,29 @@ def test_a_recipe_reaches_model_and_callbacks(recipe, tmp_path):
     found = experiment.make_callbacks(config, tmp_path, split)
     callbacks = {type(callback): callback for callback in found}
     assert callbacks[CleanThreshold].first_epoch == first_epoch
+    assert LabelTrust not in callbacks and model.samples is None
     assert callbacks[LinearDecay].beta_1 == beta_1
     assert callbacks[LinearDecay].learning_rate == pytest.approx(
         float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     )
+
+
+@pytest.mark.parametrize("flag", ["", ":adaptive"])
+def test_the_default_reaches_model_and_callbacks(flag, tmp_path):
+    """And its fields can be set; those that are left out are the recipe's own."""
+    fields = ["--config.trust.mixup=0.25", "--config.trust.sharpness=2"]
+    config = parse(f"--config=cifar8n_o{flag}", *fields)
+    model = experiment.make_model(config, 8, num_samples=64)
+    assert (model.samples, model.mixup, model.alpha) == (64, 0.25, config.trust.alpha)
+    config.batch_size = 16
+    split = data.digits8n_o(train_size=64).train
+    found = experiment.make_callbacks(config, tmp_path, split)
+    callbacks = {type(callback): callback for callback in found}
+    assert CleanThreshold not in callbacks
+    trust = callbacks[LabelTrust]
+    assert (trust.count, trust.sharpness, trust.warmup_epochs) == (64, 2.0, None)
+    assert callbacks[MeanTeacher].decay == recipes.teacher_decay(64, 16)
+    assert callbacks[LinearDecay].beta_1 == 0.1
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -81,7 +81,7 @@ def test_josrc_beats_ordinary_training(tmp_path):
     for method in demo.METHODS:
         values = []
         for seed in range(3):
-            config = digits8n_o.get_config()
+            config = digits8n_o.get_config("paper")
             config.method, config.seed = method, seed
             workdir = tmp_path / f"{method}-{seed}"
             summary = experiment.train(config, workdir, verbose=0)

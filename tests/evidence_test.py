@@ -64,9 +64,9 @@ def test_of_views_is_the_mean_of_both():
     labels = np.array([0, 1, 2, 3, 0, 1])
     found = evidence.of_views(first, second, labels)
     one, two = expected(first, labels), expected(second, labels)
-    assert set(found) == set(one)
-    for name, values in found.items():
-        np.testing.assert_allclose(values, (one[name] + two[name]) / 2, rtol=1e-5)
+    assert set(one) == set(evidence.FINDINGS) < set(found)
+    for name in one:
+        np.testing.assert_allclose(found[name], (one[name] + two[name]) / 2, rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
@@ -74,3 +74,23 @@ def test_labels_of_any_integer_type(dtype):
     logits = np.eye(3, dtype="float32")
     found = evidence.given_logit(logits, np.array([0, 1, 0], dtype))
     np.testing.assert_array_equal(found, [1, 1, 0])
+
+
+def test_what_both_views_together_are_predicted_as():
+    """By the mean of their probabilities, of all classes and of all but the given."""
+    probs = np.array(
+        [
+            [[0.6, 0.3, 0.1], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]],
+            [[0.1, 0.8, 0.1], [0.7, 0.1, 0.2], [0.2, 0.5, 0.3], [0.4, 0.3, 0.3]],
+        ]
+    )
+    given = np.array([0, 0, 1, 2])
+    found = evidence.of_views(*np.log(probs).astype("float32"), given)
+    assert set(found) == {*evidence.FINDINGS, *evidence.PREDICTIONS}
+    expected = {
+        "predicted": [1, 0, 1, 0],
+        "other_class": [1, 1, 2, 0],
+        "consistent": [0, 1, 1, 0],
+    }
+    for name, values in expected.items():
+        np.testing.assert_array_equal(np.asarray(found[name]), values, err_msg=name)

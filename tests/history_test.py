@@ -10,7 +10,8 @@ from josrc_keras.history import EpochFindings, SampleHistory
 
 def columns(count, verdict="clean", label=1, value=0.5):
     """What `update_state` takes, the same for each sample."""
-    found = {name: np.full(count, value) for name in history.AVERAGED}
+    names = (*history.AVERAGED, *history.NEWEST)
+    found = {name: np.full(count, value) for name in names}
     found |= {name: np.full(count, name == verdict) for name in history.VERDICTS}
     return found | {"label": np.full(count, label)}
 
@@ -39,7 +40,7 @@ def test_rows_are_written_where_they_belong(dtype):
     np.testing.assert_array_equal(found["clean"], [1, 0, 0, 0, 0])
     np.testing.assert_array_equal(found["in_distribution"], np.zeros(5))
     np.testing.assert_array_equal(found["out_of_distribution"], [0, 0, 0, 1, 0])
-    for name in history.AVERAGED:
+    for name in (*history.AVERAGED, *history.NEWEST):
         np.testing.assert_array_equal(found[name], [0.5, 0, 0, -1.5, 0])
 
 

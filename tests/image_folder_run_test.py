@@ -32,7 +32,7 @@ class StopAfter(keras.callbacks.Callback):
 
 
 def make_config(folder, **fields):
-    config = image_folder.get_config()
+    config = image_folder.get_config("paper")
     config.data.dir = str(folder)
     config.data.image_size = photos.SIZE
     config.network.name = "digits_cnn"

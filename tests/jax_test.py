@@ -33,9 +33,9 @@ def run(backend, *command):
 def test_a_step_equals_tensorflows(tmp_path):
     """Equal weights and batch: losses, verdicts, gradients and teacher to 1e-5.
 
-    Jo-SRC in the warm-up and in the joint phase, with samples of all three kinds; then
-    the compared methods. Gradients and teacher relative to the largest value of their
-    array.
+    Jo-SRC in the warm-up and in the joint phase, with samples of all three kinds; when
+    it trusts labels by their history; then the compared methods. Gradients and teacher
+    relative to the largest value of their array.
     """
     results = {}
     for backend in ("tensorflow", "jax"):
@@ -57,7 +57,7 @@ def test_a_step_equals_tensorflows(tmp_path):
     for kind in ("clean", "in_distribution", "out_of_distribution"):
         assert 0 < theirs[f"1.0/samples/{kind}"].sum() < 32
     steps = ("0.0", "1.0", "Standard", "Decoupling", "CoTeaching", "CoTeachingPlus")
-    for step in (*steps, "JoCoR"):
+    for step in (*steps, "JoCoR", "trust"):
         gradients = [v for k, v in theirs.items() if k.startswith(f"{step}/gradients/")]
         assert max(np.abs(gradient).max() for gradient in gradients) > 0.1
     assert 0 < theirs["CoTeachingPlus/logs/disagreement"] < 1

@@ -36,7 +36,7 @@ class WithoutTensorFlow(PathFinder):
 sys.meta_path[sys.meta_path.index(PathFinder)] = WithoutTensorFlow
 """
 TRAIN = [
-    "--config=digits8n_o",
+    "--config=digits8n_o:paper",
     "--config.epochs=2",
     "--config.data.train_size=192",
     "--config.threshold.warmup_epochs=1",

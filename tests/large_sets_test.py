@@ -42,7 +42,7 @@ def downloads(tmp_path_factory):
 
 
 def make_config(downloads, folder, page=clothing1m_resnet18, **fields):
-    config = page.get_config()
+    config = page.get_config("paper")
     config.data.manual_dir = str(downloads)
     config.data.dir = str(folder)
     config.deterministic = "always"

@@ -191,3 +191,72 @@ def test_bad_alpha_is_refused(alpha):
 def test_bad_base_is_refused():
     with pytest.raises(ValueError, match=r"Received: base=1\. Use base=2\.0"):
         losses.consistency_loss(np.eye(2), np.eye(2), [False, True], base=1)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_soft_cross_entropy_equals_oracle(dtype):
+    """Of one view: both are what eq. 11 sums. A row's sum is its weight."""
+    a, b, targets, _ = batch(16, 8, dtype)
+    first = losses.soft_cross_entropy(a, targets)
+    assert first.dtype == "float32" and first.shape == (16,)
+    expected = -(oracle.float64(targets) * oracle.log_softmax(a)).sum(axis=1)
+    np.testing.assert_allclose(first, expected, **TOLERANCE)
+    both = first + losses.soft_cross_entropy(b, targets)
+    np.testing.assert_allclose(
+        both, losses.classification_loss(a, b, targets), **TOLERANCE
+    )
+    half = losses.soft_cross_entropy(a, 0.5 * targets)
+    np.testing.assert_allclose(half, expected / 2, **TOLERANCE)
+    nothing = losses.soft_cross_entropy(a, 0 * targets)
+    np.testing.assert_array_equal(nothing, np.zeros(16))
+
+
+@pytest.mark.parametrize(("dtype", "size"), EXTREMES)
+def test_soft_cross_entropy_of_extreme_logits(dtype, size):
+    """2s nats towards the wrong class, where the gradient is p - y."""
+    logits = tf.constant([[size, -size]], dtype)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        found = losses.soft_cross_entropy(logits, [[0.0, 1.0]])
+    np.testing.assert_allclose(found, [2 * size], rtol=1e-6)
+    np.testing.assert_allclose(tape.gradient(found, logits), [[1, -1]], atol=1e-6)
+
+
+@pytest.mark.parametrize("base", [2.0, math.e])
+@pytest.mark.parametrize("classes", [2, 8, 80])
+def test_bounded_consistency_is_the_jensen_shannon_divergence(classes, base):
+    a, b, _, outside = batch(32, classes, "float32")
+    result = losses.consistency_loss(a, b, outside, base, bounded=True)
+    assert result.dtype == "float32"
+    divergence = oracle.js(oracle.softmax(a), oracle.softmax(b), base)
+    np.testing.assert_allclose(
+        result, np.where(outside, -divergence, divergence), rtol=1e-4, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(("dtype", "size"), [*EXTREMES, ("float32", 1e30)])
+def test_bounded_consistency_can_not_run_away(dtype, size):
+    """Views sure of opposite classes are a bit apart, with a finite gradient."""
+    a = tf.constant([[size, -size]] * 3, dtype)
+    b = tf.constant([[-size, size], [-size, size], [size, -size]], dtype)
+    with tf.GradientTape() as tape:
+        tape.watch([a, b])
+        found = losses.consistency_loss(a, b, [False, True, True], bounded=True)
+    np.testing.assert_allclose(found, [1, -1, 0], atol=1e-6)
+    for gradient in tape.gradient(found, [a, b]):
+        assert np.isfinite(gradient).all()
+
+
+def test_bounded_consistency_stays_within_a_bit():
+    a, b = (tf.constant(view) for view in batch(200, 8, "float32")[:2])
+    for scale in (0.0, 0.1, 1.0, 10.0, 1000.0):
+        for outside in (True, False):
+            with tf.GradientTape() as tape:
+                tape.watch([a, b])
+                found = losses.consistency_loss(
+                    scale * a, scale * b, np.full(200, outside), bounded=True
+                )
+            sign = -1 if outside else 1
+            assert np.all(sign * found >= 0) and np.all(sign * found <= 1)
+            for gradient in tape.gradient(found, [a, b]):
+                assert np.isfinite(gradient).all()

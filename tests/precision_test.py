@@ -135,7 +135,7 @@ def test_a_whole_run_in_half_precision(tmp_path, precision):
     """Forty epochs of the digits: finite throughout, and as good as in float32."""
     from josrc_keras.configs import digits8n_o
 
-    config = digits8n_o.get_config()
+    config = digits8n_o.get_config("paper")
     config.precision = precision
     summary = experiment.train(config, tmp_path, verbose=0)
     assert summary["student"]["last10_mean"] > 0.95

@@ -19,7 +19,7 @@ COMMAND = [
     sys.executable,
     "-m",
     "josrc_keras.train",
-    "--config=digits8n_o",
+    "--config=digits8n_o:paper",
     f"--config.epochs={EPOCHS}",
     "--config.data.train_size=256",
     "--config.checkpoint_every=1",

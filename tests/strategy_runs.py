@@ -201,7 +201,7 @@ def run_folder(folder, steps):
     experiment.batches.evaluation_batches = lambda split, **_: made(
         split, batch_size=355
     )
-    config = digits8n_o.get_config()
+    config = digits8n_o.get_config("paper")
     config.update_from_flattened_dict(
         {
             "network.name": "tiny",

@@ -30,13 +30,13 @@ QUICK = [
     "--config.threshold.warmup_epochs=1",
 ]
 DIGITS = [
-    "--config=digits8n_o",
+    "--config=digits8n_o:paper",
     *QUICK,
     "--config.data.train_size=128",
     "--config.batch_size=32",
 ]
 PHOTOS = [
-    "--config=image_folder",
+    "--config=image_folder:paper",
     *QUICK,
     "--config.data.dir=photos",
     f"--config.data.image_size={photos.SIZE}",

@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import configs, experiment
+from josrc_keras import experiment
 from josrc_keras.callbacks import CleanThreshold, HeldOut, MeanTeacher
+from josrc_keras.configs import digits8n_o as page
 from josrc_keras.data import batches, digits8n_o
 from josrc_keras.data.benchmark import Split
 
@@ -151,7 +152,7 @@ def runs(tmp_path_factory):
         patch.setattr(experiment.run_folder, "draw", lambda *arguments: [])
         patch.setattr(experiment, "_tensorboard", lambda workdir: [])
         for name, share in (("held out", 0.25), ("silent", 0.25), ("whole", 0.0)):
-            config = configs.digits8n_o.get_config()
+            config = page.get_config("paper")
             fields = {"epochs": 2, "data.train_size": 256, "batch_size": 32}
             fields |= {"threshold.warmup_epochs": 1, "data.validation_share": share}
             fields["optimizer.arguments.learning_rate"] = 0.01

@@ -77,9 +77,13 @@ def test_what_is_recorded_can_be_recomputed(pairs):
         others = each.copy()
         others[rows, given] = -np.inf
         expected["given_prob"] += softmax(each)[rows, given] / 2
+        probs = softmax(each)
+        probs[rows, given] = 0
+        expected["other_prob"] += probs.max(axis=1) / 2
         expected["given_logit"] += each[rows, given] / 2
         expected["other_logit"] += others.max(axis=1) / 2
-    for name, epochs in (("given_prob", 3), ("given_logit", 2), ("other_logit", 2)):
+    counts = {"given_prob": 3, "other_prob": 3, "given_logit": 2, "other_logit": 2}
+    for name, epochs in counts.items():
         np.testing.assert_allclose(found[name], epochs * expected[name], rtol=1e-4)
 
     np.testing.assert_array_equal(found["epochs"], np.full(COUNT, 3))

@@ -31,7 +31,7 @@ main()
 """
 ENTRIES = {"train": "train", "export": "export.command", "evaluate": "evaluate"}
 TRAIN = [
-    "--config=digits8n_o",
+    "--config=digits8n_o:paper",
     "--config.epochs=3",
     "--config.data.rate=0.2",
     "--config.threshold.warmup_epochs=1",

@@ -178,7 +178,7 @@ def test_config_is_what_the_run_says(dataset, cell, method):
 def test_only_that_is_changed(dataset):
     """All else is as the configuration's page says."""
     page = importlib.import_module(f"josrc_keras.configs.{dataset}")
-    default = flat(page.get_config().to_dict())
+    default = flat(page.get_config("paper").to_dict())
     config = flat_config(dataset, "asymmetric-0.4", "josrc-c", seed=1)
     assert config.keys() == default.keys()
     changed = {"data.noise", "data.rate", "data.seed", "seed"}

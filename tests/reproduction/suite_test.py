@@ -114,7 +114,7 @@ def test_names_of_both_halves_and_of_overrides_are_unique_paths():
     names = [
         run.name
         for half in HALVES
-        for overrides in ((), (("epochs", 2),), (("data.partial.classes", 9),))
+        for overrides in ((), (("epochs", 2),), (("batch_size", 9),))
         for run in suite.runs_of(half=half, seeds=(0, 10), overrides=overrides)
     ]
     assert len({name.lower() for name in names}) == len(names) == 24 * 7 * 2 * 3
@@ -127,14 +127,14 @@ def test_choices_replace_the_defaults():
         "report",
         cells=("cifar8/pairflip-0.4+ood-0.2",),
         methods=("josrc", "jocor"),
-        recipes=("paper_text",),
+        recipes=("adaptive",),
         seeds=(4,),
         overrides=[("epochs", 3), ("batch_size", 16)],
     )
     overrides = (("batch_size", 16), ("epochs", 3))
     row = "cifar8", "pairflip-0.4+ood-0.2"
     assert runs == [
-        suite.SuiteRun(*row, "josrc", "paper_text", 4, overrides),
+        suite.SuiteRun(*row, "josrc", "adaptive", 4, overrides),
         suite.SuiteRun(*row, "jocor", "paper", 4, overrides),  # It has but one recipe.
     ]
 
@@ -148,16 +148,14 @@ REFUSED = {
         {"methods": ("josrc-c",)},
         f"Expected the method as one of {METHODS}. Received: 'josrc-c'.",
     ),
+    "recipe": (
+        {"recipes": ("paper_text",)},
+        "Expected the recipe as one of ('paper', 'adaptive'). Received: 'paper_text'.",
+    ),
     "cell": (
         {"cells": ("digits8/clean", "clean")},
-        f"Expected the cell of the half report as one of "
-        f"{tuple(key_of(row) for row in HALVES['report'])}. Received: 'clean'.",
-    ),
-    "cell of the other half": (
-        {"cells": ("digits10/clean",)},
-        f"Expected the cell of the half report as one of "
-        f"{tuple(key_of(row) for row in HALVES['report'])}. Received: "
-        "'digits10/clean'.",
+        f"Expected the cell as one of "
+        f"{tuple(key_of(row) for row in robustness.ROWS)}. Received: 'clean'.",
     ),
 }
 
@@ -170,14 +168,33 @@ def test_unknown_names_are_refused(name):
     assert str(caught.value) == text
 
 
-def test_an_unknown_recipe_and_an_override_that_belies_the_row_are_refused():
+def test_cells_of_the_other_half_are_not_run():
+    """So that `--cell` may name some of each."""
+    cells = ("digits10/clean", "digits8/clean")
+    runs = paper_runs("report", cells=cells, methods=("josrc",))
+    assert [(run.dataset, run.cell) for run in runs] == [("digits8", "clean")]
+    assert paper_runs("report", cells=cells[:1]) == []
+
+
+def test_all_methods_can_be_asked_for():
+    for methods in (("all",), ("jocor", "all"), ()):
+        assert paper_runs("report", methods=methods) == paper_runs("report")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("data.rate", 0.5),
+        ("data.validation_share", 0.0),
+        ("data.partial.classes", 9),
+        ("data.partial.ood_skip", 1),
+        ("data.partial.imbalance", 2.0),
+    ],
+)
+def test_an_override_that_belies_the_row_is_refused(field, value):
     cells = ("digits8/clean",)
-    (run,) = paper_runs("report", cells=cells, methods=("josrc",), recipes=("foo",))
-    with pytest.raises(ValueError, match=r"Received: 'foo'"):
-        run.config()
-    overrides = [("data.rate", 0.5)]
-    run, *_ = paper_runs("report", cells=cells, overrides=overrides)
-    with pytest.raises(ValueError, match=r"Received: \['data\.rate'\] for standard"):
+    run, *_ = paper_runs("report", cells=cells, overrides=[(field, value)])
+    with pytest.raises(ValueError, match=rf"Received: \['{field}'\] for standard"):
         run.config()
 
 
@@ -207,6 +224,7 @@ def test_every_run_has_a_configuration(half):
         assert config.data.validation_share == 0.2
         expected = {
             "ood_share": 0.0,
+            "ood_skip": 0,
             "imbalance": 1.0,
             "images_per_class": None,
             "test_images_per_class": None,
@@ -286,6 +304,22 @@ def test_the_data_of_a_row(row, small_cifar):
         assert counts[0] / counts[-1] == pytest.approx(20, rel=0.15)
 
 
+def test_no_image_of_cifar_100_is_in_both_halves(small_cifar):
+    """Neither of its own classes nor of others; each image has its number as its id."""
+    found = {}
+    for half, rows in HALVES.items():
+        rows = [row for row in rows if row.partial["source"] == "cifar100"]
+        ids = found[half] = set()
+        for row in rows:
+            run, *_ = paper_runs(half, cells=(key_of(row),), methods=("standard",))
+            benchmark = datasets.make_benchmark(run.config())
+            for split in (benchmark.train, benchmark.validation):
+                ids.update(split.ids.tolist())
+        assert any("ood_share" in row.partial for row in rows)
+    assert len(found["develop"]) > 3000 < len(found["report"])
+    assert not found["develop"] & found["report"]
+
+
 def test_a_run_of_the_suite_is_recorded(tmp_path):
     """With its row's name, what it says of the held-out images, and a page."""
     from tensorflow.python.framework import config as determinism
@@ -332,8 +366,8 @@ BAD = {
     "suite": (["--suite=foo"], "--suite=foo.*one of <robustness>"),
     "half": ([*PAPER, "--half=foo"], "--half=foo.*one of <develop|report>"),
     "cell": (
-        [*PAPER, "--half=report", "--cell=digits10/clean"],
-        r"cell of the half report as one of .*Received: 'digits10/clean'\.",
+        [*PAPER, "--half=report", "--cell=digits10"],
+        r"the cell as one of .*'digits10/clean'.*Received: 'digits10'\.",
     ),
     "method": (
         [*PAPER, "--half=report", "--method=josrc-c"],

@@ -1,0 +1,421 @@
+"""LabelTrust through `fit`: what it writes, reports, refuses, and how it goes on."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from josrc_keras import JoSRC, Standard, experiment, history, trust, views
+from josrc_keras.callbacks import (
+    CleanThreshold,
+    LabelTrust,
+    MeanTeacher,
+    RunCheckpoint,
+    VerdictHistory,
+    label_trust,
+)
+from tests import tiny
+
+COUNT = 24
+
+
+def make_model(rate=0.5, samples=COUNT, **arguments):
+    keras.utils.set_random_seed(0)
+    network = tiny.linear_network()
+    network.set_weights([0.1 * w for w in network.get_weights()])
+    model = JoSRC(
+        network, tiny.CLASSES, smoothing=0.0, alpha=0.0, samples=samples, **arguments
+    )
+    model.compile(keras.optimizers.SGD(rate), metrics=["accuracy"])
+    return model
+
+
+@pytest.fixture
+def pairs():
+    """Two views of 24 images in which a row is lit by class; labels, some wrong."""
+    images, given = tiny.pair_batch(COUNT)
+    draw = np.random.default_rng(0)
+    truth = np.where(draw.random(COUNT) < 0.7, given, draw.integers(0, 4, COUNT))
+    for view in images.values():
+        view /= 4
+        view[np.arange(COUNT), truth] += 150
+    return images, given
+
+
+class Spy(keras.callbacks.Callback):
+    """The trust that each epoch trains with, and the table that it leaves."""
+
+    def __init__(self):
+        super().__init__()
+        self.trust, self.tables, self.state = [], [], []
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 0:
+            self.trust.append(self.model.label_trust.numpy())
+            self.state.append((float(self.model.tau_clean), float(self.model.joint)))
+
+    def on_epoch_end(self, epoch, logs=None):
+        table = self.model.epoch_findings.numpy().astype("float64")
+        self.tables.append(dict(zip(history.FIELDS, table.T, strict=True)))
+
+
+def fit(model, x, y=None, callback=None, more=(), **arguments):
+    callbacks = [callback or LabelTrust(), MeanTeacher(0.5), *more]
+    if not isinstance(x, tf.data.Dataset):
+        arguments = {"batch_size": 8} | arguments
+    return model.fit(x, y, callbacks=callbacks, verbose=0, **arguments).history
+
+
+def by_hand(tables, decay):
+    """Weighted means of what the epochs found: of weights 1, d, d^2 backwards."""
+    weights = np.array([decay**k for k in range(len(tables))][::-1])
+    pairs = list(zip(weights / weights.sum(), tables, strict=True))
+    columns = ("given_prob", "other_prob")
+    return [sum(weight * table[name] for weight, table in pairs) for name in columns]
+
+
+def rate_by_hand(tables, given, other):
+    """`v (1 - a / s)`; before the second epoch nothing is stable."""
+    confidence = np.maximum(given, other)
+    sure = confidence >= confidence.mean()
+    agreement, stability = (given >= other)[sure].mean(), 0.0
+    if len(tables) > 1:
+        before, now = (table["predicted"] for table in tables[-2:])
+        stability = (before == now)[sure].mean()
+    explained = max(stability, agreement)
+    rate = 1 - agreement / explained if explained else 1.0
+    return tables[-1]["consistent"].mean() * rate
+
+
+def bayes(given, other, rate, flip, sharpness):
+    """The rule in the docstring of `josrc_keras.trust`."""
+    rate = np.clip(rate, trust.LEAST, trust.MOST)
+    rest = np.maximum(1 - given - other, 0) / (tiny.CLASSES - 1)
+    right = (1 - rate) * given**sharpness
+    return right / (right + rate * (other * flip + rest) ** sharpness)
+
+
+def flips_by_hand(tables, given, other, labels):
+    """How often a label is what each sample's is, among the wrong ones of a class."""
+    others = tables[-1]["other_class"].astype(int)
+    confidence = np.maximum(given, other)
+    wrong = (confidence >= confidence.mean()) & (other > given)
+    found = []
+    for other_class, label in zip(others, labels, strict=True):
+        alike = wrong & (others == other_class)
+        same = (alike & (labels == label)).sum()
+        uniform = trust.STRENGTH / (tiny.CLASSES - 1)
+        found.append((same + uniform) / (alike.sum() + trust.STRENGTH))
+    return np.array(found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "warmup", "decay"),
+    [
+        # Of eight epochs: a tenth, at least one, and a memory of a quarter.
+        ({"sharpness": 1.0}, 1, 0.5),
+        ({"warmup_epochs": 3, "memory_epochs": 5, "sharpness": 2.0}, 3, 0.8),
+        (
+            {
+                "warmup_epochs": 2,
+                "memory_epochs": 1,
+                "sharpness": 3.0,
+                "transitions": False,
+            },
+            2,
+            0.0,
+        ),
+    ],
+)
+def test_the_trust_of_every_epoch_by_hand(arguments, warmup, decay, pairs):
+    """Ones during the warm-up, then Bayes' rule for what the epochs before found."""
+    model, spy, callback = make_model(), Spy(), LabelTrust(**arguments)
+    shown = fit(model, *pairs, callback, [spy], epochs=8)
+    assert len(shown["noise_rate"]) == 8
+    for epoch in range(1, 9):
+        reported = shown["noise_rate"][epoch - 1]
+        if epoch < warmup:
+            np.testing.assert_array_equal(spy.trust[epoch], np.ones(COUNT))
+            assert reported == 0
+            continue
+        given, other = by_hand(spy.tables[:epoch], decay)
+        rate = rate_by_hand(spy.tables[:epoch], given, other)
+        assert reported == pytest.approx(rate)
+        if epoch < 8:  # There is no ninth epoch.
+            flip = flips_by_hand(spy.tables[:epoch], given, other, pairs[1])
+            if not arguments.get("transitions", True):
+                flip = 1 / (tiny.CLASSES - 1)
+            expected = bayes(given, other, rate, flip, arguments["sharpness"])
+            np.testing.assert_allclose(spy.trust[epoch], expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(spy.trust[0], np.ones(COUNT))
+    assert callback.noise_rate == shown["noise_rate"][-1]
+    assert 0 < shown["noise_rate"][-1] < 1
+    assert np.ptp(spy.trust[-1]) > 0.2
+    assert set(spy.state) == {(label_trust.DECISION, 1.0)}
+
+
+def test_a_known_rate_is_not_estimated(pairs):
+    model, spy = make_model(), Spy()
+    callback = LabelTrust(rate=0.4, sharpness=1.5)
+    shown = fit(model, *pairs, callback, [spy], epochs=3)
+    assert shown["noise_rate"] == pytest.approx([0.4, 0.4, 0.4])
+    given, other = by_hand(spy.tables[:2], 0.0)
+    flip = flips_by_hand(spy.tables[:2], given, other, pairs[1])
+    expected = bayes(given, other, 0.4, flip, 1.5)
+    np.testing.assert_allclose(spy.trust[2], expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "warmup"), [(1, 1), (14, 1), (16, 2), (40, 4), (100, 10), (300, 10)]
+)
+def test_the_warm_up_is_a_tenth_of_all_epochs(epochs, warmup):
+    callback = LabelTrust()
+    callback.set_params({"epochs": epochs})
+    assert callback.warmup() == warmup
+    assert callback.decay() == pytest.approx(1 - 1 / max(epochs / 4, 1))
+
+
+def test_labels_of_samples_that_were_not_seen_are_trusted(pairs):
+    """Here those that are held out for validation."""
+    spy, callback = Spy(), LabelTrust(COUNT)
+    images, given = pairs
+    fit(make_model(), images, given, callback, [spy], epochs=4, validation_split=0.25)
+    np.testing.assert_array_equal(spy.trust[-1][18:], np.ones(6))
+    assert np.ptp(spy.trust[-1][:18]) > 0.1
+    assert set(callback.history.epochs[18:]) == {0}
+
+
+def test_shuffled_datasets_land_in_the_right_rows(pairs):
+    """Nothing is learnt, so every order of the samples finds the same."""
+    images, given = pairs
+    arrays, dataset = Spy(), Spy()
+    options = {"epochs": 3}
+    fit(make_model(0.0, mixup=0.0), images, given, None, [arrays], **options)
+    labels = {"label": given, "index": np.arange(COUNT)}
+    data = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(COUNT).batch(8)
+    callback = LabelTrust(COUNT)
+    fit(make_model(0.0, mixup=0.0), data, None, callback, [dataset], **options)
+    np.testing.assert_allclose(dataset.trust[-1], arrays.trust[-1], rtol=1e-4)
+    np.testing.assert_array_equal(callback.history.labels, given)
+
+
+def test_it_is_a_verdict_history_too(pairs, tmp_path):
+    """With its file, and an audit of the model that has one."""
+    model, path = make_model(), tmp_path / "history.npz"
+    callback, spy = LabelTrust(path=path), Spy()
+    assert isinstance(callback, VerdictHistory)
+    fit(model, *pairs, callback, [spy], epochs=4)
+    assert model.sample_history is callback.history
+    assert set(callback.history.epochs) == {4}
+    stored = history.SampleHistory.load(path)
+    expected = sum(table["other_prob"] for table in spy.tables) / 4
+    np.testing.assert_allclose(stored.mean("other_prob"), expected, rtol=1e-5)
+    clean = spy.trust[-1] > 0.5
+    np.testing.assert_array_equal(stored.verdicts[:, -1] == 1, clean)
+    assert model.epoch_findings is None
+    table = model.audit(pairs[0]["view_a"], pairs[1])
+    assert len(table) == COUNT and np.isfinite(table["label_score"]).all()
+
+
+def test_a_history_of_before_has_no_other_prob(pairs, tmp_path):
+    callback = LabelTrust()
+    fit(make_model(), *pairs, callback, epochs=2)
+    arrays = callback.history.arrays()
+    del arrays["other_prob"]
+    np.savez(tmp_path / "old.npz", **arrays)
+    old = history.SampleHistory.load(tmp_path / "old.npz")
+    np.testing.assert_array_equal(old.sums["other_prob"], np.zeros(COUNT))
+    np.testing.assert_array_equal(old.sums["given_prob"], arrays["given_prob"])
+
+
+def test_each_fit_starts_anew(pairs):
+    """Trust and memory too; also with another number of epochs."""
+    callback, first, second = LabelTrust(memory_epochs=2), Spy(), Spy()
+    fit(make_model(), *pairs, callback, [first], epochs=3)
+    assert callback.noise_rate is not None
+    fit(make_model(), *pairs, callback, [second], epochs=3)
+    for ours, theirs in zip(second.trust, first.trust, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_warm_up_that_does_not_end_is_told(pairs, caplog):
+    spy, callback = Spy(), LabelTrust(warmup_epochs=3)
+    with caplog.at_level("WARNING"):
+        shown = fit(make_model(), *pairs, callback, [spy], epochs=3)
+    assert "The warm-up of 3 epochs does not end within 3 epochs" in caplog.text
+    np.testing.assert_array_equal(spy.trust, np.ones((3, COUNT)))
+    assert shown["noise_rate"][:2] == [0.0, 0.0]
+    caplog.clear()
+    with caplog.at_level("WARNING"):
+        fit(make_model(), *pairs, callback, epochs=4)
+    assert "warm-up" not in caplog.text
+
+
+# Going on.
+
+
+def drawn_model():
+    """A model whose views and blends are random."""
+    keras.utils.set_random_seed(0)
+    augmentation = views.crop_and_flip(1)
+    return make_model(augmentation=augmentation, mixup=1.0)
+
+
+def test_a_resumed_fit_is_the_uninterrupted_one(pairs, tmp_path, equal_arrays):
+    """Whether the checkpoint comes before the callback, as in one, or after it."""
+    images, given = pairs[0]["view_a"], pairs[1]
+    found = {}
+    for name, parts in (("whole", [5]), ("parts", [3, 5])):
+        for until in parts:
+            model, spy = drawn_model(), Spy()
+            callback = LabelTrust(warmup_epochs=2, memory_epochs=3)
+            checkpoint = RunCheckpoint(tmp_path / name, carried=[callback])
+            start = checkpoint.restore(model)
+
+            class Stop(keras.callbacks.Callback):
+                def on_epoch_end(self, epoch, logs=None, until=until):
+                    self.model.stop_training = epoch + 1 == until
+
+            own = [MeanTeacher(0.5), checkpoint, callback, spy, Stop()]
+            if name == "parts":
+                own[1:3] = callback, checkpoint
+            model.fit(
+                images,
+                given,
+                batch_size=8,
+                epochs=5,
+                initial_epoch=start,
+                shuffle=False,
+                callbacks=own,
+                verbose=0,
+            )
+        history_rows = [{**row, "noise_rate": 0} for row in checkpoint.history]
+        found[name] = model, callback.state(), spy.trust[-1], history_rows
+    (ours, state, last, rows), (theirs, expected, expected_last, expected_rows) = (
+        found["parts"],
+        found["whole"],
+    )
+    equal_arrays(
+        [np.asarray(v) for v in ours.variables],
+        [np.asarray(v) for v in theirs.variables],
+    )
+    assert state.keys() == expected.keys() > {"memory_given", "stable"}
+    equal_arrays(list(state.values()), list(expected.values()))
+    np.testing.assert_array_equal(last, expected_last)
+    assert rows == expected_rows and len(rows) == 5
+    assert 0 < last.min() < 0.5
+
+
+class StopAfter(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 == self.epoch:
+            self.model.stop_training = True
+
+
+def history_of(workdir):
+    with open(workdir / "history.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_resumed_run_is_the_uninterrupted_one(
+    quick_config, deterministic, monkeypatch, tmp_path
+):
+    """Through `experiment.train`: history, weights, memory, to the last digit."""
+    monkeypatch.setattr(experiment.run_folder, "draw", lambda *arguments: [])
+    monkeypatch.setattr(experiment, "_tensorboard", lambda workdir: [])
+    config = quick_config("adaptive", **{"trust.warmup_epochs": 1})
+    parts, whole = tmp_path / "parts", tmp_path / "whole"
+    assert experiment.train(config, parts, verbose=0, callbacks=[StopAfter(3)]) is None
+    summary = experiment.train(config, parts, verbose=0)
+    assert summary == json.loads((parts / "summary.json").read_text())
+    assert summary["teacher"]["last"] != summary["student"]["last"]
+    experiment.train(config, whole, verbose=0)
+    rows = history_of(parts)
+    assert rows == history_of(whole) and len(rows) == 4
+    assert {"noise_rate", "clean_auroc", "val_teacher_accuracy"} < rows[0].keys()
+    ours, theirs = (
+        np.load(folder / "checkpoint" / "epoch-00004" / "variables.npz")
+        for folder in (parts, whole)
+    )
+    assert ours.files == theirs.files
+    assert any(name.endswith("/memory_given") for name in ours.files)
+    for name in theirs.files:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+    models = [keras.saving.load_model(f / "model.keras") for f in (parts, whole)]
+    assert models[0].samples == 128
+    trusts = [np.asarray(model.label_trust) for model in models]
+    np.testing.assert_array_equal(*trusts)
+    assert trusts[0].min() < 1
+
+
+# Refusals.
+
+
+def test_another_number_of_samples_is_refused(pairs):
+    images, given = pairs
+    message = (
+        r"Expected a dataset of 9 samples, as in JoSRC\(samples=\.\.\.\)\. Received: "
+        r"24\. Make the model for as many as it is trained on\."
+    )
+    model = make_model(samples=9)
+    for callback in (LabelTrust(), LabelTrust(COUNT)):
+        with pytest.raises(ValueError, match=message):
+            fit(model, images, given, callback)
+    assert int(model.optimizer.iterations) == 0
+    assert model.epoch_findings is None
+
+
+def test_a_model_that_keeps_no_trust_is_refused(pairs):
+    """A JoSRC without `samples`, and a method that is none."""
+    model = tiny.make_model()
+    message = r"Received: JoSRC\(samples=None\)\. Pass samples=24, or use CleanThr"
+    with pytest.raises(TypeError, match=message):
+        fit(model, *pairs, LabelTrust(), [CleanThreshold()])
+    assert model.epoch_findings is None
+    plain = Standard(tiny.linear_network(), tiny.CLASSES, augmentation=None)
+    plain.compile("sgd")
+    message = r"LabelTrust sets `label_trust` of a model\. Received: a Standard\. Leave"
+    with pytest.raises(TypeError, match=message):
+        plain.fit(pairs[0]["view_a"], pairs[1], callbacks=[LabelTrust()], verbose=0)
+
+
+def test_the_number_of_samples_must_be_known(pairs):
+    images, given = pairs
+    labels = {"label": given, "index": np.arange(COUNT)}
+    data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8)
+    with pytest.raises(ValueError, match=r"Expected the number of samples of a da"):
+        fit(make_model(), data, None, LabelTrust())
+    data = tf.data.Dataset.from_tensor_slices(pairs).batch(8)
+    with pytest.raises(ValueError, match=r"a dataset of labels without 'index'"):
+        fit(make_model(), data, None, LabelTrust(COUNT))
+
+
+@pytest.mark.parametrize("first", [-1, 1])
+def test_numbers_out_of_range_are_refused(first, pairs):
+    images, given = pairs
+    labels = {"label": given, "index": first + np.arange(COUNT)}
+    data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8)
+    with pytest.raises(ValueError, match=r"Received: 1 out of range in this epoch"):
+        fit(make_model(), data, None, LabelTrust(COUNT))
+
+
+BAD = {
+    "warmup_epochs": (0, r"Expected warmup_epochs of at least 1\. Received: 0\."),
+    "memory_epochs": (0.5, r"Expected memory_epochs of at least 1\. Received: 0\.5\."),
+    "sharpness": (0.0, r"Expected a positive sharpness\. Received: sharpness=0\.0\."),
+    "rate": (1.1, r"Expected a rate in \[0, 1\]\. Received: rate=1\.1\."),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_arguments_are_refused(name):
+    value, text = BAD[name]
+    with pytest.raises(ValueError, match=text):
+        LabelTrust(**{name: value})

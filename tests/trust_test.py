@@ -1,0 +1,233 @@
+"""How far labels are trusted: the rule and its memory, by hand."""
+
+import numpy as np
+import pytest
+
+from josrc_keras import trust
+
+
+@pytest.mark.parametrize(
+    ("given", "other", "sure"),
+    [
+        ([0.9, 0.1, 0.3, 0.2], [0.05, 0.8, 0.6, 0.3], [1, 1, 0, 0]),  # From 0.65 on.
+        # All are as sure as the average, which rounding may put above them.
+        ([0.1] * 9 + [0.0], [0.0] * 9 + [0.1], [1] * 10),
+        ([0.2], [0.6], [1]),
+        ([], [], []),
+    ],
+)
+def test_sure_is_what_is_as_confident_as_the_average(given, other, sure):
+    found = trust.sure_samples(np.array(given), np.array(other))
+    np.testing.assert_array_equal(found, np.array(sure, bool))
+
+
+# Of the sure ones, the first four, a quarter agrees, as do all the others.
+GIVEN = [0.9, 0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.2]
+OTHER = [0.1, 0.9, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("stable", "consistent", "rate"),
+    [
+        ([1] * 8, [1] * 8, 1 - 0.25),
+        # Whether unsure ones are stable is nothing to it.
+        ([1, 1, 1, 1, 0, 0, 0, 0], [1] * 8, 1 - 0.25),
+        # Half of the contradictions may be the network's own.
+        ([1, 1, 0, 0, 1, 1, 1, 1], [1] * 8, 1 - 0.25 / 0.5),
+        # All of them, or more.
+        ([0, 1, 0, 0, 1, 1, 1, 1], [1] * 8, 0.0),
+        ([0] * 8, [1] * 8, 0.0),
+        # Of all samples half are predicted alike in both views; or none.
+        ([1] * 8, [0, 0, 0, 0, 1, 1, 1, 1], 0.5 * (1 - 0.25)),
+        ([1] * 8, [0] * 8, 0.0),
+    ],
+)
+def test_the_noise_rate_is_what_inconsistency_does_not_explain(
+    stable, consistent, rate
+):
+    """`v (1 - a / s)`, for lists and arrays, of numbers and of booleans."""
+    for kind in (list, np.float32, np.float64):
+        found = trust.noise_rate(kind(GIVEN), kind(OTHER), stable, consistent)
+        assert isinstance(found, float)
+        assert found == pytest.approx(rate)
+    flags = np.array(stable, bool), np.array(consistent, bool)
+    assert trust.noise_rate(GIVEN, OTHER, *flags) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    ("given", "other", "rate"),
+    [
+        ([0.1, 0.2], [0.9, 0.9], 1.0),  # All are contradicted.
+        ([0.9, 0.9], [0.1, 0.2], 0.0),
+        ([0.7, 0.7], [0.7, 0.7], 0.0),  # A tie contradicts nothing.
+        ([0.0, 0.0], [0.0, 0.0], 0.0),
+        ([0.2], [0.6], 1.0),
+        ([], [], 0.0),
+    ],
+)
+def test_the_ends_of_the_noise_rate(given, other, rate):
+    flags = np.ones(len(given), bool)
+    assert trust.noise_rate(given, other, flags, flags) == rate
+
+
+def test_a_reliable_networks_rate_is_the_share_of_wrong_labels():
+    """Which knows the truth of labels of which three tenths are wrong."""
+    draw, flags = np.random.default_rng(0), np.ones(1000, bool)
+    wrong = draw.permutation(1000) < 300
+    sure = draw.uniform(0.8, 1.0, 1000)
+    given, other = np.where(wrong, 1 - sure, sure), np.where(wrong, sure, 1 - sure)
+    assert trust.noise_rate(given, other, flags, flags) == pytest.approx(0.3, abs=0.03)
+    # Of a network that guesses what it is unsure of, no label is contradicted.
+    unsure = np.r_[np.full(300, 0.9), np.full(700, 0.2)]
+    assert trust.noise_rate(unsure, np.full(1000, 0.25), flags, flags) == 0.0
+
+
+def test_transitions_are_counted_where_the_network_is_sure_of_another_class():
+    """Beside uniform noise that counts for so many labels of each class."""
+    given = np.array([0.1, 0.1, 0.0, 0.9, 0.1, 0.2])
+    other = np.array([0.9, 0.9, 0.9, 0.1, 0.9, 0.3])  # But of the last one.
+    others = np.array([1, 1, 1, 1, 2, 1])
+    labels = np.array([0, 0, 2, 0, 0, 2])
+    found = trust.transitions(given, other, others, labels, 4)
+    prior = trust.STRENGTH / 3
+    expected = np.full((4, 4), prior)
+    expected[1] += [2, 0, 1, 0]
+    expected[2] += [1, 0, 0, 0]
+    np.fill_diagonal(expected, 0)
+    expected /= [[3 * prior], [3 * prior + 3], [3 * prior + 1], [3 * prior]]
+    np.testing.assert_allclose(found, expected)
+    np.testing.assert_allclose(found.sum(axis=1), np.ones(4))
+
+
+def test_many_wrong_labels_outweigh_uniform_noise():
+    """Each class is taken for the next; and without a sample any for any."""
+    truth = np.arange(4000) % 4
+    wrong = np.full(4000, 0.9)
+    found = trust.transitions(1 - wrong, wrong, truth, (truth + 1) % 4, 4)
+    np.testing.assert_allclose(found, np.roll(np.eye(4), 1, axis=1), atol=0.01)
+    nothing, none = np.zeros(0), np.zeros(0, int)
+    found = trust.transitions(nothing, nothing, none, none, 4)
+    np.testing.assert_allclose(found, (1 - np.eye(4)) / 3)
+    two = trust.transitions(nothing, nothing, none, none, 2)
+    np.testing.assert_array_equal(two, [[0, 1], [1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("given", "other", "rate", "flip", "classes", "sharpness", "expected"),
+    [
+        # Of two classes `w` is the other's probability.
+        (0.6, 0.4, 0.25, 1.0, 2, 1, 0.45 / (0.45 + 0.1)),
+        (0.6, 0.4, 0.25, 1.0, 2, 2, 0.27 / (0.27 + 0.04)),
+        (0.64, 0.36, 0.5, 1.0, 2, 0.5, 0.8 / (0.8 + 0.6)),
+        # Of five: 0.2 of 0.5 and a fourth of what is left.
+        (0.3, 0.5, 0.2, 0.2, 5, 1, 0.24 / (0.24 + 0.2 * 0.15)),
+        (0.3, 0.5, 0.2, 0.2, 5, 3, 0.0216 / (0.0216 + 0.2 * 0.003375)),
+        # An image of no class, and one whose mistake is never made.
+        (0.2, 0.2, 0.5, 0.25, 5, 1, 0.1 / (0.1 + 0.5 * 0.2)),
+        (0.1, 0.9, 0.5, 0.0, 5, 1, 1.0),
+        (1.0, 0.0, 0.5, 1.0, 2, 1, 1.0),
+        (0.0, 1.0, 0.5, 1.0, 2, 1, 0.0),
+        (0.0, 0.0, 0.5, 0.0, 2, 1, 0.0),
+        # Averages of maxima may sum to more than 1.
+        (0.6, 0.6, 0.5, 1.0, 2, 1, 0.5),
+    ],
+)
+def test_trust_is_the_probability_that_a_label_is_right(
+    given, other, rate, flip, classes, sharpness, expected
+):
+    found = trust.label_trust([given], [other], rate, flip, classes, sharpness)
+    assert found.dtype == np.float32 and found.shape == (1,)
+    np.testing.assert_allclose(found, [expected], rtol=1e-6, atol=1e-9)
+    if sharpness == 1:  # The default.
+        again = trust.label_trust([given], [other], rate, np.array([flip]), classes)
+        np.testing.assert_array_equal(again, found)
+
+
+@pytest.mark.parametrize(
+    ("rate", "limit"), [(0.0, trust.LEAST), (1.0, trust.MOST), (0.5, 0.5)]
+)
+def test_no_label_is_beyond_doubt_and_none_beyond_hope(rate, limit):
+    for sharpness in (1, 2):
+        half = trust.label_trust([0.5], [0.5], rate, 1.0, 2, sharpness)
+        assert half == pytest.approx([1 - limit])
+    found = trust.label_trust([0.6], [0.4], rate, 1.0, 2)
+    right, wrong = (1 - limit) * 0.6, limit * 0.4
+    assert found == pytest.approx([right / (right + wrong)])
+    assert trust.label_trust([], [], rate, 1.0, 2).shape == (0,)
+
+
+def test_trust_grows_with_the_given_class_and_falls_with_rate_other_and_flip():
+    probs = np.linspace(0, 1, 101)
+    half = np.full(101, 0.5)
+    for sharpness in (0.5, 1, 4):
+        grown = trust.label_trust(probs, 1 - probs, 0.3, 1.0, 2, sharpness)
+        assert np.all(np.diff(grown[1:-1]) > 0)
+        flips = trust.label_trust(half, half, 0.3, probs, 5, sharpness)
+        assert np.all(np.diff(flips) <= 0) and flips[-1] < flips[50] < flips[0]
+        rates = [
+            trust.label_trust([0.5], [0.4], rate, 0.7, 5, sharpness)[0]
+            for rate in np.linspace(trust.LEAST, trust.MOST, 20)
+        ]
+        assert np.all(np.diff(rates) < 0)
+    # The sharper, the nearer to yes or no.
+    blunt, sharp = (trust.label_trust(probs, 1 - probs, 0.5, 1.0, 2, s) for s in (1, 4))
+    assert np.all(np.abs(sharp - 0.5) >= np.abs(blunt - 0.5) - 1e-6)
+
+
+def test_a_memory_is_a_weighted_mean_of_the_epochs():
+    """Of weights 1, d, d^2 backwards, over those in which a sample was seen."""
+    memory, draw = trust.Memory(4), np.random.default_rng(0)
+    values = draw.random((6, 2, 4))
+    seen = draw.random((6, 4)) < 0.6
+    seen[:, 0], seen[:, 3] = True, False
+    decays = [0.5, 0.0, 0.9, 0.75, 0.75, 0.8]
+    for (given, other), mask, decay in zip(values, seen, decays, strict=True):
+        memory.add(mask, decay, given=given, other=other)
+    np.testing.assert_array_equal(memory.seen, seen.any(axis=0))
+    for number, name in enumerate(("given", "other")):
+        for sample in range(3):
+            total, weight = 0.0, 0.0
+            for epoch in np.flatnonzero(seen[:, sample]):
+                d = decays[epoch]
+                total = d * total + (1 - d) * values[epoch, number, sample]
+                weight = d * weight + (1 - d)
+            assert memory.mean(name)[sample] == pytest.approx(total / weight)
+        assert memory.mean(name)[3] == 0.0  # Never seen.
+
+
+def test_a_memory_is_unbiased_from_the_first_epoch_on():
+    """(1) is 1; (1, 3) with decay 0.5 is (0.5 + 3) / 1.5; equal ones stay equal."""
+    memory, everyone = trust.Memory(2), np.ones(2, bool)
+    assert not memory.seen.any()
+    np.testing.assert_array_equal(memory.mean("given"), [0, 0])
+    one = np.array([1.0, 0.7])
+    memory.add(everyone, 0.5, given=one, other=one)
+    np.testing.assert_allclose(memory.mean("given"), one)
+    three = np.array([3.0, 0.7])
+    memory.add(everyone, 0.5, given=three, other=one)
+    np.testing.assert_allclose(memory.mean("given"), [3.5 / 1.5, 0.7])
+    np.testing.assert_allclose(memory.mean("other"), one)
+    memory.add(everyone, 0.0, given=one, other=one)  # Nothing before counts.
+    np.testing.assert_allclose(memory.mean("given"), one)
+
+
+def test_a_memory_goes_on_from_its_arrays():
+    """Which it copies."""
+    first, second = trust.Memory(3), trust.Memory(3)
+    seen = np.array([True, True, False])
+    first.add(seen, 0.7, given=np.full(3, 0.4), other=np.full(3, 0.2))
+    arrays = first.arrays()
+    assert set(arrays) == {"weights", "given", "other"}
+    second.set_arrays(arrays)
+    for memory in (first, second):
+        memory.add(~seen, 0.7, given=np.full(3, 0.9), other=np.full(3, 0.1))
+    for name, array in first.arrays().items():
+        np.testing.assert_array_equal(second.arrays()[name], array)
+    np.testing.assert_allclose(first.mean("given"), [0.4, 0.4, 0.9])
+
+
+def test_a_memory_of_no_samples():
+    memory = trust.Memory(0)
+    empty = np.zeros(0)
+    memory.add(np.zeros(0, bool), 0.5, given=empty, other=empty)
+    assert memory.mean("given").shape == memory.seen.shape == (0,)
