@@ -1,5 +1,7 @@
 """How far each label is trusted, from what the epochs before predicted."""
 
+from typing import Any
+
 import numpy as np
 from absl import logging
 
@@ -19,7 +21,7 @@ class LabelTrust(VerdictHistory):
         count: Number of samples; may be None where `fit` gets arrays.
         path: As for `VerdictHistory`.
         warmup_epochs: Epochs after which labels are first doubted; None is a tenth of
-            all, at least 1 and at most 10.
+            all, at least 2 and at most 10. Two are needed to estimate the noise rate.
         memory_epochs: About how many epochs the predictions are averaged over; None is
             a quarter of all.
         sharpness: How decided the trust is, positive; see `trust.label_trust`.
@@ -48,11 +50,11 @@ class LabelTrust(VerdictHistory):
         transitions=True,
     ):
         super().__init__(count, path)
-        if warmup_epochs is not None and warmup_epochs < 1:
+        if warmup_epochs is not None and not warmup_epochs >= 1:
             raise ValueError(
                 f"Expected warmup_epochs of at least 1. Received: {warmup_epochs}."
             )
-        if memory_epochs is not None and memory_epochs < 1:
+        if memory_epochs is not None and not memory_epochs >= 1:
             raise ValueError(
                 f"Expected memory_epochs of at least 1. Received: {memory_epochs}."
             )
@@ -67,8 +69,8 @@ class LabelTrust(VerdictHistory):
         self.sharpness = sharpness
         self.rate = rate
         self.transitions = transitions
-        self.noise_rate = None
-        self._memory = None
+        self.noise_rate: Any = None
+        self._memory: Any = None
         self._newest: dict = {}
         self._stable = np.zeros(0, bool)
         self._epoch = 0
@@ -109,7 +111,7 @@ class LabelTrust(VerdictHistory):
         """Number of epochs after which labels are first doubted."""
         if self.warmup_epochs is not None:
             return self.warmup_epochs
-        return int(np.clip(round(self.params["epochs"] / 10), 1, 10))
+        return int(np.clip(round(self.params["epochs"] / 10), 2, 10))
 
     def decay(self):
         """Weight of an epoch in the memory, relative to the one after it."""

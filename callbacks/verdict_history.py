@@ -32,7 +32,7 @@ class VerdictHistory(keras.callbacks.Callback):
         self.path = path
         self.history: Any = None
         self.numbered = None  # Samples that `fit` itself found in arrays.
-        self._samples = None
+        self._samples: Any = None
         self._early = True
         self._taken = True
 

@@ -40,6 +40,11 @@ def make_model(
     method = METHODS[config.method]
     arguments = method.arguments(config)
     if trusts(config):
+        if num_samples is None:
+            raise ValueError(
+                "config.selection=trust needs the number of training images. Received: "
+                "num_samples=None. Pass it, or take the recipe: --config=NAME:paper."
+            )
         arguments["samples"] = num_samples
     if arguments.get("smoothing", 0) is None:
         arguments["smoothing"] = schedules.smoothing_for(

@@ -60,6 +60,10 @@ class NoisyLabelModel(Descent):
             )
             setattr(self, name, variable)
 
+    def needed_controls(self):
+        """What callbacks must set: a dict as `required_controls`."""
+        return self.required_controls
+
     # Methods, not properties: Keras saves the layers that it finds in properties.
 
     def data_contract(self):
@@ -234,7 +238,7 @@ class NoisyLabelModel(Descent):
         signature = inspect.signature(super().fit)
         given = signature.bind(*args, **kwargs).arguments
         given["callbacks"] = guards.with_required_callbacks(
-            given.get("callbacks"), self.required_controls
+            given.get("callbacks"), self.needed_controls()
         )
         self._check_inputs(given, training=True)
         recording.number_samples(given, given["callbacks"])

@@ -163,7 +163,9 @@ def temper(probs, temperature):
     probs = ops.cast(probs, "float32")
     if check_temperature(temperature) == 1:
         return probs
-    powers = ops.power(probs, 1.0 / temperature)
+    # Of the largest, so that some are left.
+    largest = ops.max(probs, axis=-1, keepdims=True)
+    powers = ops.power(probs / largest, 1.0 / temperature)
     return powers / ops.sum(powers, axis=-1, keepdims=True)
 
 

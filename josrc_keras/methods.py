@@ -50,12 +50,45 @@ def trusts(config):
     return config.method == "josrc" and selection == "trust"
 
 
+SHARED = ("tau_ood", "teacher_views", "teacher_statistics")  # Of `config.model`.
+
+
+def check_effective(config, names):
+    """Refuses fields that the configuration's selection does not read.
+
+    Args:
+        config: A configuration.
+        names: Dotted names of fields that somebody set.
+
+    Raises:
+        ValueError: If one of them says nothing.
+    """
+    if config.method != "josrc":
+        return
+    if trusts(config):
+        idle = [
+            name
+            for name in names
+            if name.startswith(("threshold.", "model."))
+            and name not in {f"model.{field}" for field in SHARED}
+        ]
+        idle += [name for name in names if name == "teacher.decay"]
+        fix = "Set those of config.trust, or take the recipe: --config=NAME:paper."
+    else:
+        idle = [name for name in names if name.startswith("trust.")]
+        fix = "Set config.selection=trust, or take the recipe adaptive."
+    if idle:
+        raise ValueError(
+            f"Expected fields that config.selection={config.selection} reads. "
+            f"Received: {', '.join(idle)}, of another. {fix}"
+        )
+
+
 def _josrc_arguments(config):
     """Arguments of the model, but for the number of samples."""
     if not trusts(config):
         return config.model.to_dict()
-    shared = ("tau_ood", "teacher_views", "teacher_statistics")
-    arguments = {name: config.model[name] for name in shared}
+    arguments = {name: config.model[name] for name in SHARED}
     return arguments | {name: config.trust[name] for name in recipes.ADAPTIVE}
 
 

@@ -182,17 +182,20 @@ class JoSRC(Recorded, Trusting, NoisyLabelModel):
         self.evaluated = "both"
         self.make_variables("tau_clean", "joint", "teacher_decay")
         self.make_label_trust(samples)
-        if samples is not None:
-            self.required_controls = {
-                "label_trust": "LabelTrust()",
-                "teacher_decay": self.required_controls["teacher_decay"],
-            }
         self.make_metrics()
         self._teacher_loss = keras.metrics.Mean(name="teacher_loss")
         self._teacher_accuracy = keras.metrics.SparseCategoricalAccuracy(
             name="teacher_accuracy"
         )
         self.built = True
+
+    def needed_controls(self):
+        """As the base class; with `samples` trust instead of a threshold."""
+        needed = dict(self.required_controls)
+        if self.samples is not None:
+            needed.pop("tau_clean")
+            needed = {"label_trust": "LabelTrust()", **needed}
+        return needed
 
     # Training: Algorithm 1.
 

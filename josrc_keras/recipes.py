@@ -114,8 +114,11 @@ def adaptive(*, num_classes, num_samples, batch_size=128, epochs=None):
 
 
 def warmup_epochs(epochs):
-    """Epochs before labels are doubted: a tenth of all, at least 1, at most 10."""
-    return min(max(round(epochs / 10), 1), 10)
+    """Epochs before labels are doubted: a tenth of all, at least 2, at most 10.
+
+    Two are needed to know whether predictions are stable.
+    """
+    return min(max(round(epochs / 10), 2), 10)
 
 
 def teacher_decay(num_samples, batch_size):

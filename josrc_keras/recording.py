@@ -10,7 +10,7 @@ from josrc_keras import evidence, history
 from josrc_keras.data import contract
 
 NOT_NUMBERED = (
-    "VerdictHistory needs each sample's number in the dataset. Received: {} without "
+    "{} needs each sample's number in the dataset. Received: {} without "
     "'index'. Yield labels as {{'label', 'index'}}, for example by "
     "`dataset.enumerate()` before `shuffle`."
 )
@@ -61,7 +61,7 @@ class Recorded(keras.Model):
         if self.epoch_findings is None:
             return
         if batch.index is None:
-            raise ValueError(NOT_NUMBERED.format("labels"))
+            raise ValueError(NOT_NUMBERED.format("VerdictHistory", "labels"))
         labels = batch.integer_labels()
         columns = {"label": labels, **selected._asdict()}
         columns |= evidence.of_views(logits_a, logits_b, labels)
@@ -115,13 +115,14 @@ def number_samples(given, callbacks):
     if labels is None:
         spec = getattr(given["x"], "element_spec", None)
         if spec is not None and contract.unpack(spec).index is None:
-            raise ValueError(NOT_NUMBERED.format("a dataset of labels"))
+            name = type(recorder).__name__
+            raise ValueError(NOT_NUMBERED.format(name, "a dataset of labels"))
         return
     if given.get("class_weight") is not None:
         raise ValueError(
-            "VerdictHistory numbers the labels, beside which Keras takes no "
-            "`class_weight`. Received: both. Pass `sample_weight=` the weight of each "
-            "sample's given label instead."
+            f"{type(recorder).__name__} numbers the labels, beside which Keras takes "
+            "no `class_weight`. Received: both. Pass `sample_weight=` the weight of "
+            "each sample's given label instead."
         )
     if not isinstance(labels, dict):
         labels = {"label": labels}

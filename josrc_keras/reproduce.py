@@ -135,7 +135,7 @@ def _runs():
     if _EPOCHS.value is not None:
         overrides.append(("epochs", _EPOCHS.value))
     if _SUITE.value:
-        return [
+        runs = [
             run
             for half in _HALF.value or robustness.HALVES
             for run in suite.runs_of(
@@ -147,6 +147,12 @@ def _runs():
                 overrides=overrides,
             )
         ]
+        if not runs:
+            raise ValueError(
+                f"Expected cells of --half={_HALF.value}. Received: --cell="
+                f"{_CELL.value}, of the other half. Leave one of them out."
+            )
+        return runs
     runs = [
         run
         for table in _TABLE.value

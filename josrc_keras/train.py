@@ -9,6 +9,7 @@ josrc-train --config=cifar80n_o --workdir=runs/gpus --strategy=mirrored
 import json
 
 from absl import flags, logging
+from ml_collections import config_flags
 
 from josrc_keras import shell
 
@@ -22,8 +23,10 @@ flags.mark_flags_as_required(["config", "workdir"])
 
 
 def _train():
-    from josrc_keras import experiment, strategies
+    from josrc_keras import experiment, methods, strategies
 
+    given = config_flags.get_override_values(flags.FLAGS["config"])
+    methods.check_effective(_CONFIG.value, list(given))
     verbose = {"none": 0, "bar": 1, "line": 2}[_VERBOSE.value]
     try:
         with strategies.scope(_STRATEGY.value, _LOGICAL_DEVICES.value):

@@ -106,9 +106,9 @@ def label_trust(given, other, rate, flip, num_classes, sharpness=1.0):
     given, other = np.asarray(given, "float64"), np.asarray(other, "float64")
     rest = np.maximum(1.0 - given - other, 0.0)
     mistaken = other * flip + rest / (num_classes - 1)
-    right = (1 - rate) * given**sharpness
-    wrong = rate * mistaken**sharpness
-    return ((right + TINY) / (right + wrong + 2 * TINY)).astype("float32")
+    evidence = np.log(given + TINY) - np.log(mistaken + TINY)
+    odds = np.log(1 - rate) - np.log(rate) + sharpness * evidence
+    return (1 / (1 + np.exp(-np.clip(odds, -50, 50)))).astype("float32")
 
 
 class Memory:

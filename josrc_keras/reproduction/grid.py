@@ -115,6 +115,12 @@ class Run:
             for name, _ in self.overrides
             if name in (*FIXED, *self.closed, *METHODS[self.method])
         ]
+        if self.recipe == "adaptive" and self.method in ABLATION[:-1]:
+            raise ValueError(
+                "The ablation is of the paper's parts, which the adaptive recipe has "
+                f"not. Received: --recipe=adaptive, --method={self.method}. Use "
+                "--recipe=paper."
+            )
         if fixed:
             raise ValueError(
                 "Expected overrides of fields that table, cell, method and seed leave "
@@ -132,6 +138,7 @@ class Run:
                 f"Expected overrides that configs/base.py lists. Received: "
                 f"{dict(self.overrides)} ({reason.rstrip('.')})."
             ) from error
+        registry.check_effective(config, [name for name, _ in self.overrides])
         return config
 
 

@@ -12,7 +12,7 @@ DELIVERED = {
     ADAPTIVE: "teacher"
 }  # Which network a method is judged by, if not student.
 STOP = "stop"  # Ordinary training at the epoch that noisy validation labels choose.
-CAPTIONS = {
+CAPTIONS: dict = {
     ORDINARY: "ordinary, at its end",
     STOP: "ordinary, stopped",
     **{
@@ -144,8 +144,10 @@ def _compared(found):
         ("mean of the noisy rows", [r for r in found if not r.clean]),
         ("mean of all rows", list(found)),
     ):
-        if missing:
-            rows.append([f"{title}: {len(missing)} are not run yet"])
+        noisy = title.endswith("noisy rows")
+        of_kind = [row for row in missing if not (noisy and row.clean)]
+        if of_kind:
+            rows.append([f"{title}: {len(of_kind)} are not run yet"])
             rows[-1] += [""] * (len(header) - 1)
             continue
         cells = []
