@@ -223,6 +223,7 @@ def test_a_model_without_verdicts_is_refused():
         audit.audit(other, X, Y)
 
 
+@pytest.mark.slow
 def test_the_digits():
     """What a short training knows: half of the labels wrong, 8 and 9 foreign."""
     train = data.digits8n_o().train
