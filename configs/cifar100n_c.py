@@ -1,7 +1,7 @@
 """Jo-SRC on CIFAR100N-C: CIFAR-100 with label noise within its 100 classes.
 
-    josrc-train --config=cifar100n_c --workdir=runs/cifar100n_c
-    josrc-train --config=cifar100n_c --workdir=runs/s50 --config.data.rate=0.5
+    josrc-train --config=cifar100n_c:paper --workdir=runs/cifar100n_c
+    josrc-train --config=cifar100n_c:paper --workdir=runs/s50 --config.data.rate=0.5
 
 The paper reports (Table 1, mean test accuracy of the last 10 of 200 epochs, Jo-SRC):
 symmetric 20% 58.15, 50% 51.26, 80% 23.80, asymmetric 40% 38.52. Needs a GPU for the

@@ -1,8 +1,8 @@
 """Jo-SRC on CIFAR80N-O: CIFAR-100 with its last 20 classes out of distribution.
 
-    josrc-train --config=cifar80n_o --workdir=runs/cifar80n_o
-    josrc-train --config=cifar80n_o --workdir=runs/s80 --config.data.rate=0.8
-    josrc-train --config=cifar80n_o --workdir=runs/a40 \
+    josrc-train --config=cifar80n_o:paper --workdir=runs/cifar80n_o
+    josrc-train --config=cifar80n_o:paper --workdir=runs/s80 --config.data.rate=0.8
+    josrc-train --config=cifar80n_o:paper --workdir=runs/a40 \
         --config.data.noise=pairflip --config.data.rate=0.4
 
 The paper reports (Table 2, mean test accuracy of the last 10 of 200 epochs, Jo-SRC):

@@ -8,8 +8,9 @@ are scaled and cropped to `image_size`, once. How many labels are wrong need not
 known, nor which: a tenth of each class is set aside to report on, with its labels as
 they are, unless `--config.data.validation_dir` names a folder for that.
 
-`smoothing` follows the number of classes. `alpha` is 0.3, not the paper's 0.5, as for
-the digits, for the same reason: see configs/digits8n_o.py.
+With the recipe `paper` (`--config=image_folder:paper`), `smoothing` follows the number
+of classes, and `alpha` is 0.3, not the paper's 0.5, as for the digits, for the same
+reason: see configs/digits8n_o.py.
 """
 
 from josrc_keras.configs import base
