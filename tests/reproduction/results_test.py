@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from josrc_keras.methods import METHODS
-from josrc_keras.reproduction import figures, grid, page, records, runner
+from josrc_keras.reproduction import (
+    figures,
+    grid,
+    page,
+    records,
+    runner,
+    suite,
+    suite_page,
+)
 from tests.reproduction import synthetic
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -25,8 +33,11 @@ def check_folder(folder, tmp_path):
     """The page is what its records give, and so are their summaries."""
     found = records.read_all(folder)
     check_summaries(found)
-    drawn = figures.draw(found, tmp_path)
     text = (folder / "README.md").read_text(encoding="utf-8")
+    if folder.name == suite.NAME:
+        assert text == suite_page.write(found)
+        return
+    drawn = figures.draw(found, tmp_path)
     assert text == page.write(found, folder.name, drawn)
     pictures = [name for _, name in drawn]
     assert sorted(pictures) == sorted(path.name for path in folder.glob("*.png"))
@@ -66,7 +77,7 @@ def check_summaries(found):
     ids=lambda folder: getattr(folder, "name", "none"),
 )
 def test_the_committed_page_is_that_of_its_records(folder, tmp_path):
-    assert folder.name in grid.PROTOCOLS
+    assert folder.name in (*grid.PROTOCOLS, suite.NAME)
     check_folder(folder, tmp_path)
 
 
