@@ -1,6 +1,6 @@
 """What calibration and new batch-norm statistics do to finished runs.
 
-    for s in 0 1 2; do josrc-train --config=digits8n_o --config.seed=$s \
+    for s in 0 1 2; do josrc-train --config=digits8n_o:paper --config.seed=$s \
         --config.data.validation_share=0.2 --workdir=runs/calibration/symmetric-$s; done
     python benchmarks/calibration.py runs/calibration/*
 

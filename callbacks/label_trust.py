@@ -7,15 +7,15 @@ from absl import logging
 
 from josrc_keras import guards, history, trust
 from josrc_keras.callbacks.verdict_history import VerdictHistory
-
-DECISION = 0.5  # Shown as the model's threshold: what is trusted less is not clean.
+from josrc_keras.trusting import DOUBT
 
 
 class LabelTrust(VerdictHistory):
     """Sets `label_trust` of a `JoSRC` model with `samples`, after every epoch.
 
     See `josrc_keras.trust` for the rule. It needs no noise rate: it estimates it, and
-    adds it to what an epoch reports as `noise_rate`. It is a `VerdictHistory`, too.
+    adds it to what an epoch reports as `noise_rate`, 0 in the warm-up. It is a
+    `VerdictHistory`, too.
 
     Args:
         count: Number of samples; may be None where `fit` gets arrays.
@@ -104,20 +104,20 @@ class LabelTrust(VerdictHistory):
                 warmup,
                 epochs,
             )
-        self.model.tau_clean.assign(DECISION)
+        self.model.tau_clean.assign(DOUBT)
         self.model.joint.assign(1.0)
 
     def warmup(self):
         """Number of epochs after which labels are first doubted."""
         if self.warmup_epochs is not None:
             return self.warmup_epochs
-        return int(np.clip(round(self.params["epochs"] / 10), 2, 10))
+        return trust.warmup_epochs(self.params["epochs"])
 
     def decay(self):
         """Weight of an epoch in the memory, relative to the one after it."""
         epochs = self.memory_epochs
         if epochs is None:
-            epochs = max(self.params["epochs"] / 4, 1.0)
+            epochs = trust.memory_epochs(self.params["epochs"])
         return 1.0 - 1.0 / epochs
 
     def on_epoch_begin(self, epoch, logs=None):

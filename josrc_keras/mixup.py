@@ -1,7 +1,9 @@
 """Mixup: images and targets blended with those of another sample.
 
 Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018. A network that
-has to predict blends can't learn single labels by heart.
+has to predict blends can't learn single labels by heart. Unlike `keras.layers.MixUp`,
+each image keeps the larger share, so that what training reports of it is about its own
+label, and replicas draw what one device would.
 """
 
 import keras

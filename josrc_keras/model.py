@@ -41,8 +41,8 @@ class JoSRC(Recorded, Trusting, NoisyLabelModel):
     `augmentation`, or `({"view_a", "view_b"}, label)`. Labels are integers `(N,)`,
     one-hot rows `(N, C)`, or a dict of `label` with any of `true_label` (-1 = out of
     distribution), which feeds metrics only, and `index`, the sample's number in the
-    dataset, for `VerdictHistory`. Sample weights and class
-    weights (by given label) multiply a sample's loss.
+    dataset, for `VerdictHistory` and `LabelTrust`. Sample weights and class weights (by
+    given label) multiply a sample's loss.
 
     ```python
     model = JoSRC(networks.cnn7(80), 80, augmentation=views.crop_and_flip())
@@ -207,7 +207,10 @@ class JoSRC(Recorded, Trusting, NoisyLabelModel):
         batch, state = self.start_step(arguments)
 
         def objective():
+            # Two views of each image.
             view_a, view_b = self.make_views(batch.images)
+            # What student and teacher predict of them, which samples are clean, what
+            # the others are to be learnt as: eq. 2 to 11, or by trust in each label.
             step = self.paper_objective
             if self.samples is not None:
                 step = self.trusting_objective
@@ -230,9 +233,11 @@ class JoSRC(Recorded, Trusting, NoisyLabelModel):
             An `Outcome`, the student's logits on the first view, and both views' logits
             that the history is made of.
         """
+        # What student and teacher predict of both views.
         logits_a = self.student(view_a, training=True)
         logits_b = self.student(view_b, training=True)
         teacher_probs = self.teacher_probs_if_needed(view_a, view_b, logits_a)
+        # Which samples are clean, what the others are to be learnt as: eq. 2 to 11.
         outcome = self.joint_objective(logits_a, logits_b, teacher_probs, batch)
         return outcome, logits_a, [logits_a, logits_b]
 

@@ -10,6 +10,7 @@ model.fit(images, labels, batch_size=64, epochs=40, callbacks=recipe.callbacks)
 
 from typing import Any, NamedTuple
 
+from josrc_keras import trust
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 
 TEACHER_EPOCHS = 4  # Epochs that the adaptive recipe's teacher averages over.
@@ -73,15 +74,16 @@ def adaptive(*, num_classes, num_samples, batch_size=128, epochs=None):
 
     See `josrc_keras.trust` for the selection. What it takes from the data:
 
-    - number of classes: nothing but a check. The rule compares the given class with the
-      best other one and needs no smoothing;
-    - number of samples, of each of which it keeps two numbers;
+    - number of classes: nothing but a check; the rule allows for it by itself and needs
+      no smoothing;
+    - number of samples: for how many to remember;
     - batch: with the number of samples, how fast the teacher follows, see
       `teacher_decay`;
-    - epochs: a tenth of them, at most 10, warm up; predictions are averaged over a
-      quarter of them. None leaves it to what `fit` is told.
+    - epochs: see `trust.warmup_epochs` and `trust.memory_epochs`. None leaves it to
+      what `fit` is told.
 
-    results/robustness/ holds the measurement behind each.
+    How much it helps has not been measured on the suite's reported half yet
+    (results/robustness/).
 
     Args:
         num_classes: C, at least 2.
@@ -99,26 +101,18 @@ def adaptive(*, num_classes, num_samples, batch_size=128, epochs=None):
         raise ValueError(
             f"Expected at least two classes. Received: num_classes={num_classes}."
         )
-    trust = {}
+    fields = {}
     if epochs is not None:
-        trust = {"warmup_epochs": warmup_epochs(epochs), "memory_epochs": epochs / 4}
-        trust["memory_epochs"] = max(trust["memory_epochs"], 1)
+        fields["warmup_epochs"] = trust.warmup_epochs(epochs)
+        fields["memory_epochs"] = trust.memory_epochs(epochs)
     return Recipe(
         model={"samples": num_samples, **ADAPTIVE},
         callbacks=[
-            LabelTrust(num_samples, **trust),
+            LabelTrust(num_samples, **fields),
             MeanTeacher(decay=teacher_decay(num_samples, batch_size)),
         ],
         network="teacher",
     )
-
-
-def warmup_epochs(epochs):
-    """Epochs before labels are doubted: a tenth of all, at least 2, at most 10.
-
-    Two are needed to know whether predictions are stable.
-    """
-    return min(max(round(epochs / 10), 2), 10)
 
 
 def teacher_decay(num_samples, batch_size):

@@ -36,6 +36,19 @@ STRENGTH = 10.0  # Wrong labels of a class that uniform noise counts for, in T.
 TINY = 1e-12
 
 
+def warmup_epochs(epochs):
+    """Epochs before labels are doubted: a tenth of all, at least 2, at most 10.
+
+    Two are needed to know whether predictions are stable.
+    """
+    return min(max(round(epochs / 10), 2), 10)
+
+
+def memory_epochs(epochs):
+    """About how many epochs predictions are averaged over: a quarter of all."""
+    return max(epochs / 4, 1)
+
+
 def sure_samples(given, other):
     """`(N,)` boolean: whose confidence `max(given, other)` is at least the average."""
     confidence = np.maximum(given, other)

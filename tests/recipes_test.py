@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import JoSRC, methods, recipes, views
+from josrc_keras import JoSRC, methods, recipes, trust, views
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 from josrc_keras.configs import base, digits8n_o
 from josrc_keras.reproduction import grid, records, suite
@@ -96,7 +96,7 @@ def test_the_adaptive_recipe_makes_what_its_configuration_makes(samples, batch, 
         made[LabelTrust].set_params({"epochs": epochs or 30})
     first, second = ours[LabelTrust], theirs[LabelTrust]
     assert first.count == second.count == samples
-    assert first.warmup() == second.warmup() == recipes.warmup_epochs(epochs or 30)
+    assert first.warmup() == second.warmup() == trust.warmup_epochs(epochs or 30)
     assert first.decay() == pytest.approx(second.decay())
     for name in ("sharpness", "rate", "transitions"):
         assert getattr(first, name) == getattr(second, name)
@@ -158,7 +158,7 @@ def test_a_configuration_of_before_is_the_papers():
     ("epochs", "warmup"), [(1, 2), (4, 2), (25, 2), (40, 4), (100, 10), (200, 10)]
 )
 def test_the_warm_up_is_a_tenth_of_all_epochs(epochs, warmup):
-    assert recipes.warmup_epochs(epochs) == warmup
+    assert trust.warmup_epochs(epochs) == warmup
 
 
 def test_the_teacher_averages_over_a_few_epochs():

@@ -5,7 +5,7 @@ kind of noise alike (but `blockflip`, which is a pairflip in blocks). What is de
 on is never reported as a result, and no image of CIFAR-100 is in both halves: their
 classes are 0 to 49 and 50 to 99, and images of other classes, which may be any, are the
 251st to 375th of a class in the one and the 376th to 500th in the other.
-Choices are made on `validation`, a fifth of the training images, with noisy labels.
+Choices are to be made on `validation`, a fifth of the training images, noisy as it is.
 """
 
 import dataclasses

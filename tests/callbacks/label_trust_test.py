@@ -154,7 +154,7 @@ def test_the_trust_of_every_epoch_by_hand(arguments, warmup, decay, pairs):
     assert callback.noise_rate == shown["noise_rate"][-1]
     assert 0 < shown["noise_rate"][-1] < 1
     assert np.ptp(spy.trust[-1]) > 0.2
-    assert set(spy.state) == {(label_trust.DECISION, 1.0)}
+    assert set(spy.state) == {(label_trust.DOUBT, 1.0)}
 
 
 def test_a_known_rate_is_not_estimated(pairs):
