@@ -28,6 +28,10 @@ class LabelTrust(VerdictHistory):
         rate: The share of wrong labels, where it is known; None estimates it.
         transitions: Whether to count which classes are taken for which; else any wrong
             label is as likely.
+        allowance: What a wrong label may get without being believed, as a share of what
+            labels that the network agrees with get, in [0, 1].
+        hold: Whether the estimated noise rate no longer falls after
+            `trust.hold_epochs`.
 
     Attributes:
         noise_rate: The newest estimate, in [0, 1]; None during the warm-up.
@@ -48,6 +52,8 @@ class LabelTrust(VerdictHistory):
         sharpness=2.0,
         rate=None,
         transitions=True,
+        allowance=trust.ALLOWANCE,
+        hold=True,
     ):
         super().__init__(count, path)
         if warmup_epochs is not None and not warmup_epochs >= 1:
@@ -64,15 +70,22 @@ class LabelTrust(VerdictHistory):
             )
         if rate is not None and not 0 <= rate <= 1:
             raise ValueError(f"Expected a rate in [0, 1]. Received: rate={rate}.")
+        if not 0 <= allowance <= 1:
+            raise ValueError(
+                f"Expected an allowance in [0, 1]. Received: allowance={allowance}."
+            )
         self.warmup_epochs = warmup_epochs
         self.memory_epochs = memory_epochs
         self.sharpness = sharpness
         self.rate = rate
         self.transitions = transitions
+        self.allowance = allowance
+        self.hold = hold
         self.noise_rate: Any = None
         self._memory: Any = None
         self._newest: dict = {}
         self._stable = np.zeros(0, bool)
+        self._least_rate = 0.0
         self._epoch = 0
 
     def on_train_begin(self, logs=None):
@@ -128,6 +141,7 @@ class LabelTrust(VerdictHistory):
             self._memory = trust.Memory(self._samples)
             self._newest = _nothing(self._samples)
             self._stable = np.zeros(self._samples, bool)
+            self._least_rate = 0.0
         self.model.label_trust.assign(self.trust())
 
     def on_epoch_end(self, epoch, logs=None):
@@ -145,23 +159,29 @@ class LabelTrust(VerdictHistory):
         if epochs_done < self.warmup() or not memory.seen.any():
             self.noise_rate = None
             return np.ones(self._samples, "float32")
-        given, other = memory.mean("given"), memory.mean("other")
+        given, other, known = memory.mean("given"), memory.mean("other"), memory.seen
         self.noise_rate = self.rate
         if self.rate is None:
-            known = memory.seen
-            stable, consistent = self._stable[known], self._newest["consistent"][known]
-            self.noise_rate = trust.noise_rate(
-                given[known], other[known], stable, consistent
-            )
+            self.noise_rate = self._estimate(given[known], other[known], epochs_done)
         found = trust.label_trust(
             given,
             other,
             self.noise_rate,
-            self._flips(given, other, memory.seen),
+            self._flips(given, other, known),
             self.model.num_classes,
             self.sharpness,
+            self.allowance * trust.believed(given[known], other[known]),
         )
-        return np.where(memory.seen, found, 1.0).astype("float32")
+        return np.where(known, found, 1.0).astype("float32")
+
+    def _estimate(self, given, other, epochs_done):
+        """The noise rate, of the samples that were seen."""
+        known = self._memory.seen
+        stable, consistent = self._stable[known], self._newest["consistent"][known]
+        rate = trust.noise_rate(given, other, stable, consistent)
+        if self.hold and epochs_done == trust.hold_epochs(self.params["epochs"]):
+            self._least_rate = rate
+        return max(rate, self._least_rate)
 
     def _flips(self, given, other, seen):
         """`(N,)` how likely a wrong label on such an image is the given one."""
@@ -199,6 +219,7 @@ class LabelTrust(VerdictHistory):
             arrays |= {f"memory_{name}": array for name, array in memory.items()}
             arrays |= {f"newest_{name}": each for name, each in self._newest.items()}
             arrays["stable"] = self._stable
+            arrays["least_rate"] = np.array(self._least_rate)
         return arrays
 
     def set_state(self, arrays):
@@ -210,6 +231,7 @@ class LabelTrust(VerdictHistory):
             self._memory.set_arrays(memory)
             self._newest = _starting_with("newest_", arrays)
             self._stable = np.asarray(arrays["stable"], bool)
+            self._least_rate = float(arrays.get("least_rate", 0.0))
 
 
 def _nothing(count):

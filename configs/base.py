@@ -118,6 +118,8 @@ def get_config(recipe="adaptive"):
     config.trust.sharpness = 2.0
     config.trust.rate = config_dict.placeholder(float)  # None: estimated
     config.trust.transitions = True
+    config.trust.allowance = 0.5
+    config.trust.hold = True
     # and of MeanTeacher; None: see recipes.teacher_decay.
     config.trust.decay = config_dict.placeholder(float)
 

@@ -7,9 +7,14 @@ of class `c` is `y` with probability `T[c, y]`. Then a label is right with proba
 
     (1 - n) g^k / ((1 - n) g^k + n w^k),    w = o T[c, y] + (1 - g - o) / (C - 1),
 
-where `k` decides how nearly that is yes or no. Neither `n` nor `T` is asked for. Both
-are counted among the samples that the network is sure of, whose `max(g, o)` is at least
-the average:
+where `k` decides how nearly that is yes or no. But a network that trains on a wrong
+label gives it more than `w`, since it learns some of it by heart, and to an image of no
+class it gives a little of each. So `w` is at least half of what labels that the network
+agrees with get in the mean: as in the audit, a label is measured by those. Without it
+nearly all wrong labels are believed in the end (results/robustness/README.md).
+
+Neither `n` nor `T` is asked for. Both are counted among the samples that the network is
+sure of, whose `max(g, o)` is at least the average:
 
 - `T` from the pairs of predicted and given class where these differ;
 - `n` from how many differ. But a network that is not reliable yet contradicts right
@@ -17,6 +22,8 @@ the average:
   `a` the share of the sure samples whose label it agrees with, `s` the share of them
   whose predicted class is that of the epoch before, and `v` the share of all samples
   whose two views are predicted alike (Jo-SRC's evidence, eq. 4), `n = v (1 - a / s)`.
+  What is found after a quarter of the epochs is the least from then on: the network
+  agrees ever more with wrong labels that it has learnt, and would believe them for it.
 
 So a difficult dataset with right labels is learnt from all of them, which a rule that
 compares a sample's likelihood with a threshold can't tell from a noisy one.
@@ -33,6 +40,7 @@ import numpy as np
 
 LEAST, MOST = 0.01, 0.9  # The estimated noise rate stays between.
 STRENGTH = 10.0  # Wrong labels of a class that uniform noise counts for, in T.
+ALLOWANCE = 0.5  # Of what believed labels get, what a wrong one may get.
 TINY = 1e-12
 
 
@@ -47,6 +55,14 @@ def warmup_epochs(epochs):
 def memory_epochs(epochs):
     """About how many epochs predictions are averaged over: a quarter of all."""
     return max(epochs / 4, 1)
+
+
+def hold_epochs(epochs):
+    """Epochs after which the noise rate no longer falls: a quarter, after the warm-up.
+
+    Until then few wrong labels are learnt by heart.
+    """
+    return max(round(epochs / 4), warmup_epochs(epochs))
 
 
 def sure_samples(given, other):
@@ -99,7 +115,19 @@ def transitions(given, other, others, labels, num_classes):
     return counts / counts.sum(axis=1, keepdims=True)
 
 
-def label_trust(given, other, rate, flip, num_classes, sharpness=1.0):
+def believed(given, other):
+    """What the labels that the network agrees with get: a mean of `given`; 0 of none.
+
+    Args:
+        given: `(N,)` probability of the given label, in [0, 1].
+        other: `(N,)` probability of the best other class.
+    """
+    given = np.asarray(given, "float64")
+    agreed = given >= np.asarray(other)
+    return float(given[agreed].mean()) if agreed.any() else 0.0
+
+
+def label_trust(given, other, rate, flip, num_classes, sharpness=1.0, least=0.0):
     """The probability that each label is right.
 
     Args:
@@ -111,6 +139,7 @@ def label_trust(given, other, rate, flip, num_classes, sharpness=1.0):
             given one: `transitions[others, labels]`.
         num_classes: C, at least 2.
         sharpness: The exponent k, positive.
+        least: What a wrong label gets at least, in [0, 1].
 
     Returns:
         `(N,)` float32 in [0, 1].
@@ -118,7 +147,7 @@ def label_trust(given, other, rate, flip, num_classes, sharpness=1.0):
     rate = np.clip(rate, LEAST, MOST)
     given, other = np.asarray(given, "float64"), np.asarray(other, "float64")
     rest = np.maximum(1.0 - given - other, 0.0)
-    mistaken = other * flip + rest / (num_classes - 1)
+    mistaken = np.maximum(other * flip + rest / (num_classes - 1), least)
     evidence = np.log(given + TINY) - np.log(mistaken + TINY)
     odds = np.log(1 - rate) - np.log(rate) + sharpness * evidence
     return (1 / (1 + np.exp(-np.clip(odds, -50, 50)))).astype("float32")

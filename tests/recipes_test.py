@@ -16,6 +16,7 @@ from tests import tiny
 
 RESULTS = Path(__file__).parents[1] / "results"
 LABEL_TRUST = ("warmup_epochs", "memory_epochs", "sharpness", "rate", "transitions")
+LABEL_TRUST += ("allowance", "hold")
 
 
 def defaults(function):
@@ -98,7 +99,7 @@ def test_the_adaptive_recipe_makes_what_its_configuration_makes(samples, batch, 
     assert first.count == second.count == samples
     assert first.warmup() == second.warmup() == trust.warmup_epochs(epochs or 30)
     assert first.decay() == pytest.approx(second.decay())
-    for name in ("sharpness", "rate", "transitions"):
+    for name in LABEL_TRUST[2:]:
         assert getattr(first, name) == getattr(second, name)
     for name in ("decay", "start_epoch", "ramp_up_epochs", "evaluate"):
         expected = getattr(theirs[MeanTeacher], name)
@@ -116,6 +117,8 @@ def test_a_configurations_trust_fields_reach_model_and_callbacks():
         "sharpness": 2.5,
         "rate": 0.4,
         "transitions": False,
+        "allowance": 0.3,
+        "hold": False,
     }
     fields["decay"] = 0.77
     assert set(fields) == set(config.trust.keys())

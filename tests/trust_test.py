@@ -156,6 +156,33 @@ def test_no_label_is_beyond_doubt_and_none_beyond_hope(rate, limit):
     assert trust.label_trust([], [], rate, 1.0, 2).shape == (0,)
 
 
+@pytest.mark.parametrize(
+    ("given", "other", "expected"),
+    [
+        ([0.9, 0.5, 0.1, 0.4], [0.05, 0.5, 0.8, 0.6], (0.9 + 0.5) / 2),
+        ([0.1, 0.2], [0.3, 0.3], 0.0),  # It agrees with none.
+        ([], [], 0.0),
+    ],
+)
+def test_believed_labels_are_those_that_the_network_agrees_with(given, other, expected):
+    assert trust.believed(given, other) == pytest.approx(expected)
+
+
+def test_a_wrong_label_may_get_so_much_without_being_believed():
+    """By hand, of five classes: `w` is 0.2 * 0.5 + 0.2 / 4 = 0.15, or at least 0.2."""
+    for least, mistaken in ((0.0, 0.15), (0.1, 0.15), (0.2, 0.2), (0.6, 0.6)):
+        found = trust.label_trust([0.3], [0.5], 0.4, 0.2, 5, 2, least)
+        right, wrong = 0.6 * 0.3**2, 0.4 * mistaken**2
+        assert found == pytest.approx([right / (right + wrong)])
+
+
+@pytest.mark.parametrize(
+    ("epochs", "expected"), [(200, 50), (40, 10), (30, 8), (8, 2), (4, 2), (1, 2)]
+)
+def test_the_noise_rate_is_held_after_a_quarter_of_the_epochs(epochs, expected):
+    assert trust.hold_epochs(epochs) == expected
+
+
 def test_trust_grows_with_the_given_class_and_falls_with_rate_other_and_flip():
     probs = np.linspace(0, 1, 101)
     half = np.full(101, 0.5)

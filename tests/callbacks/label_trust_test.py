@@ -90,12 +90,14 @@ def rate_by_hand(tables, given, other):
     return tables[-1]["consistent"].mean() * rate
 
 
-def bayes(given, other, rate, flip, sharpness):
+def bayes(given, other, rate, flip, sharpness, allowance=0.5):
     """The rule in the docstring of `josrc_keras.trust`."""
     rate = np.clip(rate, trust.LEAST, trust.MOST)
     rest = np.maximum(1 - given - other, 0) / (tiny.CLASSES - 1)
+    believed = [g for g, o in zip(given, other, strict=True) if g >= o]
+    least = allowance * sum(believed) / max(len(believed), 1)
     right = (1 - rate) * given**sharpness
-    return right / (right + rate * (other * flip + rest) ** sharpness)
+    return right / (right + rate * np.maximum(other * flip + rest, least) ** sharpness)
 
 
 def flips_by_hand(tables, given, other, labels):
@@ -117,6 +119,8 @@ def flips_by_hand(tables, given, other, labels):
     [
         # Of eight epochs: a tenth, at least one, and a memory of a quarter.
         ({"sharpness": 1.0}, 2, 0.5),
+        ({"sharpness": 1.0, "allowance": 0.0}, 2, 0.5),
+        ({"sharpness": 1.0, "allowance": 0.9, "hold": False}, 2, 0.5),
         ({"warmup_epochs": 3, "memory_epochs": 5, "sharpness": 2.0}, 3, 0.8),
         (
             {
@@ -135,6 +139,7 @@ def test_the_trust_of_every_epoch_by_hand(arguments, warmup, decay, pairs):
     model, spy, callback = make_model(), Spy(), LabelTrust(**arguments)
     shown = fit(model, *pairs, callback, [spy], epochs=8)
     assert len(shown["noise_rate"]) == 8
+    least_rate = 0.0
     for epoch in range(1, 9):
         reported = shown["noise_rate"][epoch - 1]
         if epoch < warmup:
@@ -143,12 +148,16 @@ def test_the_trust_of_every_epoch_by_hand(arguments, warmup, decay, pairs):
             continue
         given, other = by_hand(spy.tables[:epoch], decay)
         rate = rate_by_hand(spy.tables[:epoch], given, other)
+        if epoch == 2 and arguments.get("hold", True):
+            least_rate = rate if warmup == 2 else 0.0  # A quarter of the epochs.
+        rate = max(rate, least_rate)
         assert reported == pytest.approx(rate)
         if epoch < 8:  # There is no ninth epoch.
             flip = flips_by_hand(spy.tables[:epoch], given, other, pairs[1])
             if not arguments.get("transitions", True):
                 flip = 1 / (tiny.CLASSES - 1)
-            expected = bayes(given, other, rate, flip, arguments["sharpness"])
+            options = arguments["sharpness"], arguments.get("allowance", 0.5)
+            expected = bayes(given, other, rate, flip, *options)
             np.testing.assert_allclose(spy.trust[epoch], expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(spy.trust[0], np.ones(COUNT))
     assert callback.noise_rate == shown["noise_rate"][-1]
@@ -166,6 +175,41 @@ def test_a_known_rate_is_not_estimated(pairs):
     flip = flips_by_hand(spy.tables[:2], given, other, pairs[1])
     expected = bayes(given, other, 0.4, flip, 1.5)
     np.testing.assert_allclose(spy.trust[2], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_noise_rate_no_longer_falls_after_a_quarter_of_the_epochs(monkeypatch):
+    """Of 12 epochs, after the third; from then on it may grow, and fall back to that.
+
+    Without `hold` it is the estimate. What is held is part of the state.
+    """
+    estimates = [0.5, 0.3, 0.1, 0.4, 0.2, 0.3]
+
+    def reported(callback, start, estimates):
+        found = []
+        for epoch, estimate in enumerate(estimates, start=start):
+            monkeypatch.setattr(trust, "noise_rate", lambda *_, e=estimate: e)
+            callback.trust(epoch)
+            found.append(callback.noise_rate)
+        return found
+
+    def make(**arguments):
+        callback = LabelTrust(COUNT, **arguments)
+        callback.set_params({"epochs": 12})
+        callback.set_model(make_model())
+        callback.on_train_begin()
+        callback.on_epoch_begin(0)
+        callback._add(np.ones((COUNT, len(history.FIELDS))))
+        return callback
+
+    callback = make()
+    assert reported(callback, 2, estimates) == [0.5, 0.3, 0.3, 0.4, 0.3, 0.3]
+    assert reported(make(hold=False), 2, estimates) == estimates
+    resumed = make()
+    resumed.set_state(callback.state())
+    assert reported(resumed, 8, [0.2, 0.4]) == [0.3, 0.4]
+    resumed.on_epoch_begin(0)  # Training anew.
+    resumed._add(np.ones((COUNT, len(history.FIELDS))))
+    assert reported(resumed, 2, [0.2]) == [0.2]
 
 
 @pytest.mark.parametrize(
@@ -411,6 +455,7 @@ BAD = {
     "memory_epochs": (0.5, r"Expected memory_epochs of at least 1\. Received: 0\.5\."),
     "sharpness": (0.0, r"Expected a positive sharpness\. Received: sharpness=0\.0\."),
     "rate": (1.1, r"Expected a rate in \[0, 1\]\. Received: rate=1\.1\."),
+    "allowance": (1.5, r"Expected an allowance in \[0, 1\]\. Received: allowance=1\.5"),
 }
 
 
