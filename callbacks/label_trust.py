@@ -28,8 +28,8 @@ class LabelTrust(VerdictHistory):
         rate: The share of wrong labels, where it is known; None estimates it.
         transitions: Whether to count which classes are taken for which; else any wrong
             label is as likely.
-        allowance: What a wrong label may get without being believed, as a share of what
-            labels that the network agrees with get, in [0, 1].
+        allowance: What a wrong label may get without being believed, in [0, 1], as a
+            share of what is `trust.typical` of its class.
         hold: Whether the estimated noise rate no longer falls after
             `trust.hold_epochs`.
 
@@ -163,14 +163,16 @@ class LabelTrust(VerdictHistory):
         self.noise_rate = self.rate
         if self.rate is None:
             self.noise_rate = self._estimate(given[known], other[known], epochs_done)
+        labels, classes = np.maximum(self.history.labels, 0), self.model.num_classes
+        typical = trust.typical(given[known], labels[known], classes)
         found = trust.label_trust(
             given,
             other,
             self.noise_rate,
             self._flips(given, other, known),
-            self.model.num_classes,
+            classes,
             self.sharpness,
-            self.allowance * trust.believed(given[known], other[known]),
+            self.allowance * typical[labels],
         )
         return np.where(known, found, 1.0).astype("float32")
 

@@ -9,9 +9,9 @@ of class `c` is `y` with probability `T[c, y]`. Then a label is right with proba
 
 where `k` decides how nearly that is yes or no. But a network that trains on a wrong
 label gives it more than `w`, since it learns some of it by heart, and to an image of no
-class it gives a little of each. So `w` is at least half of what labels that the network
-agrees with get in the mean: as in the audit, a label is measured by those. Without it
-nearly all wrong labels are believed in the end (results/robustness/README.md).
+class it gives a little of each. So `w` is at least half of what believed labels of the
+same class get (`typical`): as in the audit, a label is measured by those. Without it
+more and more of the wrong labels are believed (results/robustness/README.md).
 
 Neither `n` nor `T` is asked for. Both are counted among the samples that the network is
 sure of, whose `max(g, o)` is at least the average:
@@ -40,7 +40,7 @@ import numpy as np
 
 LEAST, MOST = 0.01, 0.9  # The estimated noise rate stays between.
 STRENGTH = 10.0  # Wrong labels of a class that uniform noise counts for, in T.
-ALLOWANCE = 0.5  # Of what believed labels get, what a wrong one may get.
+ALLOWANCE = 0.5  # Of what believed labels get: what a wrong one may get.
 TINY = 1e-12
 
 
@@ -115,16 +115,27 @@ def transitions(given, other, others, labels, num_classes):
     return counts / counts.sum(axis=1, keepdims=True)
 
 
-def believed(given, other):
-    """What the labels that the network agrees with get: a mean of `given`; 0 of none.
+def typical(given, labels, num_classes):
+    """What the believed labels of each class get: `(C,)`, a mean weighted by itself.
+
+    `sum(g * g) / sum(g)` over the samples of a given class. The more a label gets, the
+    more it counts, so that wrong ones hardly do; and a rare class, of whose images a
+    network is less sure, is measured by its own.
 
     Args:
         given: `(N,)` probability of the given label, in [0, 1].
-        other: `(N,)` probability of the best other class.
+        labels: `(N,)` given labels in `[0, C)`.
+        num_classes: C.
+
+    Returns:
+        `(C,)` in [0, 1]; 0 for a class without samples.
     """
     given = np.asarray(given, "float64")
-    agreed = given >= np.asarray(other)
-    return float(given[agreed].mean()) if agreed.any() else 0.0
+    total, squares = (
+        np.bincount(labels, weights, minlength=num_classes)
+        for weights in (given, given**2)
+    )
+    return squares / np.maximum(total, TINY)
 
 
 def label_trust(given, other, rate, flip, num_classes, sharpness=1.0, least=0.0):
@@ -139,7 +150,7 @@ def label_trust(given, other, rate, flip, num_classes, sharpness=1.0, least=0.0)
             given one: `transitions[others, labels]`.
         num_classes: C, at least 2.
         sharpness: The exponent k, positive.
-        least: What a wrong label gets at least, in [0, 1].
+        least: `(N,)` what a wrong label gets at least, in [0, 1]; or one for all.
 
     Returns:
         `(N,)` float32 in [0, 1].

@@ -156,16 +156,17 @@ def test_no_label_is_beyond_doubt_and_none_beyond_hope(rate, limit):
     assert trust.label_trust([], [], rate, 1.0, 2).shape == (0,)
 
 
-@pytest.mark.parametrize(
-    ("given", "other", "expected"),
-    [
-        ([0.9, 0.5, 0.1, 0.4], [0.05, 0.5, 0.8, 0.6], (0.9 + 0.5) / 2),
-        ([0.1, 0.2], [0.3, 0.3], 0.0),  # It agrees with none.
-        ([], [], 0.0),
-    ],
-)
-def test_believed_labels_are_those_that_the_network_agrees_with(given, other, expected):
-    assert trust.believed(given, other) == pytest.approx(expected)
+def test_typical_is_what_believed_labels_of_a_class_get():
+    """By hand: (0.81 + 0.01) / (0.9 + 0.1), 0.3, none, and of a class that gets 0."""
+    found = trust.typical([0.9, 0.3, 0.1, 0.3, 0.0], [0, 1, 0, 1, 3], 4)
+    np.testing.assert_allclose(found, [0.82, 0.3, 0.0, 0.0])
+    np.testing.assert_array_equal(trust.typical([], np.zeros(0, int), 2), [0, 0])
+
+
+def test_half_of_the_labels_being_wrong_hardly_lowers_what_is_typical():
+    """Right ones get 0.8, wrong ones 0.05: by hand 0.6425 / 0.85, the mean is 0.425."""
+    found = trust.typical([0.8, 0.05] * 50, np.zeros(100, int), 1)
+    np.testing.assert_allclose(found, [0.6425 / 0.85])
 
 
 def test_a_wrong_label_may_get_so_much_without_being_believed():
@@ -174,6 +175,8 @@ def test_a_wrong_label_may_get_so_much_without_being_believed():
         found = trust.label_trust([0.3], [0.5], 0.4, 0.2, 5, 2, least)
         right, wrong = 0.6 * 0.3**2, 0.4 * mistaken**2
         assert found == pytest.approx([right / (right + wrong)])
+    each = trust.label_trust([0.3] * 2, [0.5] * 2, 0.4, 0.2, 5, 2, np.array([0.2, 0.6]))
+    np.testing.assert_allclose(each, [0.054 / (0.054 + 0.016), 0.054 / (0.054 + 0.144)])
 
 
 @pytest.mark.parametrize(

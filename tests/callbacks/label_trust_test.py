@@ -90,14 +90,18 @@ def rate_by_hand(tables, given, other):
     return tables[-1]["consistent"].mean() * rate
 
 
-def bayes(given, other, rate, flip, sharpness, allowance=0.5):
+def bayes(given, other, rate, flip, sharpness, least):
     """The rule in the docstring of `josrc_keras.trust`."""
     rate = np.clip(rate, trust.LEAST, trust.MOST)
     rest = np.maximum(1 - given - other, 0) / (tiny.CLASSES - 1)
-    believed = [g for g, o in zip(given, other, strict=True) if g >= o]
-    least = allowance * sum(believed) / max(len(believed), 1)
     right = (1 - rate) * given**sharpness
     return right / (right + rate * np.maximum(other * flip + rest, least) ** sharpness)
+
+
+def least_by_hand(given, labels, allowance=0.5):
+    """A share of what the labels of each class get, weighted by itself."""
+    alike = [given[labels == label] for label in labels]
+    return allowance * np.array([np.average(each, weights=each) for each in alike])
 
 
 def flips_by_hand(tables, given, other, labels):
@@ -156,7 +160,8 @@ def test_the_trust_of_every_epoch_by_hand(arguments, warmup, decay, pairs):
             flip = flips_by_hand(spy.tables[:epoch], given, other, pairs[1])
             if not arguments.get("transitions", True):
                 flip = 1 / (tiny.CLASSES - 1)
-            options = arguments["sharpness"], arguments.get("allowance", 0.5)
+            least = least_by_hand(given, pairs[1], arguments.get("allowance", 0.5))
+            options = arguments["sharpness"], least
             expected = bayes(given, other, rate, flip, *options)
             np.testing.assert_allclose(spy.trust[epoch], expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(spy.trust[0], np.ones(COUNT))
@@ -173,7 +178,7 @@ def test_a_known_rate_is_not_estimated(pairs):
     assert shown["noise_rate"] == pytest.approx([0.0, 0.4, 0.4])
     given, other = by_hand(spy.tables[:2], 0.0)
     flip = flips_by_hand(spy.tables[:2], given, other, pairs[1])
-    expected = bayes(given, other, 0.4, flip, 1.5)
+    expected = bayes(given, other, 0.4, flip, 1.5, least_by_hand(given, pairs[1]))
     np.testing.assert_allclose(spy.trust[2], expected, rtol=1e-4, atol=1e-6)
 
 
@@ -192,13 +197,15 @@ def test_the_noise_rate_no_longer_falls_after_a_quarter_of_the_epochs(monkeypatc
             found.append(callback.noise_rate)
         return found
 
+    table = np.ones((COUNT, len(history.FIELDS)))
+
     def make(**arguments):
         callback = LabelTrust(COUNT, **arguments)
         callback.set_params({"epochs": 12})
         callback.set_model(make_model())
         callback.on_train_begin()
         callback.on_epoch_begin(0)
-        callback._add(np.ones((COUNT, len(history.FIELDS))))
+        callback._add(table)
         return callback
 
     callback = make()
@@ -208,7 +215,7 @@ def test_the_noise_rate_no_longer_falls_after_a_quarter_of_the_epochs(monkeypatc
     resumed.set_state(callback.state())
     assert reported(resumed, 8, [0.2, 0.4]) == [0.3, 0.4]
     resumed.on_epoch_begin(0)  # Training anew.
-    resumed._add(np.ones((COUNT, len(history.FIELDS))))
+    resumed._add(table)
     assert reported(resumed, 2, [0.2]) == [0.2]
 
 
