@@ -7,6 +7,7 @@ import statistics
 import numpy as np
 import pytest
 
+from josrc_keras.configs import base
 from josrc_keras.reproduction import records, robustness, runner, suite, suite_page
 from tests.reproduction import synthetic
 
@@ -304,11 +305,28 @@ def test_the_ablation_pairs_rows_and_seeds():
     text = suite_page.write(ablation_records())
     ((row,),) = tables_of(text, "What each idea contributes")
     assert row == {
-        "changed": "`model.alpha=0.0`, `model.relabel=[]`",
+        "idea": "",
+        "changed to": "`model.alpha=0.0`, `model.relabel=[]`",
         "rows": "2",
         "held out (noisy)": "-4.0",
         "test (clean)": "-6.0",
     }
+
+
+def test_every_idea_of_the_ablation_has_a_name():
+    """One for each field of `config.trust`, and no other."""
+    config = base.get_config()
+    fields = {f"trust.{name}" for name in config.trust}
+    known = {*config.to_dict(), *suite_page.IDEAS}
+    assert {n for n in suite_page.IDEAS if n.startswith("trust.")} == fields
+    assert {name.partition(".")[0] for name in suite_page.IDEAS} <= known
+    records = ablation_records()
+    for record in records:
+        if record["run"]["overrides"]:
+            record["run"]["overrides"] = {"trust.mixup": 0.0, "trust.hold": False}
+    ((row,),) = tables_of(suite_page.write(records), "What each idea contributes")
+    assert row["changed to"] == "`trust.hold=False`, `trust.mixup=0.0`"
+    assert row["idea"].endswith("; blended views (mixup; Zhang et al., ICLR 2018)")
 
 
 def test_a_row_counts_once_in_the_ablation_however_many_its_seeds():
