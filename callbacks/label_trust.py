@@ -31,7 +31,7 @@ class LabelTrust(VerdictHistory):
         allowance: What a wrong label may get without being believed, in [0, 1], as a
             share of what is `trust.typical` of its class.
         hold: Whether the estimated noise rate no longer falls after
-            `trust.hold_epochs`.
+            `trust.hold_epochs`, or the warm-up if that is longer.
 
     Attributes:
         noise_rate: The newest estimate, in [0, 1]; None during the warm-up.
@@ -181,7 +181,8 @@ class LabelTrust(VerdictHistory):
         known = self._memory.seen
         stable, consistent = self._stable[known], self._newest["consistent"][known]
         rate = trust.noise_rate(given, other, stable, consistent)
-        if self.hold and epochs_done == trust.hold_epochs(self.params["epochs"]):
+        held_after = max(trust.hold_epochs(self.params["epochs"]), self.warmup())
+        if self.hold and epochs_done == held_after:
             self._least_rate = rate
         return max(rate, self._least_rate)
 

@@ -79,11 +79,11 @@ def adaptive(*, num_classes, num_samples, batch_size=128, epochs=None):
     - number of samples: for how many to remember;
     - batch: with the number of samples, how fast the teacher follows, see
       `teacher_decay`;
-    - epochs: see `trust.warmup_epochs` and `trust.memory_epochs`. None leaves it to
-      what `fit` is told.
+    - epochs: see `trust.warmup_epochs`, `trust.memory_epochs` and `trust.hold_epochs`.
+      None leaves it to what `fit` is told.
 
-    How much it helps has not been measured on the suite's reported half yet
-    (results/robustness/).
+    results/robustness/README.md has what it gains on the suite's reported half, and on
+    the developing half what each part of it contributes.
 
     Args:
         num_classes: C, at least 2.

@@ -152,8 +152,9 @@ def test_the_trust_of_every_epoch_by_hand(arguments, warmup, decay, pairs):
             continue
         given, other = by_hand(spy.tables[:epoch], decay)
         rate = rate_by_hand(spy.tables[:epoch], given, other)
-        if epoch == 2 and arguments.get("hold", True):
-            least_rate = rate if warmup == 2 else 0.0  # A quarter of the epochs.
+        # A quarter of the epochs, or the warm-up.
+        if epoch == max(warmup, 2) and arguments.get("hold", True):
+            least_rate = rate
         rate = max(rate, least_rate)
         assert reported == pytest.approx(rate)
         if epoch < 8:  # There is no ninth epoch.
