@@ -11,7 +11,7 @@ where `k` decides how nearly that is yes or no. But a network that trains on a w
 label gives it more than `w`, since it learns some of it by heart, and to an image of no
 class it gives a little of each. So `w` is at least half of what believed labels of the
 same class get (`typical`): as in the audit, a label is measured by those. Without it
-more and more of the wrong labels are believed (results/robustness/README.md).
+more and more of the wrong labels are believed (results/README.md has the measurement).
 
 Neither `n` nor `T` is asked for. Both are counted among the samples that the network is
 sure of, whose `max(g, o)` is at least the average:
@@ -33,7 +33,8 @@ Learning Regularization", NeurIPS 2020), that an average over epochs does so bet
 one epoch (Pleiss et al., "Identifying Mislabeled Data using the Area Under the Margin
 Ranking", NeurIPS 2020), how to count a noise matrix where a network is sure (Northcutt
 et al., "Confident Learning", JAIR 2021), and thresholds that follow the network's
-average confidence (Wang et al., "FreeMatch", ICLR 2023). The formula for `n` is ours.
+average confidence, by class (Wang et al., "FreeMatch", ICLR 2023). The formula for `n`
+is ours.
 """
 
 import numpy as np
