@@ -9,6 +9,8 @@ from josrc_keras import guards, history, trust
 from josrc_keras.callbacks.verdict_history import VerdictHistory
 from josrc_keras.trusting import DOUBT
 
+NOT_HELD = -1.0  # In place of a least noise rate.
+
 
 class LabelTrust(VerdictHistory):
     """Sets `label_trust` of a `JoSRC` model with `samples`, after every epoch.
@@ -29,9 +31,11 @@ class LabelTrust(VerdictHistory):
         transitions: Whether to count which classes are taken for which; else any wrong
             label is as likely.
         allowance: What a wrong label may get without being believed, in [0, 1], as a
-            share of what is `trust.typical` of its class.
+            share of what is `trust.typical` of its class; as far as the network has
+            `trust.learnt` what it believes.
         hold: Whether the estimated noise rate no longer falls after
-            `trust.hold_epochs`, or the warm-up if that is longer.
+            `trust.hold_epochs`, or the warm-up if that is longer, from the first epoch
+            on in which at least half of what the network believes is `trust.learnt`.
 
     Attributes:
         noise_rate: The newest estimate, in [0, 1]; None during the warm-up.
@@ -85,7 +89,7 @@ class LabelTrust(VerdictHistory):
         self._memory: Any = None
         self._newest: dict = {}
         self._stable = np.zeros(0, bool)
-        self._least_rate = 0.0
+        self._least_rate = NOT_HELD
         self._epoch = 0
 
     def on_train_begin(self, logs=None):
@@ -141,7 +145,7 @@ class LabelTrust(VerdictHistory):
             self._memory = trust.Memory(self._samples)
             self._newest = _nothing(self._samples)
             self._stable = np.zeros(self._samples, bool)
-            self._least_rate = 0.0
+            self._least_rate = NOT_HELD
         self.model.label_trust.assign(self.trust())
 
     def on_epoch_end(self, epoch, logs=None):
@@ -160,11 +164,13 @@ class LabelTrust(VerdictHistory):
             self.noise_rate = None
             return np.ones(self._samples, "float32")
         given, other, known = memory.mean("given"), memory.mean("other"), memory.seen
+        seen = given[known], other[known]
         self.noise_rate = self.rate
         if self.rate is None:
-            self.noise_rate = self._estimate(given[known], other[known], epochs_done)
+            self.noise_rate = self._estimate(*seen, epochs_done)
         labels, classes = np.maximum(self.history.labels, 0), self.model.num_classes
-        typical = trust.typical(given[known], labels[known], classes)
+        typical = trust.typical(seen[0], labels[known], classes)
+        allowance = self.allowance * trust.learnt(*seen, self.noise_rate)
         found = trust.label_trust(
             given,
             other,
@@ -172,7 +178,7 @@ class LabelTrust(VerdictHistory):
             self._flips(given, other, known),
             classes,
             self.sharpness,
-            self.allowance * typical[labels],
+            allowance * typical[labels],
         )
         return np.where(known, found, 1.0).astype("float32")
 
@@ -181,8 +187,9 @@ class LabelTrust(VerdictHistory):
         known = self._memory.seen
         stable, consistent = self._stable[known], self._newest["consistent"][known]
         rate = trust.noise_rate(given, other, stable, consistent)
-        held_after = max(trust.hold_epochs(self.params["epochs"]), self.warmup())
-        if self.hold and epochs_done == held_after:
+        after = max(trust.hold_epochs(self.params["epochs"]), self.warmup())
+        holds = self.hold and self._least_rate == NOT_HELD and epochs_done >= after
+        if holds and trust.learnt(given, other, rate) >= trust.LEARNT:
             self._least_rate = rate
         return max(rate, self._least_rate)
 
@@ -234,7 +241,7 @@ class LabelTrust(VerdictHistory):
             self._memory.set_arrays(memory)
             self._newest = _starting_with("newest_", arrays)
             self._stable = np.asarray(arrays["stable"], bool)
-            self._least_rate = float(arrays.get("least_rate", 0.0))
+            self._least_rate = float(arrays.get("least_rate", NOT_HELD))
 
 
 def _nothing(count):

@@ -4,7 +4,7 @@ import contextlib
 
 import keras
 
-from josrc_keras import guards, networks, rates, schedules, views
+from josrc_keras import guards, networks, rates, recipes, schedules, views
 from josrc_keras.methods import METHODS, trusts
 
 ON_DEVICE = 50  # Steps an execution on JAX with an accelerator, at most.
@@ -46,6 +46,8 @@ def make_model(
                 "num_samples=None. Pass it, or take the recipe: --config=NAME:paper."
             )
         arguments["samples"] = num_samples
+        if arguments["mixup"] is None:
+            arguments["mixup"] = recipes.mixup(num_classes, num_samples, config.epochs)
     if arguments.get("smoothing", 0) is None:
         arguments["smoothing"] = schedules.smoothing_for(
             num_classes, config.threshold.tau_c

@@ -50,6 +50,7 @@ def trusts(config):
     return config.method == "josrc" and selection == "trust"
 
 
+TRUSTING = (*recipes.ADAPTIVE, "mixup")  # Arguments of the model in `config.trust`.
 SHARED = ("tau_ood", "teacher_views", "teacher_statistics")  # Of `config.model`.
 
 
@@ -89,7 +90,7 @@ def _josrc_arguments(config):
     if not trusts(config):
         return config.model.to_dict()
     arguments = {name: config.model[name] for name in SHARED}
-    return arguments | {name: config.trust[name] for name in recipes.ADAPTIVE}
+    return arguments | {name: config.trust[name] for name in TRUSTING}
 
 
 def _josrc_callbacks(config, train, path):
@@ -98,7 +99,7 @@ def _josrc_callbacks(config, train, path):
         threshold = CleanThreshold(**config.threshold)
         return [threshold, MeanTeacher(**teacher), VerdictHistory(len(train), path)]
     fields = config.trust.to_dict()
-    for name in recipes.ADAPTIVE:
+    for name in TRUSTING:
         fields.pop(name)
     teacher["decay"] = fields.pop("decay")
     if teacher["decay"] is None:

@@ -15,11 +15,11 @@ from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 
 TEACHER_EPOCHS = 4  # Epochs that the adaptive recipe's teacher averages over.
 DECAYS = (0.9, 0.999)
+MIXED_IMAGES = 2500  # Images of a class seen in training, from which on mixup is full.
 # Arguments of `JoSRC` in the adaptive recipe that do not depend on the data.
 ADAPTIVE: dict = {
     "smoothing": 0.0,
     "alpha": 0.0,
-    "mixup": 1.0,
     "judge": "teacher",
     "temperature": 1.0,
     "unclean_weight": "confidence",
@@ -74,13 +74,14 @@ def adaptive(*, num_classes, num_samples, batch_size=128, epochs=None):
 
     See `josrc_keras.trust` for the selection. What it takes from the data:
 
-    - number of classes: nothing but a check; the rule allows for it by itself and needs
-      no smoothing;
     - number of samples: for how many to remember;
     - batch: with the number of samples, how fast the teacher follows, see
       `teacher_decay`;
     - epochs: see `trust.warmup_epochs`, `trust.memory_epochs` and `trust.hold_epochs`.
-      None leaves it to what `fit` is told.
+      None leaves it to what `fit` is told;
+    - number of classes: with samples and epochs, how far views are blended, see
+      `mixup`, which epochs=None takes for many. The trust in labels allows for it by
+      itself and needs no smoothing.
 
     results/robustness/README.md has what it gains on the suite's reported half, and on
     the developing half what each part of it contributes.
@@ -106,13 +107,37 @@ def adaptive(*, num_classes, num_samples, batch_size=128, epochs=None):
         fields["warmup_epochs"] = trust.warmup_epochs(epochs)
         fields["memory_epochs"] = trust.memory_epochs(epochs)
     return Recipe(
-        model={"samples": num_samples, **ADAPTIVE},
+        model={
+            "samples": num_samples,
+            "mixup": mixup(num_classes, num_samples, epochs),
+            **ADAPTIVE,
+        },
         callbacks=[
             LabelTrust(num_samples, **fields),
             MeanTeacher(decay=teacher_decay(num_samples, batch_size)),
         ],
         network="teacher",
     )
+
+
+def mixup(num_classes, num_samples, epochs):
+    """How much of another image views are blended with, see `josrc_keras.mixup`.
+
+    Full where training sees at least 2,500 images of each class, and in proportion
+    where it sees fewer: blends keep a network from learning wrong labels by heart,
+    which takes many epochs, and make it learn the right ones more slowly.
+
+    Args:
+        num_classes: C.
+        num_samples: Number of training images.
+        epochs: Number of epochs, or None for many.
+
+    Returns:
+        A float in (0, 1].
+    """
+    if epochs is None:
+        return 1.0
+    return min(epochs * num_samples / (MIXED_IMAGES * num_classes), 1.0)
 
 
 def teacher_decay(num_samples, batch_size):

@@ -12,6 +12,9 @@ label gives it more than `w`, since it learns some of it by heart, and to an ima
 class it gives a little of each. So `w` is at least half of what believed labels of the
 same class get (`typical`): as in the audit, a label is measured by those. Without it
 more and more of the wrong labels are believed (results/README.md has the measurement).
+That half is multiplied by how much of what it believes the network predicts (`learnt`):
+one that has learnt a tenth of the right labels knows none of the wrong ones by heart,
+and gives little to the other nine tenths, too.
 
 Neither `n` nor `T` is asked for. Both are counted among the samples that the network is
 sure of, whose `max(g, o)` is at least the average:
@@ -22,8 +25,9 @@ sure of, whose `max(g, o)` is at least the average:
   `a` the share of the sure samples whose label it agrees with, `s` the share of them
   whose predicted class is that of the epoch before, and `v` the share of all samples
   whose two views are predicted alike (Jo-SRC's evidence, eq. 4), `n = v (1 - a / s)`.
-  What is found after a quarter of the epochs is the least from then on: the network
-  agrees ever more with wrong labels that it has learnt, and would believe them for it.
+  What is found after a quarter of the epochs, or later when half of the labels that it
+  believes are predicted, is the least from then on: the network agrees ever more with
+  wrong labels that it has learnt, and would believe them for it.
 
 So a difficult dataset with right labels is learnt from all of them, which a rule that
 compares a sample's likelihood with a threshold can't tell from a noisy one.
@@ -42,6 +46,7 @@ import numpy as np
 LEAST, MOST = 0.01, 0.9  # The estimated noise rate stays between.
 STRENGTH = 10.0  # Wrong labels of a class that uniform noise counts for, in T.
 ALLOWANCE = 0.5  # Of what believed labels get: what a wrong one may get.
+LEARNT = 0.5  # How much must be `learnt` for the noise rate to be held.
 TINY = 1e-12
 
 
@@ -59,7 +64,7 @@ def memory_epochs(epochs):
 
 
 def hold_epochs(epochs):
-    """Epochs after which the noise rate no longer falls: a quarter, after the warm-up.
+    """Epochs after which the noise rate may be held: a quarter, after the warm-up.
 
     Until then few wrong labels are learnt by heart.
     """
@@ -94,6 +99,23 @@ def noise_rate(given, other, stable, consistent):
     agreement = (given >= other)[sure].mean()
     stability = max(np.asarray(stable)[sure].mean(), agreement, TINY)
     return float(np.mean(consistent) * (1.0 - agreement / stability))
+
+
+def learnt(given, other, rate):
+    """The share of the labels that are right, by `rate`, which the network predicts.
+
+    Args:
+        given: `(N,)` probability of the given label, in [0, 1].
+        other: `(N,)` probability of the best other class.
+        rate: Share of wrong labels, in [0, 1]; limited to at most 0.9.
+
+    Returns:
+        A float in [0, 1]; 0 without any sample.
+    """
+    predicted = np.asarray(given) >= np.asarray(other)
+    if not len(predicted):
+        return 0.0
+    return float(min(predicted.mean() / (1.0 - min(rate, MOST)), 1.0))
 
 
 def transitions(given, other, others, labels, num_classes):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import JoSRC, methods, recipes, trust, views
+from josrc_keras import JoSRC, assembly, methods, recipes, trust, views
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 from josrc_keras.configs import base, digits8n_o
 from josrc_keras.reproduction import grid, records, suite
@@ -62,7 +62,7 @@ def test_the_adaptive_values_are_those_of_its_configuration():
     assert base.get_config() == config
     assert config.selection == "trust"
     fields = config.trust.to_dict()
-    assert fields.keys() == {*recipes.ADAPTIVE, *LABEL_TRUST, "decay"}
+    assert fields.keys() == {*recipes.ADAPTIVE, *LABEL_TRUST, "mixup", "decay"}
     assert {name: fields[name] for name in recipes.ADAPTIVE} == recipes.ADAPTIVE
     known = defaults(LabelTrust.__init__)
     assert {name: fields[name] for name in LABEL_TRUST} == {
@@ -85,11 +85,14 @@ def test_the_adaptive_recipe_makes_what_its_configuration_makes(samples, batch, 
     )
     config = digits8n_o.get_config("adaptive")
     config.batch_size = batch
-    assert recipe.model == {"samples": samples, **recipes.ADAPTIVE}
+    blend = recipes.mixup(8, samples, epochs)
+    assert recipe.model == {"samples": samples, "mixup": blend, **recipes.ADAPTIVE}
     josrc = methods.METHODS["josrc"]
-    assert (
-        recipe.model.items() <= {**josrc.arguments(config), "samples": samples}.items()
-    )
+    if epochs is not None:
+        config.epochs = epochs
+        model = assembly.make_model(config, 8, num_samples=samples)
+        for name, value in recipe.model.items():
+            assert getattr(model, name) == value, name
     ours = by_class(recipe.callbacks)
     theirs = by_class(josrc.callbacks(config, range(samples), None))
     assert ours.keys() == theirs.keys() == {LabelTrust, MeanTeacher}
@@ -106,6 +109,22 @@ def test_the_adaptive_recipe_makes_what_its_configuration_makes(samples, batch, 
         assert getattr(ours[MeanTeacher], name) == expected
     assert ours[MeanTeacher].decay == recipes.teacher_decay(samples, batch)
     assert recipe.network == "teacher"
+
+
+@pytest.mark.parametrize(
+    ("classes", "samples", "epochs", "expected"),
+    [
+        (100, 50_000, 200, 1.0),
+        (50, 2400, 30, 0.576),
+        (10, 1000, 40, 1.0),
+        (2, 100, 10, 0.2),
+        (1000, 1000, None, 1.0),
+    ],
+)
+def test_views_are_blended_less_where_few_images_of_a_class_are_seen(
+    classes, samples, epochs, expected
+):
+    assert recipes.mixup(classes, samples, epochs) == pytest.approx(expected)
 
 
 def test_a_configurations_trust_fields_reach_model_and_callbacks():

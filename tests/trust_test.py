@@ -186,6 +186,16 @@ def test_the_noise_rate_is_held_after_a_quarter_of_the_epochs(epochs, expected):
     assert trust.hold_epochs(epochs) == expected
 
 
+def test_what_is_learnt_is_a_share_of_the_labels_that_are_right():
+    """Two of five are predicted, of 4 that are right by a rate of 0.2."""
+    given, other = [0.5, 0.2, 0.4, 0.1, 0.0], [0.3, 0.2, 0.5, 0.3, 0.9]
+    assert trust.learnt(given, other, 0.2) == pytest.approx(0.5)
+    assert trust.learnt(given, other, 0.0) == pytest.approx(0.4)
+    assert trust.learnt(given, other, 0.7) == trust.learnt(given, other, 1.0) == 1
+    assert trust.learnt(given[2:], other[2:], 0.3) == 0
+    assert trust.learnt([], [], 0.3) == 0
+
+
 def test_trust_grows_with_the_given_class_and_falls_with_rate_other_and_flip():
     probs = np.linspace(0, 1, 101)
     half = np.full(101, 0.5)

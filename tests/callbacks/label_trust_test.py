@@ -98,10 +98,16 @@ def bayes(given, other, rate, flip, sharpness, least):
     return right / (right + rate * np.maximum(other * flip + rest, least) ** sharpness)
 
 
-def least_by_hand(given, labels, allowance=0.5):
+def learnt_by_hand(given, other, rate):
+    """How many labels are predicted, among as many as are right."""
+    return min((given >= other).mean() / (1 - min(rate, trust.MOST)), 1)
+
+
+def least_by_hand(given, other, rate, labels, allowance=0.5):
     """A share of what the labels of each class get, weighted by itself."""
     alike = [given[labels == label] for label in labels]
-    return allowance * np.array([np.average(each, weights=each) for each in alike])
+    typical = np.array([np.average(each, weights=each) for each in alike])
+    return allowance * learnt_by_hand(given, other, rate) * typical
 
 
 def flips_by_hand(tables, given, other, labels):
@@ -143,7 +149,7 @@ def test_the_trust_of_every_epoch_by_hand(arguments, warmup, decay, pairs):
     model, spy, callback = make_model(), Spy(), LabelTrust(**arguments)
     shown = fit(model, *pairs, callback, [spy], epochs=8)
     assert len(shown["noise_rate"]) == 8
-    least_rate = 0.0
+    least_rate, held = 0.0, False
     for epoch in range(1, 9):
         reported = shown["noise_rate"][epoch - 1]
         if epoch < warmup:
@@ -152,16 +158,18 @@ def test_the_trust_of_every_epoch_by_hand(arguments, warmup, decay, pairs):
             continue
         given, other = by_hand(spy.tables[:epoch], decay)
         rate = rate_by_hand(spy.tables[:epoch], given, other)
-        # A quarter of the epochs, or the warm-up.
-        if epoch == max(warmup, 2) and arguments.get("hold", True):
-            least_rate = rate
+        # A quarter of the epochs, or the warm-up, and when enough is learnt.
+        learnt = learnt_by_hand(given, other, rate) >= 0.5
+        if epoch >= max(warmup, 2) and arguments.get("hold", True) and not held:
+            least_rate, held = (rate, True) if learnt else (0.0, False)
         rate = max(rate, least_rate)
         assert reported == pytest.approx(rate)
         if epoch < 8:  # There is no ninth epoch.
             flip = flips_by_hand(spy.tables[:epoch], given, other, pairs[1])
             if not arguments.get("transitions", True):
                 flip = 1 / (tiny.CLASSES - 1)
-            least = least_by_hand(given, pairs[1], arguments.get("allowance", 0.5))
+            allowance = arguments.get("allowance", 0.5)
+            least = least_by_hand(given, other, rate, pairs[1], allowance)
             options = arguments["sharpness"], least
             expected = bayes(given, other, rate, flip, *options)
             np.testing.assert_allclose(spy.trust[epoch], expected, rtol=1e-4, atol=1e-6)
@@ -179,7 +187,8 @@ def test_a_known_rate_is_not_estimated(pairs):
     assert shown["noise_rate"] == pytest.approx([0.0, 0.4, 0.4])
     given, other = by_hand(spy.tables[:2], 0.0)
     flip = flips_by_hand(spy.tables[:2], given, other, pairs[1])
-    expected = bayes(given, other, 0.4, flip, 1.5, least_by_hand(given, pairs[1]))
+    least = least_by_hand(given, other, 0.4, pairs[1])
+    expected = bayes(given, other, 0.4, flip, 1.5, least)
     np.testing.assert_allclose(spy.trust[2], expected, rtol=1e-4, atol=1e-6)
 
 
@@ -190,10 +199,12 @@ def test_the_noise_rate_no_longer_falls_after_a_quarter_of_the_epochs(monkeypatc
     """
     estimates = [0.5, 0.3, 0.1, 0.4, 0.2, 0.3]
 
-    def reported(callback, start, estimates):
+    def reported(callback, start, estimates, shares=(1.0,) * 6):
         found = []
         for epoch, estimate in enumerate(estimates, start=start):
             monkeypatch.setattr(trust, "noise_rate", lambda *_, e=estimate: e)
+            share = shares[epoch - start]
+            monkeypatch.setattr(trust, "learnt", lambda *_, s=share: s)
             callback.trust(epoch)
             found.append(callback.noise_rate)
         return found
@@ -212,6 +223,11 @@ def test_the_noise_rate_no_longer_falls_after_a_quarter_of_the_epochs(monkeypatc
     callback = make()
     assert reported(callback, 2, estimates) == [0.5, 0.3, 0.3, 0.4, 0.3, 0.3]
     assert reported(make(hold=False), 2, estimates) == estimates
+    # What a network estimates that has learnt too little is not held.
+    shares = [0.9, 0.49, 0.5, 0.4, 0.4, 0.4]
+    assert reported(make(), 2, estimates, shares) == [0.5, 0.3, 0.1, 0.4, 0.2, 0.3]
+    falling = [0.5, 0.3, 0.2, 0.1, 0.0, 0.0]
+    assert reported(make(), 2, falling, shares) == [0.5, 0.3, 0.2, 0.2, 0.2, 0.2]
     resumed = make()
     resumed.set_state(callback.state())
     assert reported(resumed, 8, [0.2, 0.4]) == [0.3, 0.4]
