@@ -63,8 +63,8 @@ def is_done(folder, run, config):
     path = path_of(folder, run)
     if not path.exists():
         return False
-    before = read(path)["config"]
-    now = json.loads(json.dumps(config))
+    before = _fields_in_use(read(path)["config"])
+    now = _fields_in_use(json.loads(json.dumps(config)))
     # A field that came later does what was done before unless it is overridden, and an
     # override is part of the name.
     differing = run_folder.differences(before, now, of_new_fields=False)
@@ -75,6 +75,16 @@ def is_done(folder, run, config):
             "another --workdir, or delete the record."
         )
     return True
+
+
+def _fields_in_use(config):
+    """A configuration as a dict, without `trust` where nothing reads it.
+
+    Its defaults may change with the adaptive recipe, which all others are without.
+    """
+    if config.get("method") == "josrc" and config.get("selection") == "trust":
+        return config
+    return {name: field for name, field in config.items() if name != "trust"}
 
 
 def write(folder, run, workdir):

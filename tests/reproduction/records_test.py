@@ -109,6 +109,25 @@ def test_a_record_of_another_configuration_is_refused(written, trained_run):
     assert "or delete the record" in str(refused.value)
 
 
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_what_only_the_adaptive_recipe_reads_may_differ_elsewhere(
+    adaptive, tmp_path, written, trained_run
+):
+    (_, path), (run, _) = written, trained_run
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["config"]["selection"] = "trust" if adaptive else "threshold"
+    record["config"]["trust"]["mixup"] = 0.125
+    copy = records.path_of(tmp_path, run)
+    copy.parent.mkdir(parents=True)
+    copy.write_text(json.dumps(record), encoding="utf-8")
+    config = run.config().to_dict() | {"selection": record["config"]["selection"]}
+    if not adaptive:
+        assert records.is_done(tmp_path, run, config)
+        return
+    with pytest.raises(ValueError, match=r"trust\.mixup: 0\.125 there"):
+        records.is_done(tmp_path, run, config)
+
+
 BROKEN = {
     "empty": "",
     "cut off": '{"run": {"dataset": "digits8n_o"',
