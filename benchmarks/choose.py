@@ -1,0 +1,206 @@
+"""Chooses the adaptive recipe's values, on held-out noisy labels alone.
+
+    python benchmarks/choose.py --work=runs/choose --output=results/choose.json
+
+Runs the recipe with one of its switches changed on rows of the robustness suite's
+developing half. No test image is looked at: what counts is the teacher's accuracy on
+`validation`, a fifth of the training images with their noisy labels, as the mean of the
+last ten epochs, then of the rows. Each run is a file in --work, and one that is there
+is not run again; processes may share the folder, each with other --row.
+
+The rule, written before the first run:
+
+1. Each switch alone, on the `FIRST` rows, seed 0. Of those that are ahead of the recipe
+   as it was by more than one standard error (of the differences, row by row), all are
+   taken together; of two values of one field the better.
+2. This, the recipe as it was, and the best switch alone, on all twelve rows: the
+   highest mean is what `recipes.adaptive` gets.
+"""
+
+import argparse
+import json
+import math
+import pathlib
+import statistics
+import sys
+
+import keras
+
+from josrc_keras import datasets, experiment, files, run_folder
+from josrc_keras.assembly import make_model
+from josrc_keras.data import batches
+from josrc_keras.methods import METHODS
+from josrc_keras.reproduction import robustness, suite
+
+ROWS = {f"{r.dataset}/{r.cell}": r for r in robustness.ROWS if r.half == "develop"}
+# Those of few classes and images, which take a quarter of the time of all.
+FIRST = tuple(
+    name
+    for name, row in ROWS.items()
+    if row.dataset.startswith("digits") or row.dataset == "cifar8"
+)
+AS_IT_WAS = "as it was"
+# The values of the recipe before the choice, which all runs say in full.
+BEFORE = {
+    "trust.temperature": 1.0,
+    "trust.hold": True,
+    "trust.allowance": 0.5,
+    "trust.transitions": True,
+    "trust.unclean_weight": "confidence",
+    "trust.memory_epochs": None,
+    "trust.sharpness": 2.0,
+    "trust.judge": "teacher",
+    "trust.alpha": 0.0,
+    "trust.mixup": None,
+    "decay.name": "linear",
+    "strong_views.enabled": False,
+}
+CANDIDATES: dict = {
+    AS_IT_WAS: {},
+    "temperature-0.5": {"trust.temperature": 0.5},
+    "hold-off": {"trust.hold": False},
+    "allowance-0": {"trust.allowance": 0.0},
+    "transitions-off": {"trust.transitions": False},
+    "unclean-zero": {"trust.unclean_weight": "zero"},
+    "unclean-one": {"trust.unclean_weight": "one"},
+    "memory-1": {"trust.memory_epochs": 1.0},
+    "sharpness-1": {"trust.sharpness": 1.0},
+    "sharpness-4": {"trust.sharpness": 4.0},
+    "mixup-0": {"trust.mixup": 0.0},
+    "judge-student": {"trust.judge": "student"},
+    "cosine": {"decay.name": "cosine"},
+    "strong-views": {"strong_views.enabled": True},
+    "alpha-0.5": {"trust.alpha": 0.5},
+    "temperature-0.25": {"trust.temperature": 0.25},
+}
+LAST = 10  # Epochs.
+
+
+def config_of(row, candidate, seed):
+    fields = BEFORE | CANDIDATES[candidate]
+    fields = {name: value for name, value in fields.items() if value is not None}
+    return suite.SuiteRun(
+        row.dataset, row.cell, "josrc", "adaptive", seed, tuple(sorted(fields.items()))
+    ).config()
+
+
+def held_out_accuracy(config):
+    """Trains, and returns the teacher's accuracy on noisy labels, epoch by epoch."""
+    keras.backend.clear_session()
+    experiment.seed_everything(config)
+    config = datasets.with_absolute_paths(config)
+    benchmark = datasets.make_benchmark(config)
+    train, held_out = benchmark.train, benchmark.validation
+    steps = experiment._steps_per_epoch(train, config)
+    model = make_model(
+        config, benchmark.num_classes, steps, train.images.shape[1:], len(train)
+    )
+    history = model.fit(
+        experiment._train_batches(config, train, 0),
+        epochs=config.epochs,
+        steps_per_epoch=steps,
+        validation_data=batches.evaluation_batches(held_out, batch_size=500),
+        callbacks=[
+            experiment._make_decay(config),
+            *METHODS[config.method].callbacks(config, train, None),
+        ],
+        shuffle=False,
+        verbose=0,
+    )
+    return history.history["val_teacher_accuracy"], len(held_out)
+
+
+def run(work, name, candidate, seed):
+    """Does one run, unless its file is there."""
+    path = work / f"{name.replace('/', '-')}-{candidate}-{seed}.json"
+    if path.exists():
+        return
+    config = config_of(ROWS[name], candidate, seed)
+    accuracy, images = held_out_accuracy(config)
+    found = {
+        "row": name,
+        "candidate": candidate,
+        "seed": seed,
+        "held_out": 100 * statistics.fmean(accuracy[-LAST:]),
+        "images": images,
+    }
+    files.write_json(path, found)
+    sys.stdout.write(f"{name} {candidate} {seed}: {found['held_out']:.1f}\n")
+    sys.stdout.flush()
+
+
+def summarise(work):
+    """A line a candidate: its mean, and how far it is ahead of the recipe as it was."""
+    values: dict = {}
+    for path in sorted(work.glob("*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        key = found["row"], found["seed"]
+        values.setdefault(found["candidate"], {})[key] = found["held_out"]
+    lines = []
+    for candidate in CANDIDATES:
+        for rows in (FIRST, tuple(ROWS)):
+            ours, base = values.get(candidate, {}), values.get(AS_IT_WAS, {})
+            both = sorted(ours.keys() & base.keys())
+            if {name for name, _ in both} >= set(rows):
+                lines.append(_line(candidate, rows, ours, base, both))
+    return {"rows": values_by_row(values), "candidates": lines}
+
+
+def _line(candidate, rows, ours, base, both):
+    means = [
+        statistics.fmean(ours[key] - base[key] for key in both if key[0] == name)
+        for name in rows
+    ]
+    level = [
+        statistics.fmean(ours[key] for key in both if key[0] == name) for name in rows
+    ]
+    return {
+        "candidate": candidate,
+        "changed": CANDIDATES[candidate],
+        "rows": len(rows),
+        "runs": sum(name in rows for name, _ in both),
+        "held_out": statistics.fmean(level),
+        "ahead": statistics.fmean(means),
+        "standard_error": statistics.stdev(means) / math.sqrt(len(means)),
+    }
+
+
+def values_by_row(values):
+    """What each run found, by candidate, then row and seed."""
+    return {
+        candidate: {f"{name} {seed}": value for (name, seed), value in found.items()}
+        for candidate, found in values.items()
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=pathlib.Path, required=True)
+    parser.add_argument("--output", help="JSON file")
+    parser.add_argument("--row", action="append", choices=tuple(ROWS), default=[])
+    parser.add_argument("--candidate", action="append", choices=tuple(CANDIDATES))
+    parser.add_argument("--seed", action="append", type=int)
+    flags = parser.parse_args()
+    flags.work.mkdir(parents=True, exist_ok=True)
+    for seed in flags.seed or [0]:
+        for candidate in flags.candidate or CANDIDATES:
+            for name in flags.row or FIRST:
+                run(flags.work, name, candidate, seed)
+    found = {
+        "device": run_folder.device(),
+        "versions": run_folder.versions(),
+        "command": " ".join(["python", *sys.argv]),
+        **summarise(flags.work),
+    }
+    text = json.dumps(found, indent=2)
+    if flags.output:
+        pathlib.Path(flags.output).write_text(text + "\n", encoding="utf-8")
+    for line in found["candidates"]:
+        sys.stdout.write(
+            f"{line['candidate']:18} {line['rows']:3} rows {line['held_out']:5.1f} "
+            f"{line['ahead']:+.1f} +- {line['standard_error']:.1f}\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
