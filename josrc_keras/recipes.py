@@ -21,7 +21,7 @@ ADAPTIVE: dict = {
     "smoothing": 0.0,
     "alpha": 0.0,
     "judge": "teacher",
-    "temperature": 1.0,
+    "temperature": 0.5,
     "unclean_weight": "confidence",
 }
 
