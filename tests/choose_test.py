@@ -1,0 +1,122 @@
+"""The choice of the recipe's values: its rule, its record, and what ships."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from josrc_keras import recipes
+from josrc_keras.callbacks import LabelTrust
+from josrc_keras.configs import base
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def choose():
+    """The script, which is no part of the package."""
+    spec = importlib.util.spec_from_file_location(
+        "choose", ROOT / "benchmarks" / "choose.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return json.loads((ROOT / "results" / "choose.json").read_text(encoding="utf-8"))
+
+
+def write_runs(folder, values):
+    """Files of runs: held-out accuracies by candidate and row, seed 0."""
+    for candidate, found in values.items():
+        for number, (row, value) in enumerate(found.items()):
+            run = {"row": row, "candidate": candidate, "seed": 0, "held_out": value}
+            path = folder / f"{candidate}-{number}.json"
+            path.write_text(json.dumps(run), encoding="utf-8")
+
+
+def test_a_candidate_is_ahead_by_the_mean_of_its_rows(choose, tmp_path):
+    rows = choose.FIRST[:3]
+    base_values = dict(zip(rows, (50.0, 60.0, 70.0), strict=True))
+    better = dict(zip(rows, (51.0, 61.0, 74.0), strict=True))
+    write_runs(tmp_path, {choose.AS_IT_WAS: base_values, "hold-off": better})
+    first, second = choose.summarise(tmp_path)["candidates"]
+    assert (first["candidate"], first["ahead"]) == (choose.AS_IT_WAS, 0.0)
+    assert second["held_out"] == pytest.approx(62.0)
+    assert second["ahead"] == pytest.approx(2.0)  # Of 1, 1 and 4.
+    assert second["standard_error"] == pytest.approx(1.0)
+    assert (second["rows"], second["runs"]) == (3, 3)
+
+
+def test_all_rows_are_a_line_of_their_own(choose, tmp_path):
+    rows = tuple(choose.ROWS)
+    assert len(rows) == 12 and len(choose.FIRST) == 7
+    values = dict.fromkeys(rows, 40.0)
+    changed = {row: 41.0 if row in choose.FIRST else 35.0 for row in rows}
+    write_runs(tmp_path, {choose.AS_IT_WAS: values, "cosine": changed})
+    lines = choose.summarise(tmp_path)["candidates"]
+    of_cosine = [(line["rows"], line["ahead"]) for line in lines[2:]]
+    assert of_cosine == [(7, pytest.approx(1.0)), (12, pytest.approx((7 - 25) / 12))]
+
+
+def test_every_run_says_the_recipe_in_full(choose):
+    """So that a later default changes none of them."""
+    row = choose.ROWS["cifar8/image-0.3"]
+    config = choose.config_of(row, "temperature-0.25", 3)
+    assert config.trust.temperature == 0.25 and config.seed == 3
+    assert config.trust.mixup is None and config.trust.memory_epochs is None
+    before = choose.config_of(row, choose.AS_IT_WAS, 0)
+    assert before.trust.temperature == 1.0 and before.trust.hold is True
+    assert choose.config_of(row, "mixup-0", 0).trust.mixup == 0.0
+
+
+def test_what_ships_is_what_was_ahead(choose, recorded):
+    """The highest mean over all twelve rows, of the rule's second step."""
+    lines = [line for line in recorded["candidates"] if line["rows"] == 12]
+    assert {line["candidate"] for line in lines} == {
+        choose.AS_IT_WAS,
+        "temperature-0.5",
+        "together",
+    }
+    best = max(lines, key=lambda line: line["held_out"])
+    config = base.get_config("adaptive").to_dict()
+    shipped = choose.BEFORE | best["changed"]
+    for name, value in shipped.items():
+        group, field = name.split(".")
+        assert config[group][field] == value, name
+    arguments = recipes.adaptive(num_classes=10, num_samples=1000).model
+    for name in ("temperature", "alpha", "judge", "unclean_weight"):
+        assert arguments[name] == shipped[f"trust.{name}"]
+    callback = LabelTrust()
+    for name in ("sharpness", "transitions", "allowance", "hold"):
+        assert getattr(callback, name) == shipped[f"trust.{name}"]
+
+
+def test_the_first_step_took_what_was_ahead_by_a_standard_error(choose, recorded):
+    lines = [line for line in recorded["candidates"] if line["rows"] == 7]
+    ahead = {
+        line["candidate"]: line["ahead"]
+        for line in lines
+        if line["ahead"] > line["standard_error"] and line["candidate"] != "together"
+    }
+    exclusive = ("temperature-0.5", "unclean-zero")
+    weaker = min(exclusive, key=ahead.__getitem__)
+    taken = {
+        k: v for c in ahead if c != weaker for k, v in choose.CANDIDATES[c].items()
+    }
+    assert taken == choose.CANDIDATES["together"]
+
+
+def test_the_page_says_what_was_recorded(choose, recorded):
+    text = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
+    for line in recorded["candidates"]:
+        fields = ", ".join(f"`{k}={v}`" for k, v in line["changed"].items())
+        cells = [fields or "the recipe as it was", str(line["rows"])]
+        cells += [f"{line['held_out']:.1f}"]
+        cells += [f"{line['ahead']:+.1f} ± {line['standard_error']:.1f}"]
+        if not line["changed"]:
+            cells[-1] = ""
+        assert "| " + " | ".join(cells) + " |" in text
