@@ -16,7 +16,8 @@ from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 TEACHER_EPOCHS = 4  # Epochs that the adaptive recipe's teacher averages over.
 DECAYS = (0.9, 0.999)
 MIXED_IMAGES = 2500  # Images of a class seen in training, from which on mixup is full.
-# Arguments of `JoSRC` in the adaptive recipe that do not depend on the data.
+# Arguments of `JoSRC` in the adaptive recipe that do not depend on the data. They were
+# chosen on held-out noisy labels: benchmarks/choose.py, results/choose.json.
 ADAPTIVE: dict = {
     "smoothing": 0.0,
     "alpha": 0.0,
@@ -83,8 +84,10 @@ def adaptive(*, num_classes, num_samples, batch_size=128, epochs=None):
       `mixup`, which epochs=None takes for many. The trust in labels allows for it by
       itself and needs no smoothing.
 
-    results/robustness/README.md has what it gains on the suite's reported half, and on
-    the developing half what each part of it contributes.
+    Targets are sharpened as in MixMatch (Berthelot et al., NeurIPS 2019). The
+    switches were set by held-out noisy labels of the suite's developing half, see
+    results/README.md. results/robustness/README.md has what the recipe gains on the
+    reported half, and what each part of it contributes.
 
     Args:
         num_classes: C, at least 2.
