@@ -10,7 +10,7 @@ developing half. No test image is looked at: what counts is the teacher's accura
 last ten epochs, then of the rows. Each run is a file in --work, and one that is there
 is not run again; processes may share the folder, each with other --row.
 
-The rule, written before the first run:
+The rule, written before the first candidate was run:
 
 1. Each switch alone, on the `FIRST` rows, seed 0. Of those that are ahead of the recipe
    as it was by more than one standard error (of the differences, row by row), all are
@@ -37,7 +37,7 @@ from josrc_keras.methods import METHODS
 from josrc_keras.reproduction import robustness, suite
 
 ROWS = {f"{r.dataset}/{r.cell}": r for r in robustness.ROWS if r.half == "develop"}
-# Those of few classes and images, which take a quarter of the time of all.
+# Those of few classes and images, which take a third of the time of all.
 FIRST = tuple(
     name
     for name, row in ROWS.items()

@@ -16,8 +16,8 @@ from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 TEACHER_EPOCHS = 4  # Epochs that the adaptive recipe's teacher averages over.
 DECAYS = (0.9, 0.999)
 MIXED_IMAGES = 2500  # Images of a class seen in training, from which on mixup is full.
-# Arguments of `JoSRC` in the adaptive recipe that do not depend on the data. They were
-# chosen on held-out noisy labels: benchmarks/choose.py, results/choose.json.
+# Arguments of `JoSRC` in the adaptive recipe that do not depend on the data. All but
+# the smoothing were chosen on held-out noisy labels: benchmarks/choose.py.
 ADAPTIVE: dict = {
     "smoothing": 0.0,
     "alpha": 0.0,

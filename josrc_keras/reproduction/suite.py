@@ -10,6 +10,35 @@ NAME = "robustness"
 ROWS = {(row.dataset, row.cell): row for row in robustness.ROWS}
 BASELINES = tuple(name for name in registry.METHODS if name != "josrc")
 RECIPES = ("paper", "adaptive")  # Of Jo-SRC; the others have but one.
+# What a field of the recipe is about, and where the idea is known from.
+IDEAS = {
+    "trust.mixup": "blended views (mixup; Zhang et al., ICLR 2018)",
+    "trust.allowance": (
+        "labels measured by what believed ones of their class get (class-wise "
+        "thresholds as in FreeMatch; Wang et al., ICLR 2023)"
+    ),
+    "trust.hold": (
+        "a noise rate that no longer falls (early learning; Liu et al., NeurIPS 2020)"
+    ),
+    "trust.transitions": (
+        "which class is taken for which (confident learning; Northcutt et al., JAIR "
+        "2021)"
+    ),
+    "trust.memory_epochs": (
+        "a history of many epochs (AUM; Pleiss et al., NeurIPS 2020)"
+    ),
+    "trust.warmup_epochs": "how early labels are doubted",
+    "trust.sharpness": "how decided trust is",
+    "trust.judge": "the teacher judges (mean teacher; Tarvainen and Valpola, 2017)",
+    "trust.decay": "how long the teacher averages",
+    "trust.temperature": "sharpened targets (MixMatch; Berthelot et al., NeurIPS 2019)",
+    "trust.unclean_weight": "doubted samples count by the teacher's confidence",
+    "trust.alpha": "a consistency term, bounded (Jo-SRC, eq. 9 and 10)",
+    "trust.smoothing": "smoothed labels (Jo-SRC, eq. 5)",
+    "trust.rate": "the noise rate estimated, not told",
+    "strong_views.enabled": "strong views (RandAugment; Cubuk et al., 2020)",
+    "decay.name": "cosine decay (Loshchilov and Hutter, ICLR 2017)",
+}
 
 
 class SuiteRun(grid.Run):

@@ -43,44 +43,14 @@ other. The digits' images are.
 - The values of the recipe's switches were chosen on the developing half by the \
 accuracy on the held-out noisy labels alone, by a rule that was written down before \
 (`benchmarks/choose.py`, which looks at no test image; results/README.md has all \
-candidates). The ideas, and the constants in their formulas, were found before that, \
-with prototypes on the developing half, where the accuracy on the clean test images \
-was in view, too.
+candidates, and what was none). The ideas, and the constants in their formulas, were \
+found before that, with prototypes on the developing half, where the accuracy on the \
+clean test images was in view, too.
 - The reported half was run three times; the table has the third. What the second run \
 changed (labels are doubted, and views blended, as far as a network has learnt or \
 will) was found on the developing half's 50 classes; that these needed work was known \
 from the first run of the reported half. The third run follows the choice on held-out \
 labels. results/README.md has all three."""
-
-# What a field of the recipe is about, and where the idea is known from.
-IDEAS = {
-    "trust.mixup": "blended views (mixup; Zhang et al., ICLR 2018)",
-    "trust.allowance": (
-        "labels measured by what believed ones of their class get (class-wise "
-        "thresholds as in FreeMatch; Wang et al., ICLR 2023)"
-    ),
-    "trust.hold": (
-        "a noise rate that no longer falls (early learning; Liu et al., NeurIPS 2020)"
-    ),
-    "trust.transitions": (
-        "which class is taken for which (confident learning; Northcutt et al., JAIR "
-        "2021)"
-    ),
-    "trust.memory_epochs": (
-        "a history of many epochs (AUM; Pleiss et al., NeurIPS 2020)"
-    ),
-    "trust.warmup_epochs": "how early labels are doubted",
-    "trust.sharpness": "how decided trust is",
-    "trust.judge": "the teacher judges (mean teacher; Tarvainen and Valpola, 2017)",
-    "trust.decay": "how long the teacher averages",
-    "trust.temperature": "sharpened targets (MixMatch; Berthelot et al., NeurIPS 2019)",
-    "trust.unclean_weight": "doubted samples count by the teacher's confidence",
-    "trust.alpha": "a consistency term, bounded (Jo-SRC, eq. 9 and 10)",
-    "trust.smoothing": "smoothed labels (Jo-SRC, eq. 5)",
-    "trust.rate": "the noise rate estimated, not told",
-    "strong_views.enabled": "strong views (RandAugment; Cubuk et al., 2020)",
-    "decay.name": "cosine decay (Loshchilov and Hutter, ICLR 2017)",
-}
 
 
 def write(records):
@@ -266,7 +236,7 @@ def _ablation(groups):
             ]
             cells += [f"{statistics.fmean(differences):+.1f}"]
         fields = json.loads(change)
-        ideas = "; ".join(IDEAS[name] for name in fields if name in IDEAS)
+        ideas = "; ".join(suite.IDEAS[name] for name in fields if name in suite.IDEAS)
         texts = ", ".join(f"`{name}={value}`" for name, value in fields.items())
         rows.append([ideas, texts, str(len(pairs)), *cells])
     if not rows:

@@ -317,9 +317,9 @@ def test_every_idea_of_the_ablation_has_a_name():
     """One for each field of `config.trust`, and no other."""
     config = base.get_config()
     fields = {f"trust.{name}" for name in config.trust}
-    known = {*config.to_dict(), *suite_page.IDEAS}
-    assert {n for n in suite_page.IDEAS if n.startswith("trust.")} == fields
-    assert {name.partition(".")[0] for name in suite_page.IDEAS} <= known
+    known = {*config.to_dict(), *suite.IDEAS}
+    assert {n for n in suite.IDEAS if n.startswith("trust.")} == fields
+    assert {name.partition(".")[0] for name in suite.IDEAS} <= known
     records = ablation_records()
     for record in records:
         if record["run"]["overrides"]:
