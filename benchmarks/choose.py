@@ -1,14 +1,15 @@
 r"""Chooses the adaptive recipe's values, on held-out noisy labels alone.
 
-    python benchmarks/choose.py --work=runs/choose
+    python benchmarks/choose.py --work=runs/choose --known=results/choose.json
     python benchmarks/choose.py --work=runs/choose --row=all --candidate="as it was" \
         --candidate=temperature-0.5 --candidate=together --output=results/choose.json
 
-Runs the recipe with one of its switches changed on rows of the robustness suite's
-developing half. No test image is looked at: what counts is the teacher's accuracy on
-`validation`, a fifth of the training images with their noisy labels, as the mean of the
-last ten epochs, then of the rows. Each run is a file in --work, and one that is there
-is not run again; processes may share the folder, each with other --row.
+Runs the recipe with one of its switches or constants changed on rows of the robustness
+suite's developing half. No test image is looked at: what counts is the teacher's
+accuracy on `validation`, a fifth of the training images with their noisy labels, as the
+mean of the last ten epochs, then of the rows. Each run is a file in --work, and one
+that is there, or in the file --known, is not run again; processes may share the folder,
+each with other --row.
 
 The rule, written before the first candidate was run:
 
@@ -19,18 +20,26 @@ The rule, written before the first candidate was run:
    `strong-views` are for images in colour, so not for the digits.)
 2. This, the recipe as it was, and the best switch alone, on all twelve rows: the
    highest mean is what `recipes.adaptive` gets.
+
+Then the same rule for the `CONSTANTS`, about half and double of each, from the recipe
+with what the switches' choice gave it, `CHOSEN`; again written before the first of them
+was run. How far views are blended depends on how many images of a class training sees,
+and with few classes that is many: so the two values of it are judged on the rows with
+50 classes, too, and the smaller, which changes nothing elsewhere, on those alone.
 """
 
 import argparse
+import contextlib
 import json
 import math
 import pathlib
 import statistics
 import sys
+from unittest import mock
 
 import keras
 
-from josrc_keras import datasets, experiment, files, run_folder
+from josrc_keras import datasets, experiment, files, recipes, run_folder, trust
 from josrc_keras.assembly import make_model
 from josrc_keras.data import batches
 from josrc_keras.methods import METHODS
@@ -43,8 +52,10 @@ FIRST = tuple(
     for name, row in ROWS.items()
     if row.dataset.startswith("digits") or row.dataset == "cifar8"
 )
+MANY = tuple(name for name, row in ROWS.items() if row.dataset == "cifar50")
 AS_IT_WAS = "as it was"
-# The values of the recipe before the choice, which all runs say in full.
+# The values of the recipe before the choice, which all runs say in full. Those in
+# capitals are of modules, the others are fields of a configuration.
 BEFORE = {
     "trust.temperature": 1.0,
     "trust.hold": True,
@@ -58,7 +69,16 @@ BEFORE = {
     "trust.mixup": None,
     "decay.name": "linear",
     "strong_views.enabled": False,
+    "trust.smoothing": 0.0,
+    "trust.WARM_UP": 0.1,
+    "trust.MEMORY": 0.25,
+    "trust.HOLD": 0.25,
+    "trust.LEARNT": 0.5,
+    "trust.STRENGTH": 10.0,
+    "recipes.TEACHER_EPOCHS": 4,
+    "recipes.MIXED_IMAGES": 2500,
 }
+MODULES = {"trust": trust, "recipes": recipes}
 CANDIDATES: dict = {
     AS_IT_WAS: {},
     "temperature-0.5": {"trust.temperature": 0.5},
@@ -83,16 +103,67 @@ CANDIDATES: dict = {
         "trust.hold": False,
     },
 }
-IN_COLOUR = ("strong-views",)
+CHOSEN = "temperature-0.5"  # Of the switches; what the constants are compared with.
+CONSTANTS: dict = {
+    "warm-up-0.05": {"trust.WARM_UP": 0.05},
+    "warm-up-0.2": {"trust.WARM_UP": 0.2},
+    "memory-0.125": {"trust.MEMORY": 0.125},
+    "memory-0.5": {"trust.MEMORY": 0.5},
+    "teacher-2": {"recipes.TEACHER_EPOCHS": 2},
+    "teacher-8": {"recipes.TEACHER_EPOCHS": 8},
+    "mixed-1250": {"recipes.MIXED_IMAGES": 1250},
+    "mixed-5000": {"recipes.MIXED_IMAGES": 5000},
+    "smoothing-0.1": {"trust.smoothing": 0.1},
+    "allowance-0.25": {"trust.allowance": 0.25},
+    "allowance-1": {"trust.allowance": 1.0},
+    "learnt-0.25": {"trust.LEARNT": 0.25},
+    "learnt-1": {"trust.LEARNT": 1.0},
+    "hold-0.125": {"trust.HOLD": 0.125},
+    "hold-0.5": {"trust.HOLD": 0.5},
+    "strength-5": {"trust.STRENGTH": 5.0},
+    "strength-20": {"trust.STRENGTH": 20.0},
+}
+ALL = CANDIDATES | CONSTANTS
+# Rows on which a candidate differs from what it is compared with, if not on all.
+ONLY = {
+    "strong-views": tuple(name for name in ROWS if not name.startswith("digits")),
+    "mixed-1250": MANY,
+}
+FURTHER = {"mixed-1250": MANY, "mixed-5000": MANY}  # Beside the `FIRST`.
 LAST = 10  # Epochs.
 
 
+def values_of(candidate):
+    """All values of the recipe, by name."""
+    chosen = CANDIDATES[CHOSEN] if candidate in CONSTANTS else {}
+    return BEFORE | chosen | ALL[candidate]
+
+
 def config_of(row, candidate, seed):
-    fields = BEFORE | CANDIDATES[candidate]
-    fields = {name: value for name, value in fields.items() if value is not None}
+    """The configuration of a run, without the constants."""
+    fields = {
+        name: value
+        for name, value in values_of(candidate).items()
+        if value is not None and not is_constant(name)
+    }
     return suite.SuiteRun(
         row.dataset, row.cell, "josrc", "adaptive", seed, tuple(sorted(fields.items()))
     ).config()
+
+
+def is_constant(name):
+    return name.rpartition(".")[2].isupper()
+
+
+@contextlib.contextmanager
+def constants_of(candidate):
+    """Sets the modules' constants, inside, as the candidate has them."""
+    with contextlib.ExitStack() as stack:
+        for name, value in values_of(candidate).items():
+            if is_constant(name):
+                module, _, constant = name.partition(".")
+                stack.enter_context(mock.patch.object(MODULES[module], constant, value))
+        yield
 
 
 def held_out_accuracy(config):
@@ -122,12 +193,13 @@ def held_out_accuracy(config):
 
 
 def run(work, name, candidate, seed):
-    """Does one run, unless its file is there or the images are not in colour."""
-    path = work / f"{name.replace('/', '-')}-{candidate}-{seed}.json"
-    if path.exists() or (candidate in IN_COLOUR and name.startswith("digits")):
+    """Does one run, unless its file is there or the candidate changes nothing."""
+    path = path_of(work, name, candidate, seed)
+    if path.exists() or name not in ONLY.get(candidate, ROWS):
         return
     config = config_of(ROWS[name], candidate, seed)
-    accuracy, images = held_out_accuracy(config)
+    with constants_of(candidate):
+        accuracy, images = held_out_accuracy(config)
     found = {
         "row": name,
         "candidate": candidate,
@@ -140,25 +212,42 @@ def run(work, name, candidate, seed):
     sys.stdout.flush()
 
 
+def path_of(work, name, candidate, seed):
+    return work / f"{name.replace('/', '-')}-{candidate}-{seed}.json"
+
+
+def take_known(work, path):
+    """Makes files of the runs that a record has, unless they are there."""
+    runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
+    for candidate, found in runs.items():
+        for key, value in found.items():
+            name, _, seed = key.rpartition(" ")
+            run = {"row": name, "candidate": candidate, "seed": int(seed)}
+            beside = path_of(work, name, candidate, seed)
+            if not beside.exists():
+                files.write_json(beside, run | {"held_out": value})
+
+
 def summarise(work):
     """What each run found, and a line a candidate: how far it is ahead.
 
-    A line is of the rows that it shares with the recipe as it was: of the `FIRST` ones,
-    and of all if it was run on others.
+    A line is of the rows that it shares with what it is compared with, the recipe as it
+    was or that with the chosen switches: of the `FIRST` ones, and of all if it was run
+    on others.
     """
     values: dict = {}
     for path in sorted(work.glob("*.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
         key = found["row"], found["seed"]
         values.setdefault(found["candidate"], {})[key] = found["held_out"]
-    base = values.get(AS_IT_WAS, {})
     lines = []
-    for candidate in CANDIDATES:
+    for candidate in ALL:
         ours = values.get(candidate, {})
+        base = values.get(CHOSEN if candidate in CONSTANTS else AS_IT_WAS, {})
         both = sorted(ours.keys() & base.keys())
         some = [name for name in ROWS if any(name == key[0] for key in both)]
         first = [name for name in some if name in FIRST]
-        for rows in (first, some)[: 2 if some != first else 1]:
+        for rows in [first] * (first != some) + [some]:
             if len(rows) > 1:
                 lines.append(_line(candidate, rows, ours, base, both))
     return {"runs": values_by_row(values), "candidates": lines}
@@ -174,7 +263,7 @@ def _line(candidate, rows, ours, base, both):
     ]
     return {
         "candidate": candidate,
-        "changed": CANDIDATES[candidate],
+        "changed": ALL[candidate],
         "rows": len(rows),
         "runs": sum(name in rows for name, _ in both),
         "held_out": statistics.fmean(level),
@@ -195,15 +284,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=pathlib.Path, required=True)
     parser.add_argument("--output", help="JSON file")
+    parser.add_argument("--known", type=pathlib.Path, help="such a file, of before")
     parser.add_argument("--row", action="append", choices=("all", *ROWS), default=[])
-    parser.add_argument("--candidate", action="append", choices=tuple(CANDIDATES))
+    parser.add_argument("--candidate", action="append", choices=tuple(ALL))
     parser.add_argument("--seed", action="append", type=int)
     flags = parser.parse_args()
-    rows = tuple(ROWS) if "all" in flags.row else flags.row or FIRST
+    rows = tuple(ROWS) if "all" in flags.row else flags.row
     flags.work.mkdir(parents=True, exist_ok=True)
+    if flags.known:
+        take_known(flags.work, flags.known)
     for seed in flags.seed or [0]:
-        for candidate in flags.candidate or CANDIDATES:
-            for name in rows:
+        for candidate in flags.candidate or ALL:
+            for name in rows or FIRST + FURTHER.get(candidate, ()):
                 run(flags.work, name, candidate, seed)
     found = {
         "device": run_folder.device(),

@@ -43,6 +43,9 @@ is ours.
 
 import numpy as np
 
+WARM_UP = 0.1  # Share of the epochs before labels are doubted.
+MEMORY = 0.25  # Share of the epochs that predictions are averaged over.
+HOLD = 0.25  # Share of the epochs after which the noise rate may be held.
 LEAST, MOST = 0.01, 0.9  # The estimated noise rate stays between.
 STRENGTH = 10.0  # Wrong labels of a class that uniform noise counts for, in T.
 ALLOWANCE = 0.5  # Of what believed labels get: what a wrong one may get.
@@ -55,12 +58,12 @@ def warmup_epochs(epochs):
 
     Two are needed to know whether predictions are stable.
     """
-    return min(max(round(epochs / 10), 2), 10)
+    return min(max(round(WARM_UP * epochs), 2), 10)
 
 
 def memory_epochs(epochs):
     """About how many epochs predictions are averaged over: a quarter of all."""
-    return max(epochs / 4, 1)
+    return max(MEMORY * epochs, 1)
 
 
 def hold_epochs(epochs):
@@ -68,7 +71,7 @@ def hold_epochs(epochs):
 
     Until then few wrong labels are learnt by heart.
     """
-    return max(round(epochs / 4), warmup_epochs(epochs))
+    return max(round(HOLD * epochs), warmup_epochs(epochs))
 
 
 def sure_samples(given, other):

@@ -73,6 +73,31 @@ def test_every_run_says_the_recipe_in_full(choose):
     assert choose.config_of(row, "mixup-0", 0).trust.mixup == 0.0
 
 
+def test_a_constant_is_changed_for_its_run_alone(choose):
+    row = choose.ROWS["cifar8/image-0.3"]
+    config = choose.config_of(row, "memory-0.5", 0)
+    assert config.trust.temperature == 0.5 and config.trust.memory_epochs is None
+    with choose.constants_of("memory-0.5"):
+        assert choose.trust.memory_epochs(40) == 20
+        assert choose.trust.warmup_epochs(40) == 4
+    assert choose.trust.memory_epochs(40) == 10
+    with choose.constants_of("teacher-8"):
+        assert recipes.teacher_decay(800, 32) == pytest.approx(1 - 1 / 200)
+    assert recipes.teacher_decay(800, 32) == pytest.approx(1 - 1 / 100)
+
+
+def test_a_recorded_run_is_not_done_again(choose, recorded, tmp_path):
+    choose.take_known(tmp_path, ROOT / "results" / "choose.json")
+    found = choose.summarise(tmp_path)
+    assert found == {name: recorded[name] for name in ("runs", "candidates")}
+    row = "cifar50/clean"
+    before = choose.path_of(tmp_path, row, choose.CHOSEN, 0).read_text()
+    choose.run(tmp_path, row, choose.CHOSEN, 0)
+    assert choose.path_of(tmp_path, row, choose.CHOSEN, 0).read_text() == before
+    choose.run(tmp_path, "digits10/clean", "mixed-1250", 0)  # Changes nothing there.
+    assert not choose.path_of(tmp_path, "digits10/clean", "mixed-1250", 0).exists()
+
+
 def test_what_ships_is_what_was_ahead(choose, recorded):
     """The highest mean over all twelve rows, of the rule's second step."""
     lines = [line for line in recorded["candidates"] if line["rows"] == 12]
@@ -86,7 +111,10 @@ def test_what_ships_is_what_was_ahead(choose, recorded):
     shipped = choose.BEFORE | best["changed"]
     for name, value in shipped.items():
         group, field = name.split(".")
-        assert config[group][field] == value, name
+        if choose.is_constant(name):
+            assert getattr(choose.MODULES[group], field) == value, name
+        else:
+            assert config[group][field] == value, name
     arguments = recipes.adaptive(num_classes=10, num_samples=1000).model
     for name in ("temperature", "alpha", "judge", "unclean_weight"):
         assert arguments[name] == shipped[f"trust.{name}"]
