@@ -28,7 +28,8 @@ beside it; do not edit.
 
 Small real datasets with every kind of label error, and with none. Accuracies are on \
 clean test labels, in percent: the mean of the last 10 epochs, then the mean over the \
-seeds and, after ±, their standard deviation; of the adaptive recipe the teacher's, \
+seeds and, after ±, their standard deviation ("1 of 3" in brackets: of one of the \
+row's three seeds); of the adaptive recipe the teacher's, \
 which is what it delivers, of all others the only network's or the student's. \
 Network, epochs, batch, optimizer's first rate and data are the same for all of a row \
 (`josrc_keras/reproduction/robustness.py`).
@@ -91,16 +92,19 @@ def _grouped(records):
 
 
 def _plain(groups, half):
-    """Values by row and column, of the runs without overrides."""
+    """Values by row, column and seed, of the runs without overrides."""
     found: dict = {}
     for row in robustness.ROWS:
         values = {}
         for (dataset, cell, method, overrides), records in groups.items():
             if (dataset, cell) == (row.dataset, row.cell) and overrides == "{}":
+                seeds = [record["run"]["seed"] for record in records]
                 if method in CAPTIONS:
-                    values[method] = accuracies(records, method)
+                    each = accuracies(records, method)
+                    values[method] = dict(zip(seeds, each, strict=True))
                 if method == ORDINARY:
-                    values[STOP] = [stopped(record) for record in records]
+                    each = [stopped(record) for record in records]
+                    values[STOP] = dict(zip(seeds, each, strict=True))
         if row.half == half and values:
             found[row] = values
     return found
@@ -140,14 +144,16 @@ def _compared(found):
     header = ["data", "noise", "seeds", *(CAPTIONS[name] for name in columns)]
     rows = []
     for row, values in found.items():
-        best = max(statistics.fmean(each) for each in values.values())
+        best = max(_mean(each) for each in values.values())
+        seeds = max(len(each) for each in values.values())
         cells = []
         for name in columns:
-            text = page.spread(values.get(name, []))
-            top = text and statistics.fmean(values[name]) == best
-            cells.append(f"**{text}**" if top else text)
-        seeds = str(max(len(each) for each in values.values()))
-        rows.append([row.dataset, row.cell, seeds, *cells])
+            each = values.get(name, {})
+            text = page.spread(list(each.values()))
+            text = f"**{text}**" if text and _mean(each) == best else text
+            fewer = 0 < len(each) < seeds
+            cells.append(f"{text} ({len(each)} of {seeds})" if fewer else text)
+        rows.append([row.dataset, row.cell, str(seeds), *cells])
     half = [row for row in robustness.ROWS if row.half == next(iter(found)).half]
     missing = [row for row in half if row not in found]
     for title, kept in (
@@ -164,26 +170,33 @@ def _compared(found):
         for name in columns:
             values = [found[row].get(name) for row in kept]
             whole = kept and all(values)
-            means = [statistics.fmean(each) for each in values] if whole else []
+            means = [_mean(each) for each in values] if whole else []
             cells.append(f"{statistics.fmean(means):.1f}" if means else "")
         rows.append([title, "", "", *cells])
     return page.markdown_table(header, rows)
 
 
 def _claims(found):
-    """What the adaptive recipe is ahead by, in points, row by row and in the mean."""
+    """What the adaptive recipe is ahead by, in points, row by row and in the mean.
+
+    Of the seeds that both have been run with.
+    """
     wanted = [row for row in robustness.ROWS if row.half == "report"]
     if not all({ADAPTIVE, ORDINARY} <= found.get(row, {}).keys() for row in wanted):
         return "Not all rows have been run."
-    means = {
-        row: {name: statistics.fmean(each) for name, each in values.items()}
-        for row, values in found.items()
-    }
-    noisy = [row for row in means if not row.clean]
-    clean = [row for row in means if row.clean]
+    noisy = [row for row in found if not row.clean]
+    clean = [row for row in found if row.clean]
 
     def ahead(rows, name):
-        return [means[row][ADAPTIVE] - means[row][name] for row in rows]
+        """By row; none if some row has no seed in common."""
+        differences = []
+        for row in rows:
+            ours, theirs = found[row][ADAPTIVE], found[row].get(name, {})
+            both = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+            if not both:
+                return []
+            differences.append(statistics.fmean(both))
+        return differences
 
     lines = [
         _line("ordinary training at its end, noisy rows", ahead(noisy, ORDINARY)),
@@ -193,10 +206,15 @@ def _claims(found):
     for name in _columns(found):
         if name in (ORDINARY, STOP, ADAPTIVE):
             continue
-        if all(name in means[row] for row in means):
-            lines.append(_line(f"{CAPTIONS[name]}, all rows", ahead(means, name)))
+        differences = ahead(list(found), name)
+        if differences:
+            lines.append(_line(f"{CAPTIONS[name]}, all rows", differences))
     header = ["the adaptive recipe against", "mean", "least", "most"]
     return "In points of accuracy:\n\n" + page.markdown_table(header, lines)
+
+
+def _mean(by_seed):
+    return statistics.fmean(by_seed.values())
 
 
 def _line(name, differences):

@@ -104,7 +104,7 @@ def test_means_and_deviations_over_the_seeds():
     (found, *_) = compared(suite_page.write(made))
     assert found[END] == "**65.0 ± 7.1**"
     assert found[STOPPED] == "64.0 ± 7.1"  # The last epoch has 1 less than the mean.
-    assert found["Decoupling"] == "10.0"
+    assert found["Decoupling"] == "10.0 (1 of 2)"
     assert found["seeds"] == "2"
     names = ["data", "noise", "seeds", END, STOPPED, "Decoupling"]
     assert list(found) == names
@@ -201,20 +201,37 @@ def test_what_is_claimed(written):
     }
 
 
-def test_a_claim_is_of_the_means_over_the_seeds(made):
-    """A second seed of one row's ordinary training: 52 and 62 are 57, so 24 ahead."""
+def test_a_claim_is_of_the_seeds_that_both_have(made, written):
+    """Row 1 with a second seed of ordinary training, 62, and then of both, 87."""
     held = [0.9] + [0.1] * 13
-    second = make(REPORT[1], "standard", seed=1, student=0.62, held_out=held)
-    changed = claims(suite_page.write([*made, second]))
-    # 23.8 - 5 / 10; the most is row 2's, 28. Stopped: (70 + 99) / 2 is 14.5 more.
+    ordinary = make(REPORT[1], "standard", seed=1, student=0.62, held_out=held)
+    assert claims(suite_page.write([*made, ordinary])) == claims(written)
+    adaptive = make(REPORT[1], "josrc", "adaptive", seed=1, teacher=0.87)
+    changed = claims(suite_page.write([*made, ordinary, adaptive]))
+    # (29 + 25) / 2 is 2 less than before, so that the most is row 2's, 28.
     assert changed["ordinary training at its end, noisy rows"] == (
-        "+23.3",
+        "+23.6",
         "+19.0",
         "+28.0",
     )
-    mean, least, most = changed["ordinary training stopped, noisy rows"]
-    assert (least, most) == ("-3.5", "+21.0")  # 81 - 84.5
-    assert mean == "+14.8"  # 16.2 - 1.45 = 14.75
+    _, least, most = changed["ordinary training stopped, noisy rows"]
+    assert (least, most) == ("-0.5", "+21.0")  # (11 + 87 - 99) / 2
+    assert changed["JoCoR\\*, all rows"] == claims(written)["JoCoR\\*, all rows"]
+
+
+def test_a_method_without_a_seed_in_common_is_not_compared(made):
+    """JoCoR with another seed in one row."""
+    others = [
+        make(REPORT[1], "jocor", seed=5, student=0.5) if is_jocor_of(r, 1) else r
+        for r in made
+    ]
+    assert "JoCoR\\*, all rows" not in claims(suite_page.write(others))
+
+
+def is_jocor_of(record, number):
+    run, row = record["run"], REPORT[number]
+    found = run["dataset"], run["cell"], run["method"]
+    return found == (row.dataset, row.cell, "jocor")
 
 
 def test_nothing_is_claimed_of_rows_without_both(made):
