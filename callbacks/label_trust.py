@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 from absl import logging
 
@@ -16,8 +17,15 @@ class LabelTrust(VerdictHistory):
     """Sets `label_trust` of a `JoSRC` model with `samples`, after every epoch.
 
     See `josrc_keras.trust` for the rule. It needs no noise rate: it estimates it, and
-    adds it to what an epoch reports as `noise_rate`, 0 in the warm-up. It is a
-    `VerdictHistory`, too.
+    adds it to what an epoch reports as `noise_rate`, 0 in the warm-up. That is what the
+    rule works with, of samples that the network is sure of, and mostly less than the
+    share of wrong labels (results/robustness/README.md has both);
+    `josrc_keras.audit.summarise` estimates the share itself. It is a `VerdictHistory`,
+    too.
+
+    To resume training it needs its state, which `RunCheckpoint(carried=[...])` keeps.
+    Without it the trust that the model holds is kept for as long as a warm-up, with a
+    warning.
 
     Args:
         count: Number of samples; may be None where `fit` gets arrays.
@@ -90,6 +98,7 @@ class LabelTrust(VerdictHistory):
         self._newest: dict = {}
         self._stable = np.zeros(0, bool)
         self._least_rate = NOT_HELD
+        self._first_epoch = 0  # Of the memory.
         self._epoch = 0
 
     def on_train_begin(self, logs=None):
@@ -142,6 +151,15 @@ class LabelTrust(VerdictHistory):
         super().on_epoch_begin(epoch, logs)
         self._epoch = epoch
         if self._memory is None or epoch == 0:
+            if epoch:
+                logging.warning(
+                    "LabelTrust starts in epoch %d without what it knew of the samples:"
+                    " it keeps the trust that the model holds for %d epochs. Carry its "
+                    "state: RunCheckpoint(..., carried=[label_trust]).",
+                    epoch + 1,
+                    self.warmup(),
+                )
+            self._first_epoch = epoch
             self._memory = trust.Memory(self._samples)
             self._newest = _nothing(self._samples)
             self._stable = np.zeros(self._samples, bool)
@@ -151,7 +169,7 @@ class LabelTrust(VerdictHistory):
     def on_epoch_end(self, epoch, logs=None):
         """Takes the epoch's predictions; reports the noise rate."""
         super().on_epoch_end(epoch, logs)
-        self.trust(epoch + 1)
+        self.model.label_trust.assign(self.trust(epoch + 1))
         if logs is not None:
             logs["noise_rate"] = self.noise_rate or 0.0
 
@@ -160,8 +178,10 @@ class LabelTrust(VerdictHistory):
         if epochs_done is None:
             epochs_done = self._epoch
         memory = self._memory
-        if epochs_done < self.warmup() or not memory.seen.any():
+        if epochs_done - self._first_epoch < self.warmup() or not memory.seen.any():
             self.noise_rate = None
+            if self._first_epoch:
+                return keras.ops.convert_to_numpy(self.model.label_trust)
             return np.ones(self._samples, "float32")
         given, other, known = memory.mean("given"), memory.mean("other"), memory.seen
         seen = given[known], other[known]
@@ -209,11 +229,13 @@ class LabelTrust(VerdictHistory):
         super()._add(table)
         columns = dict(zip(history.FIELDS, np.asarray(table, "float64").T, strict=True))
         seen, times = columns["seen"] > 0, np.maximum(columns["seen"], 1)
+        # What two replicas saw of one sample is added up: no class, if they differ.
+        fresh = (columns["seen"] == 1) | (seen & (self._newest["predicted"] < 0))
         now = {name: np.rint(columns[name] / times) for name in history.NEWEST}
         before = self._newest["predicted"]
-        self._stable = np.where(seen, now["predicted"] == before, self._stable)
+        self._stable = np.where(fresh, now["predicted"] == before, self._stable)
         for name, values in now.items():
-            self._newest[name] = np.where(seen, values, self._newest[name])
+            self._newest[name] = np.where(fresh, values, self._newest[name])
         self._memory.add(
             seen,
             self.decay(),
@@ -230,6 +252,7 @@ class LabelTrust(VerdictHistory):
             arrays |= {f"newest_{name}": each for name, each in self._newest.items()}
             arrays["stable"] = self._stable
             arrays["least_rate"] = np.array(self._least_rate)
+            arrays["first_epoch"] = np.array(self._first_epoch)
         return arrays
 
     def set_state(self, arrays):
@@ -242,6 +265,7 @@ class LabelTrust(VerdictHistory):
             self._newest = _starting_with("newest_", arrays)
             self._stable = np.asarray(arrays["stable"], bool)
             self._least_rate = float(arrays.get("least_rate", NOT_HELD))
+            self._first_epoch = int(arrays.get("first_epoch", 0))
 
 
 def _nothing(count):

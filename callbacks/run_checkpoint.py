@@ -24,9 +24,13 @@ class RunCheckpoint(keras.callbacks.Callback):
     processes the chief writes, and all must see the folder.
 
     ```python
-    checkpoint = RunCheckpoint("run/checkpoint", history_path="run/history.csv")
+    checkpoint = RunCheckpoint(
+        "run/checkpoint",
+        history_path="run/history.csv",
+        carried=[each for each in callbacks if hasattr(each, "set_state")],
+    )
     epoch = checkpoint.restore(model)  # 0 if there is nothing to resume
-    model.fit(..., initial_epoch=epoch, callbacks=[..., checkpoint])
+    model.fit(..., initial_epoch=epoch, callbacks=[*callbacks, checkpoint])
     ```
 
     The same numbers as an uninterrupted run need data whose order in an epoch depends
@@ -41,7 +45,8 @@ class RunCheckpoint(keras.callbacks.Callback):
             a twentieth of the time, where epochs are short. The first epoch and the end
             of training are saved always.
         carried: Callbacks whose `state()`, a dict of arrays, belongs to the run, such
-            as a `VerdictHistory`; they get it back by `set_state(arrays)`.
+            as a `VerdictHistory` or a `LabelTrust`; they get it back by
+            `set_state(arrays)`.
 
     Attributes:
         history: A dict an epoch: `epoch` counted from 1, and what `fit` reported.

@@ -4,10 +4,12 @@
         --config.data.manual_dir=DOWNLOADS
 
 The set has to be asked for and unpacked into DOWNLOADS (`data/clothing1m.py` says how);
-it is resized once, into the run folder, and streamed from there. Settings are those of
-the paper's published code: SGD with Nesterov momentum, cosine decay, 15 epochs, photos
-of 256 pixels cropped to 224. The batch size, which neither says, is ours. Keras applies
-weight decay beside the gradient's step (decoupled), PyTorch within it.
+it is resized once, into the run folder, and streamed from there. How labels are judged
+is the adaptive recipe's, unless the recipe is named (`clothing1m_resnet50:paper`, or
+`:published_code`). All else is as in the paper's published code: SGD with Nesterov
+momentum, cosine decay, 15 epochs, photos of 256 pixels cropped to 224. The batch size,
+which neither says, is ours. Keras applies weight decay beside the gradient's step
+(decoupled), PyTorch within it.
 
 The code adds the 47,570 images of the clean list to the training set; most other work
 leaves them out, and so does this page, unless `--config.data.use_clean_train` says so.

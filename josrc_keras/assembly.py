@@ -5,6 +5,7 @@ import contextlib
 import keras
 
 from josrc_keras import guards, networks, rates, recipes, schedules, views
+from josrc_keras.data import balance
 from josrc_keras.methods import METHODS, trusts
 
 ON_DEVICE = 50  # Steps an execution on JAX with an accelerator, at most.
@@ -47,7 +48,10 @@ def make_model(
             )
         arguments["samples"] = num_samples
         if arguments["mixup"] is None:
-            arguments["mixup"] = recipes.mixup(num_classes, num_samples, config.epochs)
+            seen = num_samples
+            if balance.of(config):
+                seen = min(seen, steps_per_epoch * config.batch_size)
+            arguments["mixup"] = recipes.mixup(num_classes, seen, config.epochs)
     if arguments.get("smoothing", 0) is None:
         arguments["smoothing"] = schedules.smoothing_for(
             num_classes, config.threshold.tau_c

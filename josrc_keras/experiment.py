@@ -17,7 +17,7 @@ from josrc_keras.callbacks import (
     RunCheckpoint,
     SelectionMonitor,
 )
-from josrc_keras.data import batches
+from josrc_keras.data import balance, batches
 from josrc_keras.datasets import PATHS, make_benchmark, with_absolute_paths
 from josrc_keras.methods import METHODS
 from josrc_keras.progress import Progress
@@ -189,16 +189,10 @@ def _save(model, path):
             model.save(Path(folder) / path.name)
 
 
-def _balanced(config):
-    """What `data.batches` is to be told of balanced epochs."""
-    # A run of before this field has none.
-    if not config.data.get("balanced", False):
-        return False
-    return config.data.samples_per_class or True
-
-
 def _steps_per_epoch(split, config):
-    return batches.steps_per_epoch(split, config.batch_size, balanced=_balanced(config))
+    return batches.steps_per_epoch(
+        split, config.batch_size, balanced=balance.of(config)
+    )
 
 
 def _train_batches(config, train, initial_epoch):
@@ -208,7 +202,7 @@ def _train_batches(config, train, initial_epoch):
         batch_size=config.batch_size,
         seed=config.seed,
         initial_epoch=initial_epoch,
-        balanced=_balanced(config),
+        balanced=balance.of(config),
     )
     # A run of before this field has none.
     fields = config.get("strong_views", {"enabled": False})

@@ -14,6 +14,7 @@ from josrc_keras.callbacks import (
     MeanTeacher,
     VerdictHistory,
 )
+from josrc_keras.data import balance
 from josrc_keras.model import JoSRC
 
 
@@ -103,7 +104,11 @@ def _josrc_callbacks(config, train, path):
         fields.pop(name)
     teacher["decay"] = fields.pop("decay")
     if teacher["decay"] is None:
-        teacher["decay"] = recipes.teacher_decay(len(train), config.batch_size)
+        images, balanced = len(train), balance.of(config)
+        if balanced:
+            limit = balance.limit_of(train.labels, balanced)
+            images = balance.epoch_size(train.labels, limit)
+        teacher["decay"] = recipes.teacher_decay(images, config.batch_size)
     return [LabelTrust(len(train), path, **fields), MeanTeacher(**teacher)]
 
 

@@ -48,7 +48,7 @@ class SelectionQuality(keras.metrics.Metric):
             labels: `(N,)` integer given labels.
             true_labels: `(N,)` integer true labels; -1 = out of distribution.
             selection: A `selection.Selection` of boolean `(N,)`.
-            clean_likelihood: `(N,)` of eq. 3, in [0, 1].
+            clean_likelihood: `(N,)` of eq. 3, or trust in the label, in [0, 1].
         """
         truth = ops.one_hot(kind_of_noise(labels, true_labels), 3, dtype="float32")
         verdict = ops.cast(ops.stack(selection, axis=1), "float32")

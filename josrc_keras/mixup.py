@@ -3,7 +3,7 @@
 Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018. A network that
 has to predict blends can't learn single labels by heart. Unlike `keras.layers.MixUp`,
 each image keeps the larger share, so that what training reports of it is about its own
-label, and replicas draw what one device would.
+label, and replicas blend what one device would.
 """
 
 import keras
@@ -39,10 +39,23 @@ def draw(count, most, seed):
     return replicas.own_rows(uniform, count)
 
 
+def alone_if_ignored(share, sample_weight):
+    """`share`, but 1 where the next sample has no weight, so that it teaches nothing.
+
+    Args:
+        share: `(N,)` how much to keep.
+        sample_weight: `(N,)`, or None for equal weights.
+    """
+    if sample_weight is None:
+        return share
+    return ops.where(replicas.following_rows(sample_weight) == 0, 1.0, share)
+
+
 def blend(values, share):
     """Each sample's values, and of the next sample's what is left.
 
-    The last sample's partner is the first. Batches are shuffled: partners are random.
+    The last sample's partner is the first, of the whole batch whatever the number of
+    replicas. Batches are shuffled: partners are random.
 
     Args:
         values: `(N, ...)`, cast to float32.
@@ -53,4 +66,4 @@ def blend(values, share):
     """
     values = ops.cast(values, "float32")
     share = ops.reshape(share, (-1,) + (1,) * (len(values.shape) - 1))
-    return share * values + (1.0 - share) * ops.roll(values, -1, axis=0)
+    return share * values + (1.0 - share) * replicas.following_rows(values)

@@ -41,8 +41,8 @@ class JoSRC(Recorded, Trusting, NoisyLabelModel):
     `augmentation`, or `({"view_a", "view_b"}, label)`. Labels are integers `(N,)`,
     one-hot rows `(N, C)`, or a dict of `label` with any of `true_label` (-1 = out of
     distribution), which feeds metrics only, and `index`, the sample's number in the
-    dataset, for `VerdictHistory` and `LabelTrust`. Sample weights and class weights (by
-    given label) multiply a sample's loss.
+    dataset, for `VerdictHistory` and `LabelTrust`. Sample weights multiply a sample's
+    loss, and so do class weights (by given label) where labels are no dict.
 
     ```python
     model = JoSRC(networks.cnn7(80), 80, augmentation=views.crop_and_flip())
@@ -54,6 +54,7 @@ class JoSRC(Recorded, Trusting, NoisyLabelModel):
     the model keeps how far each label is trusted, which the callback `LabelTrust`
     (instead of `CleanThreshold`) finds from what the epochs before predicted, see
     `josrc_keras.trust`. `josrc_keras.recipes` has the arguments and callbacks of both.
+    The metric `clean_likelihood` is then the mean of that trust, not of eq. 3.
 
     Args:
         network: A built `keras.Model` from images to logits `(N, C)`: the student. The

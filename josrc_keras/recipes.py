@@ -1,7 +1,9 @@
 """Model arguments and callbacks that belong together.
 
 ```python
-recipe = recipes.adaptive(num_classes=10, num_samples=len(images), epochs=40)
+recipe = recipes.adaptive(
+    num_classes=10, num_samples=len(images), batch_size=64, epochs=40
+)
 model = JoSRC(network, 10, augmentation=views.crop_and_flip(), **recipe.model)
 model.compile("adam")
 model.fit(images, labels, batch_size=64, epochs=40, callbacks=recipe.callbacks)
@@ -16,8 +18,9 @@ from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 TEACHER_EPOCHS = 4  # Epochs that the adaptive recipe's teacher averages over.
 DECAYS = (0.9, 0.999)
 MIXED_IMAGES = 2500  # Images of a class seen in training, from which on mixup is full.
-# Arguments of `JoSRC` in the adaptive recipe that do not depend on the data. All but
-# the smoothing were chosen on held-out noisy labels: benchmarks/choose.py.
+# Arguments of `JoSRC` in the adaptive recipe that do not depend on the data. All were
+# compared with others on held-out noisy labels, which changed the temperature:
+# benchmarks/choose.py.
 ADAPTIVE: dict = {
     "smoothing": 0.0,
     "alpha": 0.0,
@@ -92,8 +95,8 @@ def adaptive(*, num_classes, num_samples, batch_size=128, epochs=None):
     Args:
         num_classes: C, at least 2.
         num_samples: Number of training images.
-        batch_size: Samples a batch.
-        epochs: Number of epochs, or None.
+        batch_size: Samples a batch, the one that `fit` is told.
+        epochs: Number of epochs, the one that `fit` is told, or None.
 
     Returns:
         A `Recipe`.
@@ -133,7 +136,7 @@ def mixup(num_classes, num_samples, epochs):
 
     Args:
         num_classes: C.
-        num_samples: Number of training images.
+        num_samples: Number of training images that an epoch sees.
         epochs: Number of epochs, or None for many.
 
     Returns:
@@ -147,8 +150,10 @@ def mixup(num_classes, num_samples, epochs):
 def teacher_decay(num_samples, batch_size):
     """The decay of a mean teacher that averages over about four epochs.
 
+    And over at most 1,000 steps, which in an epoch of 250 steps or more is less.
+
     Args:
-        num_samples: Number of training images.
+        num_samples: Number of training images that an epoch sees.
         batch_size: Samples a batch.
 
     Returns:

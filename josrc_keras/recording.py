@@ -8,11 +8,11 @@ import numpy as np
 
 from josrc_keras import evidence, history
 from josrc_keras.data import contract
+from josrc_keras.trusting import NUMBERING
 
 NOT_NUMBERED = (
-    "{} needs each sample's number in the dataset. Received: {} without "
-    "'index'. Yield labels as {{'label', 'index'}}, for example by "
-    "`dataset.enumerate()` before `shuffle`."
+    "{} needs each sample's number in the dataset. Received: {} without 'index'. "
+    "Number the samples before they are shuffled: {}"
 )
 
 
@@ -61,7 +61,7 @@ class Recorded(keras.Model):
         if self.epoch_findings is None:
             return
         if batch.index is None:
-            raise ValueError(NOT_NUMBERED.format("VerdictHistory", "labels"))
+            raise ValueError(NOT_NUMBERED.format("VerdictHistory", "labels", NUMBERING))
         labels = batch.integer_labels()
         columns = {"label": labels, **selected._asdict()}
         columns |= evidence.of_views(logits_a, logits_b, labels)
@@ -116,7 +116,9 @@ def number_samples(given, callbacks):
         spec = getattr(given["x"], "element_spec", None)
         if spec is not None and contract.unpack(spec).index is None:
             name = type(recorder).__name__
-            raise ValueError(NOT_NUMBERED.format(name, "a dataset of labels"))
+            raise ValueError(
+                NOT_NUMBERED.format(name, "a dataset of labels", NUMBERING)
+            )
         return
     if given.get("class_weight") is not None:
         raise ValueError(
@@ -129,4 +131,17 @@ def number_samples(given, callbacks):
     count = len(labels["label"])
     if "index" not in labels:
         given["y"] = {**labels, "index": np.arange(count, dtype="int32")}
+    _check_count(recorder, given, count)
     recorder.numbered = count
+
+
+def _check_count(recorder, given, count):
+    """Refuses a callback for fewer samples than arrays bring to training."""
+    trained = int(count * (1 - (given.get("validation_split") or 0)))
+    if recorder.count is not None and recorder.count < trained:
+        name = type(recorder).__name__
+        raise ValueError(
+            f"Expected {name}(count) of at least the number of samples, {trained}. "
+            f"Received: {recorder.count}. Pass {trained}, or num_samples={trained} to "
+            "the recipe that made it."
+        )

@@ -61,6 +61,25 @@ def own_rows(draw, count):
     return draw(replicas * count)[start : start + count]
 
 
+def following_rows(values):
+    """Each row's successor in the whole batch, the first one's for the last.
+
+    Args:
+        values: `(N, ...)` of one replica, all of which have as many.
+
+    Returns:
+        `(N, ...)`.
+    """
+    if replica_count() == 1:
+        return keras.ops.roll(values, -1, axis=0)
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    firsts = context.all_gather(values[:1], axis=0)  # One a replica.
+    after = (context.replica_id_in_sync_group + 1) % replica_count()
+    return tf.concat([values[1:], firsts[after][None]], axis=0)
+
+
 def check_equal_parts(count):
     """Makes a step fail unless every replica has as many samples as this one.
 

@@ -5,14 +5,18 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from josrc_keras import divergence, losses, mixup, selection
+from josrc_keras import divergence, losses, mixup, replicas, selection
 from josrc_keras import labels as label_distributions
 
+# Of a tf.data.Dataset of single images and labels.
+NUMBERING = (
+    "dataset.enumerate().map(lambda i, pair: (pair[0], {'label': pair[1], 'index': i}))"
+)
 DOUBT = 0.5  # A label that is trusted less is not judged clean.
 NOT_NUMBERED = (
     "A model that remembers samples needs each one's number in the dataset. Received: "
-    "labels without 'index'. Pass arrays to `fit`, or let the dataset yield labels as "
-    "{'label', 'index'}, for example by `dataset.enumerate()` before `shuffle`."
+    "labels without 'index'. Pass arrays to `fit`, or number the samples of a dataset "
+    f"before it is shuffled: {NUMBERING}"
 )
 
 
@@ -31,8 +35,8 @@ class Trusting(keras.Model):
     """Part of a model with `samples`: what replaces eq. 3 to 7 and 11 in its step.
 
     Attributes:
-        label_trust: Variable `(samples,)` in [0, 1], which `LabelTrust` sets after
-            every epoch: the probability that a label is right.
+        label_trust: Variable `(samples,)` in [0, 1], which `LabelTrust` sets at the
+            end of every epoch: the probability that a label is right.
     """
 
     def make_label_trust(self, samples):
@@ -69,7 +73,12 @@ class Trusting(keras.Model):
         teacher_probs = ops.stop_gradient(mean_probs(judged))
         # Each view blended with another share of the next image.
         count = ops.shape(batch.labels)[0]
-        shares = [mixup.draw(count, self.mixup, self.mixup_seed) for _ in range(2)]
+        shares = [
+            mixup.alone_if_ignored(
+                mixup.draw(count, self.mixup, self.mixup_seed), batch.sample_weight
+            )
+            for _ in range(2)
+        ]
         seen = zip((view_a, view_b), shares, strict=True)
         logits = [self.student(mixup.blend(*pair), training=True) for pair in seen]
         if self.judge == "student":
@@ -117,7 +126,8 @@ class Trusting(keras.Model):
         clean = trust > DOUBT
         confidence = ops.max(teacher_probs, axis=-1)
         trusted = ops.cast(clean, "float32")
-        typical = ops.sum(trusted * confidence) / ops.maximum(ops.sum(trusted), 1.0)
+        confidences = replicas.global_sum(ops.sum(trusted * confidence))
+        typical = confidences / ops.maximum(replicas.global_sum(ops.sum(trusted)), 1.0)
         unsure = confidence < self.tau_ood * typical
         return selection.Selection(
             clean,

@@ -18,6 +18,10 @@ FITS = [
     pytest.param("jax", "views", marks=pytest.mark.slow),
     pytest.param("jax", "normalized", marks=pytest.mark.slow),
 ]
+TRUSTING = [
+    ("tensorflow", "trusting"),
+    pytest.param("jax", "trusting", marks=pytest.mark.slow),
+]
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +56,14 @@ def assert_close(ours, theirs, atol):
         np.testing.assert_allclose(first, second, atol=atol)
 
 
-@pytest.mark.parametrize(("backend", "case"), FITS)
+@pytest.mark.parametrize(("backend", "case"), FITS + TRUSTING)
 def test_two_devices_equal_one(backend, case, results):
     """Weights, teacher, threshold and metrics, in the warm-up and after it.
 
     `normalized` is a network with batch normalisation and the model's own
     augmentation, on two devices with 4 steps an execution, of which there are 5 an
-    epoch. The validation's last batch has one sample.
+    epoch. The validation's last batch has one sample. `trusting` blends images, each
+    with the next of the batch, be it on the other device.
     """
     one, many = (results(backend)[which][case] for which in ("one", "many"))
     atol = 1e-4 if case == "normalized" else 1e-5
@@ -82,6 +87,16 @@ def test_two_devices_learn_from_unequal_parts(backend, case, results):
         assert 0.05 < fractions[1] < 0.95  # In the warm-up.
     assert 0.05 < fractions[2] < 0.95  # The first epoch after the warm-up.
     assert 0.05 < fractions[-1] < 0.95
+
+
+@pytest.mark.parametrize(("backend", "case"), TRUSTING)
+def test_two_devices_doubt_labels(backend, case, results):
+    """Of all three kinds, after a warm-up of two epochs."""
+    history = results(backend)["many"][case]["history"]
+    kinds = ("clean_fraction", "id_fraction", "ood_fraction")
+    assert [history[name][1] for name in kinds] == [1, 0, 0]
+    assert all(0 < history[name][-1] < 1 for name in kinds)
+    assert history["noise_rate"][-1] > 0.05
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

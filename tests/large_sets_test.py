@@ -10,7 +10,7 @@ import pytest
 from josrc_keras import datasets, experiment, large_sets, run_folder
 from josrc_keras.audit import run_audit
 from josrc_keras.configs import clothing1m_resnet18, food101n_resnet50
-from josrc_keras.data import encoded, records
+from josrc_keras.data import balance, encoded, records
 from josrc_keras.export import run_exports
 from tests import manual_data
 from tests.forks import Forks, rows_of
@@ -254,7 +254,7 @@ def test_a_run_of_before_balanced_epochs(quick_config):
     config = quick_config()
     with config.unlocked():
         del config.data.balanced, config.data.samples_per_class
-    assert experiment._balanced(config) is False
+    assert balance.of(config) is False
 
 
 def test_names_of_records_tell_settings_apart():

@@ -57,6 +57,14 @@ def test_without_mixup_everything_stays_as_it_is():
         np.testing.assert_array_equal(mixup.blend(values, share), values)
 
 
+def test_what_has_no_weight_is_blended_into_nothing():
+    """The partner is the next sample, the last one's the first."""
+    share = np.float32([0.6, 0.7, 0.8, 0.9])
+    assert mixup.alone_if_ignored(share, None) is share
+    found = mixup.alone_if_ignored(share, np.float32([0, 2, 0.1, 0]))
+    np.testing.assert_array_equal(found, np.float32([0.6, 0.7, 1, 1]))
+
+
 def test_blended_targets_are_still_distributions():
     targets = np.random.default_rng(0).dirichlet(np.ones(5), 9).astype("float32")
     found = np.asarray(mixup.blend(targets, draw(9, 1.0)))

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import JoSRC, assembly, methods, recipes, trust, views
+from josrc_keras import JoSRC, assembly, data, methods, recipes, trust, views
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 from josrc_keras.configs import base, digits8n_o
 from josrc_keras.reproduction import grid, records, suite
@@ -190,6 +190,20 @@ def test_the_teacher_averages_over_a_few_epochs():
     assert recipes.teacher_decay(30 * 64 + 63, 64) == pytest.approx(1 - 1 / steps)
     assert recipes.teacher_decay(64, 64) == least
     assert recipes.teacher_decay(10**7, 32) == most
+
+
+def test_balanced_epochs_are_what_counts():
+    """Of 640 images 160 an epoch: ten steps, and a quarter of the blends."""
+    labels = np.repeat(np.arange(8), [20] * 7 + [500])
+    images = np.zeros((640, 8, 8, 1), "uint8")
+    split = data.Split(images, labels, labels, np.arange(640))
+    config = digits8n_o.get_config("adaptive")
+    config.epochs, config.batch_size = 40, 16
+    config.data.balanced = True
+    _, teacher = methods.METHODS["josrc"].callbacks(config, split, None)
+    assert teacher.decay == pytest.approx(1 - 1 / 40)  # Four epochs of ten steps.
+    model = assembly.make_model(config, 8, 10, num_samples=640)
+    assert model.mixup == pytest.approx(40 * 160 / (2500 * 8))
 
 
 def lit(count=48):

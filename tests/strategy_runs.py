@@ -24,7 +24,12 @@ from josrc_keras import (
     strategies,
     views,
 )
-from josrc_keras.callbacks import CleanThreshold, MeanTeacher, SelectionMonitor
+from josrc_keras.callbacks import (
+    CleanThreshold,
+    LabelTrust,
+    MeanTeacher,
+    SelectionMonitor,
+)
 from josrc_keras.configs import digits8n_o
 from josrc_keras.data import batches
 from josrc_keras.normalization import BatchNormalization
@@ -65,13 +70,14 @@ def normalized(num_classes, head="linear", width=1.0, input_shape=None):
     return keras.Model(image, keras.layers.Dense(num_classes)(x))
 
 
-def make_model(network, augmentation=None, method=JoSRC, steps=1):
-    # Samples in distribution are left out, so that the parts to learn from differ.
-    own = (
-        {"smoothing": SMOOTHING, "relabel": selection.UNCLEAN[1:]}
-        if method is JoSRC
-        else {}
-    )
+def make_model(network, augmentation=None, method=JoSRC, steps=1, trusting=False):
+    own = {}
+    if trusting:
+        own = {"smoothing": 0.0, "alpha": 0.3, "mixup": 1.0, "tau_ood": 0.9}
+        own |= {"samples": COUNT, "temperature": 0.5}
+    elif method is JoSRC:
+        # Samples in distribution are left out, so that the parts to learn from differ.
+        own = {"smoothing": SMOOTHING, "relabel": selection.UNCLEAN[1:]}
     model = method(network(CLASSES), CLASSES, augmentation=augmentation, **own)
     model.compile(
         keras.optimizers.SGD(0.1),
@@ -107,16 +113,18 @@ def to_numpy(value):
     return np.asarray(keras.ops.convert_to_numpy(value))
 
 
-def fit(network, *, augmented=False, method=JoSRC, steps=1):
+def fit(network, *, augmented=False, method=JoSRC, steps=1, trusting=False):
     """What a training reports, and all weights at the end of its two phases."""
     keras.utils.set_random_seed(0)
     first, second, given, truth = make_data()
     augmentation = views.crop_and_flip(1, seed=3) if augmented else None
-    model = make_model(network, augmentation, method, steps)
+    model = make_model(network, augmentation, method, steps, trusting)
     images = first if augmented else {"view_a": first, "view_b": second}
     weights = Weights()
     callbacks = [SelectionMonitor(), weights]
-    if method is JoSRC:
+    if trusting:
+        callbacks += [LabelTrust(warmup_epochs=2), MeanTeacher(0.9)]
+    elif method is JoSRC:
         planned = CleanThreshold(0.9, 0.92, WARM_UP) if augmented else SteepThreshold()
         callbacks += [planned, MeanTeacher(0.9)]
     # 61 in batches of 30: of the last one there is none for a second replica.
@@ -234,6 +242,7 @@ def of_one_process(*, many):
     found = {
         "views": fit(dense),
         "normalized": fit(normalized, augmented=True, steps=4 if many else 1),
+        "trusting": fit(dense, trusting=True),
     }
     if keras.backend.backend() == "tensorflow":
         found["decoupling"] = fit(dense, method=Decoupling)

@@ -186,6 +186,22 @@ def test_sample_weights_multiply_the_loss(pairs):
     np.testing.assert_allclose(logs["loss"], expected, rtol=1e-5)
 
 
+def test_samples_without_weight_teach_nothing(pairs):
+    """Neither as they are nor as a part of the blend before them."""
+    images, labels = pairs
+    weight = np.arange(COUNT) % 2
+    others = {**labels, "label": np.where(weight, labels["label"], 0)}
+    assert np.any(others["label"] != labels["label"])
+    found = []
+    for given in (labels, others):
+        model = make_model(mixup=1.0)
+        model.mixup_seed.state.assign([0, 7])
+        model.train_on_batch(images, given, weight.astype("float32"))
+        found.append(model.student.get_weights())
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_one_hot_labels_are_as_good(pairs):
     images, labels = pairs
     one_hot = {

@@ -62,9 +62,9 @@ def audit(
     - `predicted_label`, `predicted_name`, `predicted_probability`: the class that the
       teacher suggests, and its mean probability over the views; the given one, where it
       agrees. Trained with smoothed labels, it is too modest a probability.
-    - `clean_share`, `in_distribution_share`, `out_of_distribution_share`: how often the
-      paper's criteria (C3.1, C3.2) gave each verdict in the last ten epochs; NaN
-      without a history.
+    - `clean_share`, `in_distribution_share`, `out_of_distribution_share`: how often
+      training gave each verdict in the last ten epochs, by the paper's criteria (C3.1,
+      C3.2) or, with the adaptive recipe, by its trust; NaN without a history.
     - `duplicate_set`: the same number for images with equal pixels; -1 for all others,
       and for views.
 

@@ -171,12 +171,12 @@ def _over_seeds(records, network, field):
     return [100 * each[field] for each in found if each is not None]
 
 
-def spread(values):
+def spread(values, digits=1):
     """The mean, and behind ± the deviation, of values; empty without any."""
     if not values:
         return ""
-    deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.1f}{deviation}"
+    deviation = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.{digits}f}{deviation}"
 
 
 def _choice(key):

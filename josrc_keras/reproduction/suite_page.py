@@ -71,6 +71,9 @@ def write(records):
             parts += [f"## {title}", _compared(found)]
         if half == "report" and found:
             parts += [_claims(found)]
+            doubt = _doubt(groups)
+            if doubt:
+                parts += ["## What the recipe says of the labels", doubt]
     ablation = _ablation(groups)
     if ablation:
         parts += ["## What each idea contributes", ablation]
@@ -222,6 +225,46 @@ def _line(name, differences):
         return [name, "", "", ""]
     picks = (statistics.fmean, min, max)
     return [name, *(f"{pick(differences):+.1f}" for pick in picks)]
+
+
+def _doubt(groups):
+    """What the adaptive recipe finds of the labels of the reported half, and what is.
+
+    Percentages of the training images at the last epoch, and the AUROC of its trust;
+    means over the seeds.
+    """
+    rows = []
+    for row in robustness.ROWS:
+        found = groups.get((row.dataset, row.cell, ADAPTIVE, "{}"), [])
+        if row.half != "report" or not found:
+            continue
+        last = [page.rows_of(record)[-1] for record in found]
+        columns = [
+            [100 * (1 - right_share(values)) for values in last],
+            [100 * values["noise_rate"] for values in last],
+            [100 * (1 - values["clean_fraction"]) for values in last],
+        ]
+        auroc = "" if row.clean else page.spread([v["clean_auroc"] for v in last], 2)
+        cells = [page.spread(each) for each in columns]
+        rows.append([row.dataset, row.cell, *cells, auroc])
+    if not rows:
+        return ""
+    text = (
+        "In percent of the training images, at the last epoch: how many labels are "
+        "wrong, those of out-of-distribution images included; the noise rate that the "
+        "recipe works with, which it takes from the images that it is sure of, and "
+        "which is no estimate of the former (`josrc_keras.audit` makes one); and how "
+        "many labels it trusts by at most a half. Others are trusted in part, too: the "
+        "AUROC says how well its trust tells right labels from wrong ones."
+    )
+    header = ["data", "noise", "wrong", "noise rate", "trusted by at most ½", "AUROC"]
+    return f"{text}\n\n{page.markdown_table(header, rows)}"
+
+
+def right_share(values):
+    """The share of rightly labelled samples, from an epoch's verdicts and truth."""
+    judged = values["clean_fraction"] * values["clean_precision"]
+    return judged / values["clean_recall"] if values["clean_recall"] else 0.0
 
 
 def _ablation(groups):

@@ -377,6 +377,47 @@ def test_a_resumed_fit_is_the_uninterrupted_one(pairs, tmp_path, equal_arrays):
     assert 0 < last.min() < 0.5
 
 
+def test_going_on_without_what_was_known_keeps_the_trust(pairs, caplog):
+    """For as long as a warm-up, and says so; then it is of the epochs since."""
+    model, first = make_model(), Spy()
+    fit(model, *pairs, LabelTrust(warmup_epochs=2), [first], epochs=4)
+    kept = model.label_trust.numpy()
+    assert 0.1 < kept.min() < 0.5  # The newest, which none of the epochs trained with.
+    assert np.any(kept != first.trust[-1])
+    spy, callback = Spy(), LabelTrust(warmup_epochs=2, memory_epochs=1)
+    with caplog.at_level("WARNING"):
+        shown = fit(model, *pairs, callback, [spy], epochs=8, initial_epoch=4)
+    assert "starts in epoch 5 without what it knew of the samples" in caplog.text
+    assert "carried=[label_trust]" in caplog.text
+    for trust_then in spy.trust[:2]:
+        np.testing.assert_array_equal(trust_then, kept)
+    assert shown["noise_rate"][0] == 0
+    expected = by_hand(spy.tables[:2], 0.0)
+    rate = rate_by_hand(spy.tables[:2], *expected)
+    assert shown["noise_rate"][1] == pytest.approx(rate) and rate > 0
+    assert np.any(spy.trust[2] != kept)
+    caplog.clear()
+    with caplog.at_level("WARNING"):
+        fit(model, *pairs, callback, epochs=9, initial_epoch=8)
+    assert "without what" not in caplog.text
+
+
+def test_what_two_replicas_saw_of_a_sample_is_no_class(pairs):
+    """Probabilities are averaged; the class stays what it was, if it was any."""
+    callback = LabelTrust(memory_epochs=1)
+    fit(make_model(), *pairs, callback, epochs=2)
+    before = callback._newest["predicted"].copy()
+    table = np.zeros((COUNT, len(history.FIELDS)), "float32")
+    column = {name: number for number, name in enumerate(history.FIELDS)}
+    table[:2, column["seen"]] = 2, 1
+    table[:2, column["given_prob"]] = 0.6, 0.4
+    table[:2, column["predicted"]] = 1 + 2, 3  # Classes 1 and 2 are not class 1.5.
+    callback._add(table)
+    assert callback._newest["predicted"][:2].tolist() == [before[0], 3]
+    np.testing.assert_array_equal(callback._newest["predicted"][2:], before[2:])
+    np.testing.assert_allclose(callback._memory.mean("given")[:2], [0.3, 0.4])
+
+
 class StopAfter(keras.callbacks.Callback):
     def __init__(self, epoch):
         super().__init__()

@@ -300,6 +300,21 @@ def test_numbers_must_be_integers_one_a_sample(index, pairs):
         fit(make_model(), numbered(pairs, index).batch(8), recorder=VerdictHistory(9))
 
 
+def test_a_count_below_that_of_the_arrays_is_refused(pairs):
+    """Before training; but what is held out for validation needs no row."""
+    message = (
+        rf"Expected VerdictHistory\(count\) of at least the number of samples, "
+        rf"{COUNT}\. Received: 9\. Pass {COUNT}, or num_samples={COUNT} to the recipe"
+    )
+    model = make_model()
+    with pytest.raises(ValueError, match=message):
+        fit(model, *pairs, VerdictHistory(9))
+    assert int(model.optimizer.iterations) == 0
+    recorder = VerdictHistory(COUNT * 3 // 4)
+    fit(model, *pairs, recorder, validation_split=0.25)
+    assert set(recorder.history.epochs) == {1}
+
+
 def test_class_weights_are_refused(pairs):
     message = r"beside which Keras takes no `class_weight`\. .* Pass `sample_weight=`"
     weights = dict.fromkeys(range(tiny.CLASSES), 1.0)

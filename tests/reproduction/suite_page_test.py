@@ -46,6 +46,9 @@ def make(row, method="josrc", recipe="paper", seed=0, **values):
     history["held_out_accuracy"] = draw.random(EPOCHS).round(6).tolist()
     if method == "josrc":
         history["held_out_teacher_accuracy"] = draw.random(EPOCHS).round(6).tolist()
+    if recipe == "adaptive":
+        for name in ("noise_rate", "clean_fraction"):
+            history[name] = draw.random(EPOCHS).round(6).tolist()
     names = {
         "student": "val_accuracy",
         "teacher": "val_teacher_accuracy",
@@ -232,6 +235,48 @@ def is_jocor_of(record, number):
     run, row = record["run"], REPORT[number]
     found = run["dataset"], run["cell"], run["method"]
     return found == (row.dataset, row.cell, "jocor")
+
+
+def last_epoch(record, **values):
+    """Sets what the last epoch of a record found."""
+    for name, value in values.items():
+        record["history"][name] = [0.5] * (EPOCHS - 1) + [value]
+    return record
+
+
+def test_what_the_recipe_says_of_the_labels():
+    """40% and 44% wrong; of clean data no AUROC; none but the adaptive recipe's."""
+    found = {"noise_rate": 0.25, "clean_fraction": 0.8}
+    found |= {"clean_precision": 0.6, "clean_recall": 0.8, "clean_auroc": 0.75}
+    pages = suite_page.write(
+        [
+            last_epoch(make(REPORT[1], "josrc", "adaptive"), **found),
+            last_epoch(
+                make(REPORT[1], "josrc", "adaptive", seed=1),
+                **found | {"clean_precision": 0.56, "noise_rate": 0.27},
+            ),
+            last_epoch(make(REPORT[0], "josrc", "adaptive"), **found),
+            make(REPORT[2], "josrc"),
+            make(REPORT[2], "jocor"),
+            make(DEVELOP[0], "josrc", "adaptive"),
+        ]
+    )
+    (table,) = tables_of(pages, "What the recipe says of the labels")
+    clean, noisy = (list(row.values()) for row in table)
+    assert clean[2:] == ["40.0", "25.0", "20.0", ""]
+    names = [REPORT[1].dataset, REPORT[1].cell]
+    assert noisy == [
+        *names,
+        "42.0 ± 2.8",
+        "26.0 ± 1.4",
+        "20.0 ± 0.0",
+        "0.75 ± 0.00",
+    ]
+
+
+def test_nothing_judged_right_is_no_share():
+    values = {"clean_fraction": 0.0, "clean_precision": 0.0, "clean_recall": 0.0}
+    assert suite_page.right_share(values) == 0.0
 
 
 def test_nothing_is_claimed_of_rows_without_both(made):
