@@ -222,6 +222,23 @@ def test_a_claim_is_of_the_seeds_that_both_have(made, written):
     assert changed["JoCoR\\*, all rows"] == claims(written)["JoCoR\\*, all rows"]
 
 
+def test_how_many_rows_are_ahead(made):
+    """Row 1's 29 and 25 are ahead by more than they differ; JoCoR's are one seed."""
+    held = [0.9] + [0.1] * 13
+    more = [
+        make(REPORT[1], "standard", seed=1, student=0.62, held_out=held),
+        make(REPORT[1], "josrc", "adaptive", seed=1, teacher=0.87),
+    ]
+    _, rows = tables_of(suite_page.write([*made, *more]), "The reported half")
+    found = {row["the adaptive recipe against"]: list(row.values())[4:] for row in rows}
+    assert found == {
+        "ordinary training at its end, noisy rows": ["10 of 10", "1 of 10"],
+        "ordinary training stopped, noisy rows": ["9 of 10", "0 of 10"],
+        "ordinary training at its end, clean rows": ["2 of 2", "0 of 2"],
+        "JoCoR\\*, all rows": ["6 of 12", "0 of 12"],  # 2i - 10.
+    }
+
+
 def test_a_method_without_a_seed_in_common_is_not_compared(made):
     """JoCoR with another seed in one row."""
     others = [
