@@ -18,9 +18,9 @@ from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 TEACHER_EPOCHS = 4  # Epochs that the adaptive recipe's teacher averages over.
 DECAYS = (0.9, 0.999)
 MIXED_IMAGES = 2500  # Images of a class seen in training, from which on mixup is full.
-# Arguments of `JoSRC` in the adaptive recipe that do not depend on the data. All were
-# compared with others on held-out noisy labels, which changed the temperature:
-# benchmarks/choose.py.
+# Arguments of `JoSRC` in the adaptive recipe that do not depend on the data. All, and
+# the constants above, were compared with others on held-out noisy labels, which changed
+# the temperature alone: benchmarks/choose.py.
 ADAPTIVE: dict = {
     "smoothing": 0.0,
     "alpha": 0.0,
@@ -87,10 +87,10 @@ def adaptive(*, num_classes, num_samples, batch_size=128, epochs=None):
       `mixup`, which epochs=None takes for many. The trust in labels allows for it by
       itself and needs no smoothing.
 
-    Targets are sharpened as in MixMatch (Berthelot et al., NeurIPS 2019). The
-    switches were set by held-out noisy labels of the suite's developing half, see
-    results/README.md. results/robustness/README.md has what the recipe gains on the
-    reported half, and what each part of it contributes.
+    Targets are sharpened as in MixMatch (Berthelot et al., NeurIPS 2019). Switches and
+    constants were compared with others on held-out noisy labels of the suite's
+    developing half, see results/README.md. results/robustness/README.md has what the
+    recipe gains on the reported half, and what each part of it contributes.
 
     Args:
         num_classes: C, at least 2.

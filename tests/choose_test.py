@@ -128,7 +128,8 @@ def test_the_first_step_took_what_was_ahead_by_a_standard_error(choose, recorded
     ahead = {
         line["candidate"]: line["ahead"]
         for line in lines
-        if line["ahead"] > line["standard_error"] and line["candidate"] != "together"
+        if line["ahead"] > line["standard_error"]
+        and line["candidate"] not in ("together", *choose.CONSTANTS)
     }
     exclusive = ("temperature-0.5", "unclean-zero")
     weaker = min(exclusive, key=ahead.__getitem__)
@@ -136,6 +137,36 @@ def test_the_first_step_took_what_was_ahead_by_a_standard_error(choose, recorded
         k: v for c in ahead if c != weaker for k, v in choose.CANDIDATES[c].items()
     }
     assert taken == choose.CANDIDATES["together"]
+
+
+def test_no_constant_was_ahead_by_a_standard_error(choose, recorded):
+    """Of all, each on the rows that the rule names; so what ships has none changed."""
+    found = {}
+    for line in recorded["candidates"]:
+        if line["candidate"] in choose.CONSTANTS:
+            assert line["ahead"] <= line["standard_error"], line
+            found.setdefault(line["candidate"], []).append(line["rows"])
+    expected = {name: [7] for name in choose.CONSTANTS}
+    assert found == expected | {"mixed-1250": [2], "mixed-5000": [7, 9]}
+
+
+def test_constants_are_compared_with_the_chosen_recipe(choose, tmp_path):
+    values = {
+        choose.AS_IT_WAS: 10.0,
+        choose.CHOSEN: 40.0,
+        "hold-off": 12.0,
+        "teacher-8": 41.0,
+    }
+    rows = choose.FIRST[:2]
+    write_runs(tmp_path, {name: dict.fromkeys(rows, v) for name, v in values.items()})
+    lines = choose.summarise(tmp_path)["candidates"]
+    ahead = {line["candidate"]: line["ahead"] for line in lines}
+    assert ahead == {
+        choose.AS_IT_WAS: 0.0,
+        choose.CHOSEN: 30.0,
+        "hold-off": 2.0,
+        "teacher-8": 1.0,
+    }
 
 
 def test_the_page_says_what_was_recorded(choose, recorded):
