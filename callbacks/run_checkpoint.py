@@ -89,6 +89,7 @@ class RunCheckpoint(keras.callbacks.Callback):
         Raises:
             ValueError: If the checkpoint belongs to another model, or other processes
                 that train together find another one.
+            RuntimeError: If the newest one can't be read, which need not be broken.
         """
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
@@ -197,13 +198,24 @@ class RunCheckpoint(keras.callbacks.Callback):
                 raise ValueError("its checksum differs")
             with np.load(folder / "variables.npz") as stored:
                 return state, dict(stored)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            logging.warning("Passing over the checkpoint %s: %s", folder, error)
-            return None
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            return _pass_over(folder, error)
+        except OSError as error:  # It may be whole, and readable another time.
+            raise RuntimeError(
+                f"Expected to read the checkpoint {folder}. Received: "
+                f"{error.strerror or error}. Nothing was changed: run again to resume, "
+                "or remove it to go on from the one before."
+            ) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            return _pass_over(folder, error)
 
     def _write_history(self):
         if self.history_path is not None:
             files.write_csv(self.history_path, self.history)
+
+
+def _pass_over(folder, error):
+    logging.warning("Passing over the checkpoint %s: %s", folder, error)
 
 
 def _variables(model):

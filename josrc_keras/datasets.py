@@ -8,6 +8,7 @@ from josrc_keras.data import folder_records
 
 PATHS = {  # Fields of `config.data` that name folders to be found on resume.
     "image_folder": ("dir", "validation_dir"),
+    "records": ("dir",),
     **dict.fromkeys(large_sets.NAMES, ("dir", "manual_dir")),
 }
 
@@ -100,6 +101,7 @@ def _read_image_folder(config, workdir):
         config.data.dir,
         image_size=config.data.image_size,
         cache=Path(workdir) / "images",
+        begun=run_folder.has_begun(workdir),
         validation_dir=config.data.validation_dir,
         validation_share=config.data.validation_share,
         broken=config.data.broken,

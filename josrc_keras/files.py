@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import glob
 import io
 import json
@@ -10,6 +11,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+UNSUPPORTED = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
 PREFIX = ".josrc-unfinished-"
 
 
@@ -68,6 +70,9 @@ def _flush(path, *, inside=True):
         return
     try:
         os.fsync(descriptor)
+    except OSError as error:  # Some file systems flush no folders.
+        if error.errno not in UNSUPPORTED or not path.is_dir():
+            raise
     finally:
         os.close(descriptor)
 

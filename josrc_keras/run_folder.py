@@ -33,7 +33,8 @@ def open_folder(workdir, config, *, write=True):
         The `pathlib.Path`.
 
     Raises:
-        ValueError: If the folder holds a run of another configuration.
+        ValueError: If the folder holds a run of another configuration, or one whose
+            checkpoints are gone.
         OSError: If the folder can't be written.
     """
     workdir = Path(workdir)
@@ -43,13 +44,36 @@ def open_folder(workdir, config, *, write=True):
         workdir.mkdir(parents=True, exist_ok=True)
         if path.exists():
             before = _config_in(path)
-            if any((workdir / "checkpoint").glob("epoch-*")):
+            if has_begun(workdir):
                 _check_same(before, json.loads(text), workdir)
+                _check_resumable(workdir)
         if write:
             files.write_text(path, text + "\n")
     except OSError as error:
         raise unwritable(workdir, error) from error
     return workdir
+
+
+def has_begun(workdir):
+    """Whether a run folder holds what was trained."""
+    workdir = Path(workdir)
+    return bool(_checkpoints(workdir)) or any(
+        (workdir / name).exists() for name in ("model.keras", "summary.json")
+    )
+
+
+def _checkpoints(workdir):
+    return list((workdir / "checkpoint").glob("epoch-*"))
+
+
+def _check_resumable(workdir):
+    if not _checkpoints(workdir):
+        raise ValueError(
+            "Expected a run to resume, or an empty folder. Received: "
+            f"--workdir={workdir}, which holds a trained model whose checkpoints are "
+            "gone: to train there would overwrite it. Choose another --workdir, or "
+            "remove model.keras and summary.json."
+        )
 
 
 def write_data(workdir, benchmark):
@@ -68,21 +92,19 @@ def check_data(workdir, benchmark):
     """Refuses files that are not those that a run was begun with.
 
     Raises:
-        ValueError: If their paths or classes differ, or which of them are set aside.
+        ValueError: If their names or labels differ, or which of them are set aside.
     """
     workdir = Path(workdir)
-    begun = any((workdir / "checkpoint").glob("epoch-*"))
-    begun |= (workdir / "model.keras").exists()
-    if not begun or not (workdir / DATA).exists():
+    if not has_begun(workdir) or not (workdir / DATA).exists():
         return
     before = json.loads((workdir / DATA).read_text(encoding="utf-8"))
     now = _described(benchmark)
     if before != now:
         raise ValueError(
-            f"Expected the photos that {workdir} was trained on, "
+            f"Expected the images that {workdir} was trained on, "
             f"{before['train_images']} and {before['test_images']} to report on. "
-            f"Received: {now['train_images']} and {now['test_images']}, of other paths "
-            "or classes. Put them back as they were (`josrc-audit --apply=undo`, if it "
+            f"Received: {now['train_images']} and {now['test_images']}, of other names "
+            "or labels. Put them back as they were (`josrc-audit --apply=undo`, if it "
             "moved them), or train on what there is now in another --workdir."
         )
 
@@ -144,11 +166,11 @@ def differences(before, now, *, of_new_fields=True):
 def _without_places(config):
     """The fields but for those that say where data are, not what they are.
 
-    Of a large set `data.json` and the records' own index say what it is.
+    Of records, and of a large set, `data.json` and their own index say what they are.
     """
     fields = _flat(config)
     fields.pop("data.manual_dir", None)
-    if fields.get("data.name") in encoded.NAMES:
+    if fields.get("data.name") in (*encoded.NAMES, "records"):
         fields.pop("data.dir", None)
     return fields
 

@@ -209,3 +209,24 @@ def test_adams_beta_1_is_left_alone_with_other_optimizers(
     split = data.Split(digits.x, digits.y, digits.truth, None)
     decay, *_ = experiment.make_callbacks(config, tmp_path, split)
     assert decay.beta_1 == beta_1
+
+
+def test_a_run_on_records_finds_them_again_and_knows_them(
+    train, deterministic, tmp_path, monkeypatch
+):
+    """From any folder, and moved; but not records of other labels."""
+    for seed, name in ((0, "records"), (1, "other")):
+        made = data.digits8n_o(noise="symmetric", rate=0.5, seed=seed, train_size=128)
+        data.records.write(made, tmp_path / name)
+    fields = {"data.name": "records", "data.train_size": None, "epochs": 2}
+    monkeypatch.chdir(tmp_path)
+    assert train("run", StopAfter(1), **fields, **{"data.dir": "records"}) is None
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["data"]["dir"] == str(tmp_path / "records")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match=r"128 and \d+, of other names or labels\."):
+        train(tmp_path / "run", **fields, **{"data.dir": "../other"})
+    (tmp_path / "records").rename(tmp_path / "moved")
+    found = train(tmp_path / "run", **fields, **{"data.dir": "../moved"})
+    assert found["epochs"] == 2

@@ -1,7 +1,10 @@
 """Files that are whole or absent."""
 
 import csv
+import errno
 import json
+import os
+import stat
 
 import pytest
 
@@ -58,6 +61,25 @@ def test_nothing_written_keeps_the_old_folder(tmp_path):
         pass
     assert (path / "old").read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP, errno.EIO])
+def test_a_file_system_that_flushes_no_folders(code, tmp_path, monkeypatch):
+    """It is told that by an error, which is no other: a disk that fails has its own."""
+    fsync = os.fsync
+
+    def refuse(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(code, "refused")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    if code == errno.EIO:
+        with pytest.raises(OSError, match="refused"):
+            files.write_text(tmp_path / "file", "text")
+        return
+    files.write_text(tmp_path / "file", "text")
+    assert (tmp_path / "file").read_text() == "text"
 
 
 def test_json_round_trip(tmp_path):

@@ -44,6 +44,20 @@ def test_another_configuration_is_refused(tmp_path, now, text):
     assert {p.name for p in tmp_path.iterdir()} == {"config.json", "checkpoint"}
 
 
+@pytest.mark.parametrize("left", ["model.keras", "summary.json"])
+def test_a_trained_run_without_checkpoints_is_not_overwritten(tmp_path, left):
+    """Neither by another configuration nor by its own, from the start."""
+    run_folder.open_folder(tmp_path, {"seed": 1})
+    (tmp_path / left).write_text("kept")
+    with pytest.raises(ValueError, match=r"Received: seed: 1 there, 2 now\. Resume it"):
+        run_folder.open_folder(tmp_path, {"seed": 2})
+    with pytest.raises(ValueError) as caught:
+        run_folder.open_folder(tmp_path, {"seed": 1})
+    assert "which holds a trained model whose checkpoints are gone" in str(caught.value)
+    assert "or remove model.keras and summary.json" in str(caught.value)
+    assert json.loads((tmp_path / "config.json").read_text()) == {"seed": 1}
+
+
 def test_a_file_is_no_run_folder(tmp_path):
     path = tmp_path / "file"
     path.write_text("mine")

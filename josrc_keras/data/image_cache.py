@@ -45,6 +45,14 @@ def read(cache, key):
         return None
 
 
+def key_of(cache):
+    """The key of what is in a cache; None where nothing can be read."""
+    try:
+        return json.loads((cache / INDEX).read_text(encoding="utf-8"))["key"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def write(cache, key, paths, divide):
     """Decodes files into a cache, whole or not at all.
 

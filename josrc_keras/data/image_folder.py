@@ -32,6 +32,7 @@ def read(
     broken="skip",
     seed=0,
     train_size=None,
+    begun=False,
 ):
     """Reads a folder of photos, `folder/CLASS/photo.jpg`, at any depth below a class.
 
@@ -56,6 +57,8 @@ def read(
         seed: Seed of the choice of validation images and of `train_size`.
         train_size: Keep so many of the training images, chosen at random; they are
             read into memory. None keeps all.
+        begun: Whether something was trained on what the cache was made of: then files
+            of other paths or sizes are refused, before anything is decoded.
 
     Returns:
         A `Benchmark` whose images are read-only `np.memmap`s, whose `ids` are paths
@@ -84,6 +87,8 @@ def read(
         "validation": [seed, validation_share] if validation_dir is None else None,
         "files": [listing.files for listing in listings],
     }
+    if begun:
+        _check_paths(cache, key)
     index, *arrays = _decoded(cache, key, folders, listings)
     skipped = unreadable(folders, listings, index["broken"])
     checks.check_broken(skipped, broken)
@@ -91,6 +96,28 @@ def read(
     benchmark = _make_benchmark(index, arrays, listings, skipped)
     _report(folders[0], benchmark, listings, cache)
     return _subset(benchmark, train_size, seed)
+
+
+def _check_paths(cache, key):
+    before = image_cache.key_of(cache)
+    if before is None:
+        return
+    was, now = (
+        {
+            (number, path, size)
+            for number, files in enumerate(each["files"])
+            for path, size, _ in files
+        }
+        for each in (before, key)
+    )
+    if was != now:
+        raise ValueError(
+            f"Expected the photos that {cache.parent} was trained on, {len(was)} files."
+            f" Received: {len(was - now)} of them are gone or changed, and "
+            f"{len(now - was)} are there instead. Put them back as they were "
+            "(`josrc-audit --apply=undo`, if it moved them), or train on what there is "
+            "now in another --workdir."
+        )
 
 
 def _decoded(cache, key, folders, listings):

@@ -1,9 +1,11 @@
 """RunCheckpoint: a resumed run is the uninterrupted one, to the last digit."""
 
 import csv
+import errno
 import json
 import shutil
 import types
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -294,6 +296,25 @@ def test_nothing_whole_begins_anew(folder, new_model):
     assert checkpoint.restore(new_model()) == 0
     assert checkpoint.history == []
     assert RunCheckpoint(folder / "absent").restore(new_model()) == 0
+
+
+def test_one_that_can_not_be_read_now_is_not_given_up(folder, new_model, monkeypatch):
+    """A disk may fail for a while: nothing is removed, and no epoch done again."""
+    read = Path.read_text
+
+    def fail(path, *arguments, **options):
+        if path.name == "state.json" and "00004" in str(path):
+            raise OSError(errno.EIO, "Input/output error")
+        return read(path, *arguments, **options)
+
+    before = sorted(path.name for path in folder.glob("epoch-*"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", fail)
+        with pytest.raises(RuntimeError) as caught:
+            RunCheckpoint(folder).restore(new_model())
+    assert "epoch-00004. Received: Input/output error. Nothing was" in str(caught.value)
+    assert sorted(path.name for path in folder.glob("epoch-*")) == before
+    assert RunCheckpoint(folder).restore(new_model()) == 4
 
 
 def test_broken_checkpoints_do_not_crowd_out_new_ones(folder, new_model, digits):
