@@ -2,6 +2,8 @@
 
 import json
 
+from josrc_keras.export import writers
+
 SERVE = {
     "onnx": """```python
 import numpy as np
@@ -33,22 +35,43 @@ model = keras.saving.load_model("{path}")
 outputs = model(np.zeros({shape}, "{dtype}"))
 ```""",
 }
-ENCODED = """A SavedModel also takes encoded images (JPEG, PNG, BMP, GIF):
+ENCODED = """A SavedModel also takes encoded images ({formats}):
 
 ```python
 encoded = tf.constant([open("photo.jpg", "rb").read()])
 outputs = signatures["serving_encoded"](image_bytes=encoded)
-```"""
+```
+
+Turn photos upright before: their EXIF orientation is not applied here, as it is in
+training on photos. {transparent}"""
+# By the number of channels.
+TRANSPARENT = {
+    1: "Transparency is ignored.",
+    3: "A transparent PNG shows white behind it, as in training on photos, and a "
+    "transparent GIF black. The palette of a BMP is not read.",
+    4: "Transparency is the fourth channel. The palette of a BMP is not read.",
+}
+# What test images are; an export of before these entries does not say it.
+LABELS = {
+    "right": "rightly labelled images",
+    "as given": "images, by labels as given, some of which may be wrong,",
+}
+CHOSEN = {
+    False: "neither trained on nor used to choose anything here",
+    True: "not trained on, but used to choose network or temperature, so that the "
+    "figures of this list are optimistic",
+}
 
 
 def make_card(found, reports, plots):
     """The card, Markdown.
 
     Args:
-        found: Metadata of the artefacts, as `metadata.describe` makes it, with
-            `training` and `config` of the run.
+        found: What holds for all of them: dict of `network`, `class_names`, and
+            `training`, `config` and `noise_found` of the run.
         reports: Dict from a file name to the report of its export, and in it
-            `interface`: `input`, `outputs` and whether it takes `encoded` images.
+            `interface`: `input`, `outputs` and whether it takes `encoded` images;
+            `weights_sha256` and `versions`.
         plots: Names of picture files beside the card.
 
     Returns:
@@ -62,14 +85,14 @@ def make_card(found, reports, plots):
         "## Input and outputs",
         _interfaces(reports, found["class_names"]),
         "## How good it is",
-        _quality(found),
+        _qualities(reports),
         "## What training found in the labels",
         _noise(found),
         *(f"![{plot.stem}](plots/{plot.name})" for plot in plots),
         "## Serve it",
         *_serving(reports),
         "## How it was made",
-        _training(found),
+        _training(found, reports),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -118,12 +141,18 @@ def _milliseconds(report):
     return " / ".join(f"{ms:.2f}" for ms in report.get("milliseconds", {}).values())
 
 
-def _interfaces(reports, class_names):
-    """What each of the files takes and returns; files that are alike together."""
+def _alike(reports, describe):
+    """Dict from what a function says of a report to the names of the files."""
     alike: dict = {}
     for name, report in reports.items():
-        alike.setdefault(_interface(report["interface"]), []).append(f"`{name}`")
-    parts = [f"{', '.join(names)}:\n\n{text}" for text, names in alike.items()]
+        alike.setdefault(describe(report), []).append(f"`{name}`")
+    return {text: ", ".join(names) for text, names in alike.items()}
+
+
+def _interfaces(reports, class_names):
+    """What each of the files takes and returns; files that are alike together."""
+    alike = _alike(reports, lambda report: _interface(report["interface"]))
+    parts = [f"{names}:\n\n{text}" for text, names in alike.items()]
     if class_names:
         parts.append(f"Classes, in order: {', '.join(class_names)}.")
     return "\n\n".join(parts)
@@ -159,24 +188,34 @@ def _resized_to(image):
     return text
 
 
-def _quality(found):
+def _qualities(reports):
+    """How good the files are; by their names where they differ."""
+    alike = _alike(reports, _quality)
+    if len(alike) == 1:
+        return next(iter(alike))
+    return "\n\n".join(f"{names}:\n\n{text}" for text, names in alike.items())
+
+
+def _quality(report):
     lines = []
-    if "test" in found:
-        test = found["test"]
+    if "test" in report:
+        test = report["test"]
+        labels = LABELS.get(test.get("labels"), "images")
+        chosen = CHOSEN.get(test.get("chosen_on"), "not trained on")
         lines += [
-            f"- accuracy {test['accuracy']:.1%} on {test['images']} rightly labelled "
-            "images that were neither trained on nor used to choose anything here",
+            f"- accuracy {test['accuracy']:.1%} on {test['images']} {labels} that were "
+            f"{chosen}",
             f"- mean confidence {test['mean_confidence']:.1%}; expected calibration "
             f"error {test['calibration_error_uncalibrated']:.1%} as trained, "
             f"{test['calibration_error']:.1%} with temperature "
-            f"{found['temperature']:.3g}",
+            f"{report['temperature']:.3g}",
         ]
-    if "validation" in found:
-        validation = found["validation"]
+    if "validation" in report:
+        validation = report["validation"]
         each = ", ".join(f"{n} {a:.1%}" for n, a in validation["accuracy"].items())
         lines.append(
-            f"- {found['source']} exported; on {validation['images']} images to choose "
-            f"by: {each}"
+            f"- {report['source']} exported; on {validation['images']} images to "
+            f"choose by: {each}"
         )
     return "\n".join(lines) or "Not measured: no validation data was at hand."
 
@@ -211,19 +250,34 @@ def _serving(reports):
                 list=json.dumps(names),
             )
             if format == "saved_model" and interface["encoded"]:
-                yield ENCODED
+                channels = image["shape"][-1]
+                yield ENCODED.format(
+                    formats=writers.ENCODED_FORMATS[channels],
+                    transparent=TRANSPARENT[channels],
+                )
 
 
-def _training(found):
+def _training(found, reports):
     training = found.get("training", {})
     lines = [f"- {name.replace('_', ' ')}: {text}" for name, text in training.items()]
-    lines += [
-        f"- weights: SHA-256 `{found['weights_sha256']}`",
-        f"- versions: {', '.join(f'{n} {v}' for n, v in found['versions'].items())}",
-    ]
+    for name, describe in (("weights", _weights), ("versions", _versions)):
+        alike = _alike(reports, describe)
+        for text, files in alike.items():
+            of_files = f" of {files}" if len(alike) > 1 else ""
+            lines.append(f"- {name}{of_files}: {text}")
     if "config" in found:
         lines.append(
             "\n<details><summary>Configuration</summary>\n\n```json\n"
             f"{json.dumps(found['config'], indent=2)}\n```\n\n</details>"
         )
     return "\n".join(lines)
+
+
+def _weights(report):
+    found = report.get("weights_sha256")  # An export of before this entry has none.
+    return f"SHA-256 `{found}`" if found else "see the file's metadata"
+
+
+def _versions(report):
+    found = report.get("versions", {})
+    return ", ".join(f"{n} {v}" for n, v in found.items()) or "see the file's metadata"

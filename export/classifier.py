@@ -45,8 +45,11 @@ def export_classifier(
     sizes 1, 2 and 33, on black, on white, and on all images given. Only then does it
     get its name.
 
-    A SavedModel also has a signature `serving_encoded` that takes JPEG, PNG, BMP or
-    GIF bytes, `image_bytes` `(N,)`.
+    A SavedModel also has a signature `serving_encoded` that takes encoded images,
+    `image_bytes` `(N,)`: with three channels JPEG, PNG, BMP or GIF, with one JPEG or
+    PNG, with four PNG or BMP. In three channels a transparent PNG shows white behind
+    it, as in training on photos, and a transparent GIF black. The EXIF orientation is
+    not applied: turn photos upright before. A palette of a BMP is not read.
 
     Args:
         model: A `JoSRC`, another model of this package, or a plain `keras.Model` that
@@ -83,7 +86,8 @@ def export_classifier(
     Returns:
         A dict: `path`, `format`, `precision`, `source`, `max_difference` of the logits,
         `agreement` of the arg max in [0, 1], the number of `images` compared, `bytes`,
-        `temperature`; with validation data also `validation`, `test`, `calibration`;
+        `temperature`; with validation data also `validation`, `test` (its `chosen_on`:
+        whether source or temperature were chosen on the same images), `calibration`;
         for a network in half precision `rounding`, its difference from float32.
 
     Raises:

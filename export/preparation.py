@@ -64,7 +64,7 @@ def prepare(
             _check_labels(name, pair, classes)
             proof.check_images(serving, shape[-1], pair[0])
     if validation is not None and test is None and label_noise == 0:
-        validation, test = _halves(validation)
+        validation, test = halves(validation)
     if images is None and (validation or test) is not None:
         images = (validation or test)[0]
 
@@ -84,6 +84,10 @@ def prepare(
         findings["rounding"] = _rounding(found[name], exact, serving, images)
     if test is not None:
         findings["test"] = _report(exact, serving, test)
+        chosen = validation is not None and (calibrate or len(found) > 1)
+        findings["test"]["chosen_on"] = chosen and np.array_equal(
+            test[0], validation[0]
+        )
     return Prepared(exact, serving, images, test, findings)
 
 
@@ -130,7 +134,7 @@ def _check_labels(name, pair, classes):
         )
 
 
-def _halves(pair):
+def halves(pair):
     """Every other sample, and the others; both all of it where there is but one."""
     images, labels = pair
     if len(labels) < 2:
@@ -156,7 +160,7 @@ def _rounding(network, exact, serving, images):
 
 
 def _report(network, serving, test):
-    """Accuracy and calibration on rightly labelled images."""
+    """Accuracy and calibration by the labels of test images."""
     images, labels = test
     logits = proof.expected_outputs(network, serving, images)["logits"]
     after = calibration.softmax(logits / serving.temperature)

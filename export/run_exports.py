@@ -10,11 +10,12 @@ import numpy as np
 
 from josrc_keras import experiment, files, run_folder
 from josrc_keras.export import card, classifier, latency, metadata, sources, writers
-from josrc_keras.export.preparation import prepare
+from josrc_keras.export.preparation import halves, prepare
 from josrc_keras.export.serving import Serving
 
 CARD = "README.md"
 REPORTS = "exports.json"  # The reports of what lies in the folder.
+ENOUGH = 400  # Photos of which one half chooses and the other half reports.
 
 
 def prepare_run(
@@ -30,7 +31,9 @@ def prepare_run(
 
     Held-out training images choose and calibrate where the run has them
     (`config.data.validation_share`), and the test set reports; otherwise every other
-    test image chooses and the others report.
+    test image chooses and the others report. Fewer than `ENOUGH` photos, whose labels
+    are not known to be right, do both. The findings of `test` say which: `labels` are
+    `"right"` or `"as given"`, `chosen_on` is whether the same images choose.
 
     Where the run trained on crops (`config.augmentation.size`), evaluation showed the
     middle of each image to the network. So does all that is done here. An artefact
@@ -76,32 +79,42 @@ def prepare_run(
             images = _all_of(_Seen(model, images))
         return images, split.labels
 
-    test = pair(benchmark.test)
-    held_out = benchmark.validation
-    if held_out is None and benchmark.test.true_labels is None:
-        # Photos: their labels are not known to be right, and there are no others.
-        data = {"validation": test, "test": test, "label_noise": label_noise}
-    elif held_out is None:
-        if label_noise is not None:
-            raise ValueError(
-                "--label_noise is that of held-out training images. Received: a run "
-                "without any. Train with --config.data.validation_share=0.1, or leave "
-                "the flag out: the test set's labels are right."
-            )
-        data = {"validation": test, "label_noise": 0.0}
-    else:
-        if np.array_equal(held_out.labels, held_out.true_labels):  # Checked by people.
-            label_noise = 0.0 if label_noise is None else label_noise
-        data = {"validation": pair(held_out), "test": test, "label_noise": label_noise}
     prepared = prepare(
         model,
         source,
         serving=serving,
         calibrate=calibrate,
         new_statistics=_Seen(model, benchmark.train.images) if new_statistics else None,
-        **data,
+        **_divided(benchmark, pair, label_noise),
     )
+    as_given = benchmark.test.true_labels is None
+    prepared.findings["test"]["labels"] = "as given" if as_given else "right"
     return prepared, _about(run, config)
+
+
+def _divided(benchmark, pair, label_noise):
+    """What chooses and what reports, as `prepare` takes it.
+
+    Args:
+        benchmark: The run's `data.Benchmark`.
+        pair: A function from a split to `(images, labels)`.
+        label_noise: As `prepare_run` takes it.
+    """
+    test, held_out = pair(benchmark.test), benchmark.validation
+    if held_out is not None:
+        if np.array_equal(held_out.labels, held_out.true_labels):  # Checked by people.
+            label_noise = 0.0 if label_noise is None else label_noise
+        return {"validation": pair(held_out), "test": test, "label_noise": label_noise}
+    if benchmark.test.true_labels is None:  # Photos, and there are no others.
+        both = halves(test) if len(test[1]) >= ENOUGH else (test, test)
+        return {"validation": both[0], "test": both[1], "label_noise": label_noise}
+    if label_noise is not None:
+        raise ValueError(
+            "--label_noise is that of held-out training images. Received: a run "
+            "without any. Train with --config.data.validation_share=0.1, or leave "
+            "the flag out: the test set's labels are right."
+        )
+    return {"validation": test, "label_noise": 0.0}
 
 
 class _Seen:
@@ -158,7 +171,9 @@ def choice(findings):
     noisy = validation["label_noise"] != 0
     text += f" of {validation['images']} {'noisy ' if noisy else ''}validation labels"
     test = findings["test"]
-    text += f"; {test['accuracy']:.1%} of {test['images']} test images."
+    text += f"; {test['accuracy']:.1%} of {test['images']} test images"
+    text += ", labels as given" if test["labels"] == "as given" else ""
+    text += ", the same that choose." if test["chosen_on"] else "."
     if "calibration" in findings:
         temperature = findings["calibration"]["temperature"]
         text += (
@@ -183,8 +198,9 @@ def export_one(prepared, about, path, options):
     report["interface"] = {
         "input": found["input"],
         "outputs": found["outputs"],
-        "encoded": channels in writers.ENCODED_CHANNELS,
+        "encoded": channels in writers.ENCODED_FORMATS,
     }
+    report |= {name: found[name] for name in ("weights_sha256", "versions")}
     reports = _reports(path.parent) | {path.name: report}
     files.write_json(path.parent / REPORTS, reports)
     return report
@@ -249,11 +265,8 @@ def write_card(run, prepared, about):
     """Writes the model card, with the run's plots; returns its path."""
     folder = Path(run) / "export"
     reports = _reports(folder)
-    first = next(iter(reports.values()))
-    options = {"format": first["format"], "precision": first["precision"], "opset": 0}
-    found = metadata.describe(
-        prepared.network, prepared.serving, options, prepared.findings | about
-    )
+    names = prepared.serving.class_names
+    found = {"network": prepared.network.name, "class_names": names} | about
     plots = sorted((Path(run) / "plots").glob("*.png"))
     if plots:
         with files.replacing(folder / "plots") as beside:

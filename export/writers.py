@@ -8,8 +8,10 @@ from pathlib import Path
 from josrc_keras.export import metadata, precision
 from josrc_keras.export.serving import image_to_outputs
 
-ENCODED = "serving_encoded"  # The SavedModel's signature for JPEG and PNG bytes.
-ENCODED_CHANNELS = (1, 3, 4)  # That TensorFlow decodes to.
+ENCODED = "serving_encoded"  # The SavedModel's signature for bytes of images.
+# What TensorFlow decodes, by the number of channels.
+ENCODED_FORMATS = {1: "JPEG or PNG", 3: "JPEG, PNG, BMP or GIF", 4: "PNG or BMP"}
+PNG = b"\x89PNG\r\n\x1a\n"  # What its files begin with.
 
 
 def write(classifier, path, serving, options, found):
@@ -162,14 +164,18 @@ def _tensor_function(frozen, classifier, serving):
 
 
 def _encoded_function(frozen, classifier, serving):
-    """JPEG, PNG, GIF or BMP bytes `(N,)` to outputs, a `tf.function`."""
+    """Bytes of `ENCODED_FORMATS`, `(N,)`, to outputs, a `tf.function`.
+
+    TensorFlow has no operation that reads the EXIF orientation: the caller must turn
+    photos upright.
+    """
     import tensorflow as tf
 
     to_pixels = _to_pixels(serving)
     shape = classifier.inputs[0].shape[1:]
 
     def decode(encoded):
-        image = tf.io.decode_image(encoded, channels=shape[-1], expand_animations=False)
+        image = _decoded(encoded, shape[-1])
         image.set_shape((None, None, shape[-1]))
         return tf.ensure_shape(to_pixels(image[None])[0], shape)
 
@@ -180,6 +186,30 @@ def _encoded_function(frozen, classifier, serving):
 
     signature = [tf.TensorSpec((None,), tf.string, name="image_bytes")]
     return tf.function(serve, input_signature=signature, autograph=False)
+
+
+def _decoded(encoded, channels):
+    """An image's pixels, uint8; in three channels a PNG has white behind it."""
+    import tensorflow as tf
+
+    def decode(count):
+        return tf.io.decode_image(encoded, channels=count, expand_animations=False)
+
+    if channels != 3:
+        return decode(channels)
+    is_png = tf.equal(tf.strings.substr(encoded, 0, len(PNG)), PNG)
+    # JPEG and GIF can't be decoded to four channels.
+    return tf.cond(is_png, lambda: _on_white(decode(4)), lambda: decode(3))
+
+
+def _on_white(image):
+    """RGBA before white, rounded as `data.decoding` does; opaque pixels stay."""
+    import tensorflow as tf
+
+    image = tf.cast(image, "int32")
+    colour, alpha = image[..., :3], image[..., 3:]
+    blended = (colour * alpha + 255 * (255 - alpha) + 127) // 255
+    return tf.cast(blended, "uint8")
 
 
 def _with_names(outputs, serving):
@@ -203,7 +233,7 @@ def _module(classifier, serving, asset=None):
     }
     if asset is not None:
         module.metadata = tf.saved_model.Asset(str(asset))
-        if classifier.inputs[0].shape[-1] in ENCODED_CHANNELS:
+        if classifier.inputs[0].shape[-1] in ENCODED_FORMATS:
             module.signatures_to_save[ENCODED] = _encoded_function(
                 frozen, classifier, serving
             )

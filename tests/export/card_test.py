@@ -11,8 +11,12 @@ from josrc_keras.export.card import make_card
 
 FOUND = {
     "network": "cnn7",
-    "source": "teacher",
     "class_names": ["cat", "dog", "axolotl"],
+    "noise_found": {"clean": 0.437, "id": 0.411, "ood": 0.152},
+    "training": {"method": "josrc", "noise_checksum": "cd" * 32},
+    "config": {"epochs": 40, "data": {"name": "digits8n_o"}},
+}
+INTERFACE = {
     "input": {
         "name": "image",
         "dtype": "float32",
@@ -21,21 +25,21 @@ FOUND = {
         "resize": None,
     },
     "outputs": {"logits": "float32 (N, C)", "probabilities": "rows sum to 1"},
+    "encoded": True,
+}
+QUALITY = {
+    "source": "student",
     "temperature": 1.25,
-    "weights_sha256": "ab" * 32,
-    "versions": {"python": "3.12.1", "keras": "3.15.0"},
     "test": {
         "images": 178,
         "accuracy": 0.9512,
         "mean_confidence": 0.9031,
         "calibration_error": 0.0123,
         "calibration_error_uncalibrated": 0.0789,
+        "labels": "right",
+        "chosen_on": False,
     },
     "validation": {"images": 269, "accuracy": {"teacher": 0.61, "student": 0.58}},
-    "noise_found": {"clean": 0.437, "id": 0.411, "ood": 0.152},
-    "training": {"method": "josrc", "noise_checksum": "cd" * 32},
-    "config": {"epochs": 40, "data": {"name": "digits8n_o"}},
-    "encoded": True,
 }
 
 
@@ -48,7 +52,9 @@ def report(format="onnx", precision="float32", **more):
         "agreement": 0.995,
         "images": 537,
         "accuracy": 0.9457,
-        "source": "student",
+        "weights_sha256": "ab" * 32,
+        "versions": {"python": "3.12.1", "keras": "3.15.0"},
+        **QUALITY,
         **more,
     }
 
@@ -63,14 +69,13 @@ REPORTS = {
 
 
 def card(reports=REPORTS, plots=(), without=(), **changes):
-    """A card of `FOUND` with changes and without some of its entries."""
-    interface = {
-        name: changes.pop(name, FOUND[name]) for name in ("input", "outputs", "encoded")
-    }
+    """A card of `FOUND` with changes and without some entries of it or of reports."""
+    interface = {name: changes.pop(name, INTERFACE[name]) for name in INTERFACE}
     reports = {name: {"interface": interface} | r for name, r in reports.items()}
     found = copy.deepcopy(FOUND) | changes
-    for name in without:
-        del found[name]
+    for entries in (found, *reports.values()):
+        for name in without:
+            entries.pop(name, None)
     return make_card(found, reports, plots)
 
 
@@ -146,7 +151,7 @@ def test_an_artefact_without_test_images():
     ],
 )
 def test_interface(resize, shape, text):
-    image = FOUND["input"] | {"resize": resize, "shape": shape, "dtype": "uint8"}
+    image = INTERFACE["input"] | {"resize": resize, "shape": shape, "dtype": "uint8"}
     first, empty, *lines = (
         section(card(input=image), "Input and outputs").strip().splitlines()
     )
@@ -177,7 +182,7 @@ def test_interface(resize, shape, text):
     ],
 )
 def test_what_is_resized_to(resize, resize_to, text):
-    image = FOUND["input"] | {"resize": resize, "resize_to": resize_to}
+    image = INTERFACE["input"] | {"resize": resize, "resize_to": resize_to}
     image["seen_by_network"] = [32, 24, 3]
     lines = section(card(input=image), "Input and outputs").splitlines()
     assert lines[2].endswith(text)
@@ -185,7 +190,10 @@ def test_what_is_resized_to(resize, resize_to, text):
 
 def test_files_that_differ_are_described_apart():
     """Each by its own interface, in its own words."""
-    other = {"input": FOUND["input"] | {"dtype": "uint8"}, "outputs": {"logits": "l"}}
+    other = {
+        "input": INTERFACE["input"] | {"dtype": "uint8"},
+        "outputs": {"logits": "l"},
+    }
     reports = REPORTS | {"model.tflite": report("litert", interface=other)}
     text = section(card(reports), "Input and outputs")
     assert text.count("- input `image`: float32") == 1
@@ -204,13 +212,77 @@ def test_quality():
     for part in ("95.1% on 178 rightly", "confidence 90.3%", "7.9% as trained, 1.2%"):
         assert part in lines
     assert "temperature 1.25" in lines
-    assert "- teacher exported; on 269 images to choose by: teacher 61.0%, s" in lines
+    assert "- student exported; on 269 images to choose by: teacher 61.0%, s" in lines
     only = section(card(without=["test"]), "How good it is")
-    assert "accuracy" not in only and "teacher exported" in only
+    assert "accuracy" not in only and "student exported" in only
     only = section(card(without=["validation"]), "How good it is")
     assert "95.1%" in only and "exported" not in only
     none = section(card(without=["test", "validation"]), "How good it is")
     assert none.strip() == "Not measured: no validation data was at hand."
+
+
+@pytest.mark.parametrize(
+    ("labels", "chosen_on", "text"),
+    [
+        (
+            "right",
+            False,
+            "rightly labelled images that were neither trained on nor used to choose "
+            "anything here",
+        ),
+        (
+            "as given",
+            False,
+            "images, by labels as given, some of which may be wrong, that were neither "
+            "trained on nor used to choose anything here",
+        ),
+        (
+            "as given",
+            True,
+            "images, by labels as given, some of which may be wrong, that were not "
+            "trained on, but used to choose network or temperature, so that the "
+            "figures of this list are optimistic",
+        ),
+        (None, None, "images that were not trained on"),
+    ],
+)
+def test_what_the_test_images_are(labels, chosen_on, text):
+    """Nothing that is not known: an export of before these entries has none."""
+    test = QUALITY["test"] | {"labels": labels, "chosen_on": chosen_on}
+    if labels is None:
+        del test["labels"], test["chosen_on"]
+    found = section(card({"model.onnx": report(test=test)}), "How good it is")
+    assert found.splitlines()[0] == f"- accuracy 95.1% on 178 {text}"
+
+
+def test_files_of_two_exports():
+    """Each by its own accuracy, temperature, weights and versions."""
+    later = {
+        "source": "teacher",
+        "temperature": 3.5,
+        "test": QUALITY["test"] | {"accuracy": 0.8765},
+        "weights_sha256": "ef" * 32,
+        "versions": {"python": "3.13.0", "keras": "3.15.0"},
+    }
+    text = card(REPORTS | {"model.onnx": report(**later)})
+    others = ", ".join(f"`{name}`" for name in REPORTS if name != "model.onnx")
+    quality = section(text, "How good it is")
+    first, second = quality.split("\n\n`model.onnx`:\n\n")
+    assert first.startswith(f"{others}:\n\n- accuracy 95.1%")
+    for part in ("with temperature 1.25\n", "- student exported"):
+        assert part in first and part not in second
+    for part in ("- accuracy 87.6%", "with temperature 3.5\n", "- teacher exported"):
+        assert part in second and part not in first
+    made = section(text, "How it was made")
+    assert f"- weights of {others}: SHA-256 `{'ab' * 32}`" in made
+    assert f"- weights of `model.onnx`: SHA-256 `{'ef' * 32}`" in made
+    assert "- versions of `model.onnx`: python 3.13.0, keras 3.15.0" in made
+
+
+def test_an_export_of_before_these_entries():
+    text = card(without=["weights_sha256", "versions"])
+    for name in ("weights", "versions"):
+        assert f"- {name}: see the file's metadata" in section(text, "How it was made")
 
 
 def test_noise():
@@ -252,7 +324,7 @@ def test_clients():
 
 def test_clients_of_some():
     """Only int8; any size; one output, unpacked from a list of one; not encoded."""
-    image = FOUND["input"] | {"shape": [None, None, None, 3], "dtype": "uint8"}
+    image = INTERFACE["input"] | {"shape": [None, None, None, 3], "dtype": "uint8"}
     (block,) = blocks(
         card(
             {"model.int8.onnx": report(precision="int8")},
@@ -266,6 +338,24 @@ def test_clients_of_some():
     reports = {"saved_model": report("saved_model")}
     assert len(blocks(card(reports))) == 2
     assert len(blocks(card(reports, encoded=False))) == 1
+
+
+@pytest.mark.parametrize(
+    ("channels", "formats", "transparent"),
+    [
+        (1, "JPEG or PNG", "Transparency is ignored."),
+        (3, "JPEG, PNG, BMP or GIF", "A transparent PNG shows white behind it, as"),
+        (4, "PNG or BMP", "Transparency is the fourth channel."),
+    ],
+)
+def test_encoded_images(channels, formats, transparent):
+    """Which formats, and what is not done for them as it is in training."""
+    image = INTERFACE["input"] | {"shape": [None, 32, 24, channels]}
+    reports = {"saved_model": report("saved_model")}
+    text = section(card(reports, input=image), "Serve it")
+    assert f"A SavedModel also takes encoded images ({formats}):\n" in text
+    assert "Turn photos upright before: their EXIF orientation is not appl" in text
+    assert transparent in text
 
 
 def test_how_it_was_made():

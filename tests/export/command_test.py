@@ -223,6 +223,23 @@ def test_overwrite_replaces_what_is_asked_for(exported, second, digits_test):
     assert second.done.out.startswith(f"Exporting the {second.source}: ")
 
 
+def test_card_after_a_second_export(exported, second):
+    """Accuracies and weights of each file are its own."""
+    reports = json.loads((second.folder / "exports.json").read_text())
+    card = (second.folder / "README.md").read_text()
+    for name, report in reports.items():
+        checksum = read_metadata(second.folder / name)["weights_sha256"]
+        assert report["weights_sha256"] == checksum and card.count(checksum) == 1
+    checksum = reports["model.onnx"]["weights_sha256"]
+    assert f"\n- weights of `model.onnx`: SHA-256 `{checksum}`\n" in card
+    old, new = exported.reports["model.onnx"], reports["model.onnx"]
+    assert old["test"]["accuracy"] != new["test"]["accuracy"]
+    for report in (old, new):
+        line = f"- accuracy {percent(report['test']['accuracy'])} on 178 rightly label"
+        assert card.count(line) == 1
+        assert card.count(f"\n- {report['source']} exported; on 178 images") == 1
+
+
 def test_clients_run_after_a_second_export(second):
     """LiteRT still takes float32 and has no top classes."""
     card = (second.folder / "README.md").read_text()

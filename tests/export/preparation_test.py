@@ -46,6 +46,7 @@ def images_of(classes):
 
 TRUE = np.arange(24) % CLASSES
 RIGHT = (images_of(TRUE), TRUE)
+TWELVE = (RIGHT[0][:12], TRUE[:12])
 TURNED = (images_of(TRUE), (TRUE + 1) % CLASSES)
 
 
@@ -145,6 +146,21 @@ def test_even_rows_choose_and_odd_rows_report():
 def test_one_image_is_all_there_is():
     found = preparation.prepare(josrc(), validation=(RIGHT[0][:1], TRUE[:1])).findings
     assert found["validation"]["images"] == found["test"]["images"] == 1
+
+
+@pytest.mark.parametrize("calibrate", [False, True])
+def test_whether_the_test_images_are_chosen_on(calibrate):
+    """The same ones, but for a plain network there is the temperature alone."""
+    copied = RIGHT[0].copy(), RIGHT[1]
+    for test, same in ((RIGHT, True), (copied, True), (None, False), (TWELVE, False)):
+        for model, chosen in ((josrc(), True), (network(), calibrate)):
+            prepared = preparation.prepare(
+                model, validation=RIGHT, test=test, calibrate=calibrate
+            )
+            found = prepared.findings["test"]["chosen_on"]
+            assert found is (same and chosen)
+    only = preparation.prepare(josrc(), test=RIGHT).findings["test"]
+    assert only["chosen_on"] is False
 
 
 @pytest.mark.parametrize("label_noise", [None, 0.3])

@@ -276,7 +276,46 @@ def test_nine_in_ten_must_agree_in_reduced_precision(wrong, fine):
         report = proof.compare(expected, served, serving, None)
         assert (report["agreement"], report["max_difference"]) == (0.9, 7.0)
     else:
-        text = r"other classes in this precision.*for 80\.0%\. Expected: at least 90%"
+        text = (
+            r"other classes in this precision.*for 80\.0%, and .*at least 90% and 75%"
+        )
+        with pytest.raises(ExportError, match=text):
+            proof.compare(expected, served, serving, None)
+
+
+@pytest.mark.parametrize(
+    ("counts", "kept", "by_class"),
+    [
+        # Always class 0, which has most of the images.
+        ((190, 10, 0), (190, 0, 0), (1 + 4 / 14) / 2),
+        ((194, 3, 3), (194, 0, 0), (1 + 4 / 7 + 4 / 7) / 3),
+        # All but the only image of a class or two, or but a few of each.
+        ((199, 1, 0), (199, 0, 0), (1 + 4 / 5) / 2),
+        ((198, 1, 1), (198, 0, 0), (1 + 4 / 5 + 4 / 5) / 3),
+        ((180, 10, 10), (176, 9, 8), (180 / 184 + 13 / 14 + 12 / 14) / 3),
+    ],
+)
+def test_each_class_must_agree_in_reduced_precision(counts, kept, by_class):
+    """The rest of each class is served as class 0, or as class 1 if it is that."""
+    serving = Serving(outputs=["logits"])
+    ours = np.repeat(range(3), counts)
+    theirs = ours.copy()
+    for number, (count, same) in enumerate(zip(counts, kept, strict=True)):
+        start = sum(counts[:number])
+        theirs[start + same : start + count] = number == 0
+    assert proof.class_agreement(ours, theirs) == pytest.approx(by_class)
+    expected = {"all": outputs_of(np.eye(3)[ours])}
+    served = {"all": {"logits": np.eye(3)[theirs]}}
+    agreement = np.mean(ours == theirs)
+    assert agreement >= 0.9
+    if by_class >= 0.75:
+        report = proof.compare(expected, served, serving, None)
+        assert report["agreement"] == agreement
+    else:
+        text = (
+            rf"for {agreement:.1%}, and as a smoothed mean over the predicted classes "
+            rf"for {by_class:.1%}\. Expected: at least 90% and 75%\. Use prec"
+        )
         with pytest.raises(ExportError, match=text):
             proof.compare(expected, served, serving, None)
 

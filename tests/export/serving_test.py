@@ -1,11 +1,14 @@
 """`Serving`: its checks, and what artefacts do with images that do not fit it."""
 
+import io
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
 
+from josrc_keras.data import decoding
 from josrc_keras.export import Serving, export_classifier
 from tests.export.classifier_test import NAMES, client, quick_proof
 
@@ -257,3 +260,86 @@ def test_encoded_images_of_several_sizes_and_kinds(network, paths):
     np.testing.assert_allclose(
         outputs["logits"].numpy(), expected, atol=1e-4, rtol=1e-5
     )
+
+
+# Pillow's mode and format, and options to save with.
+FILES = {
+    "png": ("RGB", "png", {}),
+    "jpeg": ("RGB", "jpeg", {}),
+    "bmp": ("RGB", "bmp", {}),
+    "gif": ("L", "gif", {}),
+    "grey png": ("L", "png", {}),
+    "png with alpha": ("RGBA", "png", {}),
+    "grey png with alpha": ("LA", "png", {}),
+    "png with a transparent colour": ("RGB", "png", {"transparency": (9, 8, 7)}),
+    "png with a transparent palette": ("P", "png", {"transparency": bytes(range(99))}),
+}
+OPAQUE = list(FILES)[:5]
+CHANNELS = {1: ["jpeg", "png"], 3: list(FILES), 4: ["png", "png with alpha", "bmp"]}
+
+
+@pytest.fixture(scope="module")
+def files():
+    """Name to the bytes of a square image of random pixels."""
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.random.default_rng(1).integers(0, 256, (8, 8, 4)).astype("uint8")
+    pixels[0, :3] = [[9, 8, 7, 255], [9, 8, 7, 0], [9, 8, 7, 128]]
+    found = {}
+    for name, (mode, format, options) in FILES.items():
+        photo = image.fromarray(pixels)
+        if mode == "P":
+            photo = photo.convert("RGB").quantize(99)
+        if mode != "P":
+            photo = photo.convert(mode)
+        file = io.BytesIO()
+        photo.save(file, format, **options)
+        found[name] = file.getvalue()
+    return found
+
+
+@pytest.fixture(scope="module")
+def signatures(tmp_path_factory):
+    """Number of channels to `serving_encoded`, whose logits are the pixels."""
+    found = {}
+    for channels in CHANNELS:
+        path = tmp_path_factory.mktemp(f"channels-{channels}") / "model"
+        pixels = keras.Sequential([keras.Input((8, 8, channels)), layers.Flatten()])
+        with quick_proof():
+            export_classifier(pixels, path, "saved_model")
+        found[channels] = tf.saved_model.load(path)
+    return {c: model.signatures["serving_encoded"] for c, model in found.items()}
+
+
+def served_pixels(signatures, channels, *images):
+    logits = signatures[channels](image_bytes=tf.constant(images))["logits"]
+    return logits.numpy().reshape(-1, 8, 8, channels)
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name != "jpeg"])
+def test_encoded_images_as_in_training_on_photos(name, files, signatures, tmp_path):
+    """White behind what is transparent, to the bit."""
+    (tmp_path / "photo").write_bytes(files[name])
+    expected = decoding.decode(tmp_path / "photo", 8)
+    (served,) = served_pixels(signatures, 3, files[name])
+    np.testing.assert_array_equal(served, expected)
+    dropped = tf.io.decode_image(files[name], 3, expand_animations=False).numpy()
+    assert (np.abs(dropped - served).max() > 9) == (name not in OPAQUE)
+
+
+@pytest.mark.parametrize("channels", CHANNELS)
+def test_formats_by_channels(channels, files, signatures):
+    """Opaque images as TensorFlow decodes them, in one batch."""
+    names = CHANNELS[channels]
+    served = served_pixels(signatures, channels, *(files[name] for name in names))
+    for name, pixels in zip(names, served, strict=True):
+        if channels != 3 or name in OPAQUE:
+            decoded = tf.io.decode_image(files[name], channels, expand_animations=False)
+            np.testing.assert_array_equal(pixels, decoded.numpy())
+
+
+@pytest.mark.parametrize(
+    ("channels", "name"), [(1, "bmp"), (1, "gif"), (4, "jpeg"), (4, "gif")]
+)
+def test_other_formats_are_refused(channels, name, files, signatures):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="channels"):
+        served_pixels(signatures, channels, files[name])
