@@ -1,13 +1,14 @@
 """Carries out a plan of changes on a folder of photos: a cleaned copy, or moves.
 
-No photo is ever deleted or overwritten, and what was moved can be moved back.
+No photo is ever deleted or overwritten, and what was moved can be moved back. Photos of
+a `validation_dir`, whose ids are absolute paths, are left as they are.
 """
 
-import contextlib
 import errno
 import filecmp
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from absl import logging
@@ -20,6 +21,8 @@ JOURNAL = "moved.csv"
 
 def copy(planned, photos, output):
     """Writes a cleaned copy of the photos that were audited, whole or not at all.
+
+    What a copy that was killed left behind is removed.
 
     Args:
         planned: What `plan` returned; its ids are paths `CLASS/...` in the folder.
@@ -36,6 +39,7 @@ def copy(planned, photos, output):
             or a name leads out of the folder.
     """
     photos, output = Path(photos), Path(output)
+    planned = _in_folder(planned, photos)
     _check(planned, photos, output)
     places: dict = {"cleaned": [], "set_aside": []}
     for row in planned.sort_values("action", key=lambda a: a != "keep").itertuples():
@@ -43,18 +47,42 @@ def copy(planned, photos, output):
         name = row.given_name if aside else row.new_name
         target = Path(name, *Path(row.id).parts[1:])
         places["set_aside" if aside else "cleaned"].append((photos / row.id, target))
+    for part in ("copy", *places):
+        files.remove_unfinished(output, part)
     for part in places:
         _refuse_existing(output / part)
     _check_present(photos / row_id for row_id in planned["id"])
-    with contextlib.ExitStack() as whole:  # Both get their names once both are written.
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f"{files.PREFIX}copy-", dir=output, ignore_cleanup_errors=True
+    ) as whole:
         for part, pairs in places.items():
-            beside = whole.enter_context(files.replacing(output / part))
-            beside.mkdir()
-            for source, target in pairs:
-                place = _free(beside / target)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(source, place)
+            with files.replacing(Path(whole, part)) as beside:
+                _copy_to(beside, pairs)
+        _place_all([(Path(whole, part), output / part) for part in places])
     return output / "cleaned"
+
+
+def _copy_to(folder, pairs):
+    """Copies each file to a path in a new folder."""
+    folder.mkdir()
+    for source, target in pairs:
+        place = _free(folder / target)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, place)
+
+
+def _place_all(pairs):
+    """Renames folders that are written, all of them or none."""
+    try:
+        for written, place in pairs:
+            _refuse_existing(place)
+            os.rename(written, place)
+    except BaseException:
+        for written, place in pairs:
+            if not written.exists():
+                os.rename(place, written)
+        raise
 
 
 def move(planned, photos, output):
@@ -62,7 +90,8 @@ def move(planned, photos, output):
 
     What belongs to no class goes to `OUTPUT/set_aside/CLASS/...`. `OUTPUT/moved.csv`
     lists every move, before the first one is made; `move_back` undoes them, whether or
-    not all of them were made.
+    not all of them were made. A photo that is a symbolic link becomes one that leads to
+    the same file from its new place.
 
     Args:
         planned: What `plan` returned; its ids are paths `CLASS/...` in the folder.
@@ -78,6 +107,7 @@ def move(planned, photos, output):
         OSError: If a photo can't be moved.
     """
     photos, output = Path(photos).resolve(), Path(output).resolve()
+    planned = _in_folder(planned, photos)
     _check(planned, photos, output)
     journal = output / JOURNAL
     taken: set = set()
@@ -88,13 +118,17 @@ def move(planned, photos, output):
             target = output / "set_aside" / Path(row.given_name, *inner)
         else:
             target = photos / Path(row.new_name, *inner)
-        moves.append((str(photos / row.id), str(_free(target, taken))))
+        moves.append((photos / row.id, _free(target, taken)))
     _check_present(source for source, _ in moves)
+    links = [os.readlink(a) if a.is_symlink() else "" for a, _ in moves]
+    rows = [(str(a), str(b), c) for (a, b), c in zip(moves, links, strict=True)]
     pandas = guards.imported("pandas", "An audit is a table of pandas", "report")
-    changes.write_table(pandas.DataFrame(moves, columns=["from", "to"]), journal)
+    table = pandas.DataFrame(rows, columns=["from", "to", "link"])
+    changes.write_table(table, journal)
+    ends = _ends(moves)
     try:
         for source, target in moves:
-            _move(Path(source), Path(target))
+            _move(source, target, ends.get(source))
     except OSError as error:
         raise OSError(
             f"Not all photos could be moved ({error}). Those that were are in "
@@ -103,11 +137,23 @@ def move(planned, photos, output):
     return journal
 
 
+def _ends(moves):
+    """Where each link is to lead: to its file, or where that is moved to."""
+    moved = {os.path.realpath(a): str(b) for a, b in moves if not a.is_symlink()}
+    ends = {a: os.path.realpath(a) for a, _ in moves if a.is_symlink()}
+    return {a: moved.get(end, end) for a, end in ends.items()}
+
+
 def move_back(output):
     """Moves every photo in `OUTPUT/moved.csv` back; returns how many there were.
 
+    Then the list is renamed to `moved-back.csv`, with a number if there is one. Photos
+    that are not where they were moved to stay in the list: put them there, and
+    `move_back` can be called again.
+
     Raises:
-        ValueError: If there is no list, or another photo has taken a place.
+        ValueError: If there is no list, the folder of photos is not there, or another
+            photo has taken a place.
     """
     journal = Path(output) / JOURNAL
     if not journal.exists():
@@ -117,41 +163,79 @@ def move_back(output):
         )
     pandas = guards.imported("pandas", "An audit is a table of pandas", "report")
     table = pandas.read_csv(journal, dtype=str, keep_default_na=False)
+    links = table.get("link", [""] * len(table))  # None in lists of before this column.
     moves = [
-        (Path(a), Path(b)) for a, b in zip(table["from"], table["to"], strict=True)
+        (Path(a), Path(b), c)
+        for a, b, c in zip(table["from"], table["to"], links, strict=True)
     ]
-    moved = [(before, now) for before, now in moves if os.path.lexists(now)]
-    taken = [str(a) for a, b in moved if os.path.lexists(a) and not _equal(a, b)]
+    _check_folder([before for before, *_ in moves])
+    moved = [each for each in moves if os.path.lexists(each[1])]
+    taken = [str(a) for a, b, c in moved if os.path.lexists(a) and not _twice(a, b, c)]
     if taken:
         raise ValueError(
             f"Expected the places of moved photos to be free. Received: {len(taken)} "
-            f"that another photo has taken since, such as {taken[:3]}. Move it away, "
-            "and undo again. Nothing was moved."
+            "that another photo has taken since, or a link, such as "
+            f"{taken[:3]}. Move it away, and undo again. Nothing was moved."
         )
-    for before, now in moved:
-        if os.path.lexists(before):  # Stopped between copying it and removing it.
+    for before, now, link in moved:
+        if os.path.lexists(before):
             now.unlink()
         else:
-            _move(now, before)
-    for _, now in moves:
+            _move(now, before, link if link and now.is_symlink() else None)
+    for _, now, _ in moves:
         files.remove_unfinished(now.parent, now.name)
         _remove_empty(now.parent)
-    lost = [str(now) for before, now in moves if not os.path.lexists(before)]
-    if lost:
+    lost = [not os.path.lexists(before) for before, *_ in moves]
+    if any(lost):
+        changes.write_table(table[lost], journal)
         logging.warning(
-            "%d photos are where they were moved to no longer, such as %s.",
-            len(lost),
-            lost[:3],
+            "%d photos are where they were moved to no longer, such as %s. Put them "
+            "there and undo again, or delete %s, which lists them, if they are gone.",
+            sum(lost),
+            list(table["to"][lost][:3]),
+            journal,
         )
-    os.replace(journal, journal.with_name("moved-back.csv"))
+    else:
+        os.replace(journal, _free(journal.with_name("moved-back.csv")))
     return len(moved)
 
 
-def _move(source, target):
-    """Moves a file to a free place; across file systems by a copy that is compared."""
+def _check_folder(places):
+    """Refuses places whose folder of photos is gone, as on a disk that is not there."""
+    if not places:
+        return
+    # The class folder's parent, or within the class folder if all lay deeper.
+    folder = min(places, key=lambda place: len(place.parts)).parents[1]
+    if not folder.is_dir() or not any(folder.iterdir()):
+        raise ValueError(
+            "Expected the folder of photos that they are moved back to. Received: "
+            f"{folder}, which does not exist or is empty. Connect the disk that it is "
+            f"on, or make {places[0].parent} if you removed it, and undo again. "
+            "Nothing was moved."
+        )
+
+
+def _twice(before, now, link):
+    """Whether a photo is in both places: a move stopped before it removed one."""
+    if link:
+        return before.is_symlink() and now.is_symlink() and os.readlink(before) == link
+    if before.is_symlink() or not _equal(before, now):
+        return False
+    return not before.samefile(now)
+
+
+def _move(source, target, end=None):
+    """Moves a file to a free place; across file systems by a copy that is compared.
+
+    A symbolic link is replaced by one to `end`, if that is given.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     if os.path.lexists(target):
         raise OSError(f"{target} has been taken.")
+    if end is not None:
+        os.symlink(end, target)
+        source.unlink()
+        return
     try:
         os.rename(source, target)
     except OSError as error:
@@ -189,6 +273,24 @@ def _free(path, taken=None):
         number += 1
     taken.add(str(place).casefold())
     return place
+
+
+def _in_folder(planned, photos):
+    """The plan without the photos of a `validation_dir`: ids `/DIR/CLASS/...`."""
+    paths = [Path(row_id) for row_id in planned["id"]]
+    inside = [
+        not (path.is_absolute() and name in path.parts[1:-1])
+        for path, name in zip(paths, planned["given_name"], strict=True)
+    ]
+    left_out = len(planned) - sum(inside)
+    if left_out:
+        logging.warning(
+            "%d photos of a validation_dir, outside of %s, are left as they are. "
+            "--apply=csv says what is suggested for them.",
+            left_out,
+            photos,
+        )
+    return planned.loc[inside]
 
 
 def _check(planned, photos, output):

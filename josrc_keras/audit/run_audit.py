@@ -1,5 +1,6 @@
 """The audit of a run folder: its training data, by its own model."""
 
+import dataclasses
 import importlib.util
 from pathlib import Path
 
@@ -20,7 +21,9 @@ def write(run, output, *, view_pairs=4, max_thumbnails=1200):
     """Audits a run's training data, and writes table, findings and report.
 
     Images that were held out are audited, too, by what the model predicts of them, and
-    so are the validation images of a folder of photos.
+    so are those to report on if nobody knows their true labels, as of photos. The ids
+    of photos in a `validation_dir` begin with that; those in records begin with
+    `test/` if a training image has the same id.
 
     Args:
         run: The run folder.
@@ -127,14 +130,26 @@ def read_history(run):
 
 
 def _held_out(config, benchmark):
-    """Noisy splits that were not trained on."""
-    held_out = benchmark.validation
-    if held_out is not None:
-        checked = np.array_equal(held_out.labels, held_out.true_labels)
-        return [] if checked else [held_out]
-    if config.data.name == "image_folder" and config.data.validation_dir is None:
-        return [benchmark.test]
-    return []
+    """Noisy splits that were not trained on, with ids that no other image has."""
+    if config.data.name == "image_folder" and config.data.validation_dir is not None:
+        folder = Path(config.data.validation_dir).expanduser().absolute()
+        return [_below(folder, benchmark.test)]
+    found, taken = [], benchmark.train.ids
+    for name in ("validation", "test"):
+        split = getattr(benchmark, name)
+        if split is None or np.array_equal(split.labels, split.true_labels):
+            continue
+        while np.isin(split.ids, taken).any():  # Paths in a folder of its own.
+            split = _below(name, split)
+        taken = np.concatenate([taken, split.ids])
+        found.append(split)
+    return found
+
+
+def _below(folder, split):
+    """The split with ids that begin with the folder."""
+    ids = np.array([f"{folder}/{each}" for each in split.ids])
+    return dataclasses.replace(split, ids=ids)
 
 
 def _part(split, trained):

@@ -1,11 +1,15 @@
 """Which image files a folder of class folders holds, without opening them."""
 
+import collections
 import dataclasses
 import os
 import stat
 from pathlib import Path
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+from absl import logging
+
+JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
+EXTENSIONS = (*JPEG, ".png", ".webp", ".bmp", ".gif", ".avif")
 NO_PHOTOS = ("__MACOSX", "@eaDir")  # What macOS's archives and Synology's disks add.
 
 
@@ -20,6 +24,8 @@ class Listing:
         stray: Paths of images that lie in no class folder.
         class_folders: Names of the class folders, also of those without images.
         ignored: Number of hidden files and folders and of files of other kinds.
+        others: Of the files of other kinds in class folders, how many have each
+            extension, in lower case.
     """
 
     files: list = dataclasses.field(default_factory=list)
@@ -27,6 +33,7 @@ class Listing:
     stray: list = dataclasses.field(default_factory=list)
     class_folders: list = dataclasses.field(default_factory=list)
     ignored: int = 0
+    others: collections.Counter = dataclasses.field(default_factory=collections.Counter)
 
 
 def class_of(path):
@@ -37,10 +44,11 @@ def class_of(path):
 def read(folder):
     """Lists a folder's images, at any depth below its class folders.
 
-    Files are known by their extension, in any case. Hidden files and folders are
-    ignored. Symbolic links are followed, but not into a folder that they lie in. The
-    result does not depend on the order in which the file system lists files; names
-    are in the order of their code points.
+    Files are known by their extension, in any case; the log counts those in class
+    folders that have another one. Hidden files and folders are ignored. Symbolic links
+    are followed, but not into a folder that they lie in. The result does not depend on
+    the order in which the file system lists files; names are in the order of their code
+    points.
 
     Args:
         folder: A `pathlib.Path` of the folder.
@@ -53,7 +61,23 @@ def read(folder):
     listing.files.sort(key=lambda file: (class_of(file[0]), file[0]))
     for part in (listing.broken, listing.stray, listing.class_folders):
         part.sort()
+    if listing.others:
+        logging.warning(
+            "%s: %d files in class folders are ignored by their extension: %s. Photos "
+            "are %s.",
+            folder,
+            listing.others.total(),
+            _counted(listing.others),
+            ", ".join(EXTENSIONS),
+        )
     return listing
+
+
+def _counted(others):
+    """The most frequent extensions, with their numbers."""
+    ranked = sorted(others.items(), key=lambda each: (-each[1], each[0]))
+    counts = [f"{count} {printable(name) or 'without'}" for name, count in ranked[:10]]
+    return ", ".join(counts) + (" and others" if len(ranked) > 10 else "")
 
 
 def _walk(folder, inside, above, listing):
@@ -84,14 +108,14 @@ def _visit(entry, path, above, listing):
         if is_image:
             _add_broken(listing, path, cannot_read(error))
         else:
-            listing.ignored += 1
+            _ignore(listing, path)
         return
     if stat.S_ISDIR(status.st_mode):
         if "/" not in path:
             listing.class_folders.append(printable(path))
         _walk(entry.path, f"{path}/", above, listing)
     elif not is_image:
-        listing.ignored += 1
+        _ignore(listing, path)
     elif "/" not in path:
         listing.stray.append(printable(path))
     elif fault := _fault(entry, path, status):
@@ -111,6 +135,13 @@ def _fault(entry, path, status):
     if not os.access(entry.path, os.R_OK):
         return "can't be read: Permission denied"
     return None
+
+
+def _ignore(listing, path):
+    """Counts a file that is no image by its extension."""
+    listing.ignored += 1
+    if "/" in path:
+        listing.others[Path(path).suffix.lower()] += 1
 
 
 def _add_broken(listing, path, reason):

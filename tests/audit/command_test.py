@@ -197,6 +197,58 @@ def test_a_run_finds_its_photos_from_anywhere(pictures):
     assert config_of(run).data.dir == str(run.parent / "photos")
 
 
+@pytest.fixture(scope="module")
+def validated(world, pictures):
+    """A run with a folder to validate on, of which some paths are those of photos."""
+    photos.fill(world.folder / "held", **{"01": 2, "NA": 3})
+    held = "--config.data.validation_dir=held"
+    good(world.run(*PHOTOS, held, "--workdir=validated", module=TRAIN))
+    good(world.run("--run=validated"))
+    return world.folder / "validated"
+
+
+def test_photos_in_a_validation_dir(world, validated):
+    """They are audited by their whole paths, and left alone by a copy."""
+    table = read(validated / "audit")
+    held = table["id"].str.startswith(f"{world.folder}/held/")
+    assert held.sum() == 5 and len(table) == sum(CLASSES.values()) + 1 + 5
+    assert table["id"].is_unique
+    assert table.loc[held, "clean_share"].isna().all()
+    assert table.loc[held, "given_name"].tolist() == ["01"] * 2 + ["NA"] * 3
+    page = (validated / "audit/report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == len(table)
+    before = contents(world.folder / "held")
+    _, err = good(world.run("--run=validated", "--apply=copy"))
+    assert "5 photos of a validation_dir, outside of" in err
+    assert contents(world.folder / "held") == before
+    copies = [validated / "audit" / part for part in ("cleaned", "set_aside")]
+    found = [path for each in copies for path in each.rglob("*") if path.is_file()]
+    assert len(found) == len(table) - 5
+
+
+def test_photos_in_records(world, validated):
+    """Those to report on are audited, too, with ids and thumbnails of their own."""
+    size = f"--config.data.image_size={photos.SIZE}"
+    write = ["--config=image_folder", "--config.data.dir=photos", size]
+    write += ["--config.data.validation_dir=held", "--output=written"]
+    good(world.run(*write, module="josrc_keras.write_records"))
+    data = ["--config.data.name=records", "--config.data.dir=written"]
+    good(world.run(*PHOTOS, *data, "--workdir=recorded", module=TRAIN))
+    good(world.run("--run=recorded"))
+    table = read(world.folder / "recorded/audit")
+    ids = set(read(validated / "audit")["id"])
+    here = table["id"].str.replace("test/", f"{world.folder}/held/", regex=False)
+    assert set(here) == ids and table["id"].is_unique
+    held = table["id"].str.startswith("test/")
+    assert held.sum() == 5 and table.loc[held, "clean_share"].isna().all()
+    page = (world.folder / "recorded/audit/report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == len(table)
+    out, _ = good(world.run("--run=recorded", "--apply=csv"))
+    assert out.endswith("audit/relabel.csv\n")
+    line = bad(world.run("--run=recorded", "--apply=copy"))
+    assert "a run on records. Use --apply=csv" in line
+
+
 @pytest.fixture
 def copied(pictures, tmp_path):
     """A function that runs the command on a copy of the run and of its photos."""
@@ -289,7 +341,7 @@ def test_photos_that_changed_since_training_are_refused(world, copied, change):
     audit = contents(copied / "run/audit")
     CHANGES[change](copied / "photos")
     line = bad(world.run(f"--run={copied / 'run'}"))
-    assert f"Expected the photos that {copied / 'run'} was trained on" in line
+    assert f"that {copied / 'run'} was trained on" in line
     assert "in another --workdir" in line
     assert contents(copied / "run/audit") == audit
 

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -133,6 +134,44 @@ def test_copy_that_fails_leaves_nothing(photos, output, monkeypatch, number):
         moves.copy(planned(), photos, output)
     assert tree(output) == {}
     assert tree(photos) == before
+
+
+@pytest.mark.parametrize("part", ["cleaned", "set_aside"])
+@pytest.mark.parametrize("error", [OSError("No space left"), KeyboardInterrupt()])
+def test_copy_that_gets_no_name_leaves_nothing(
+    photos, output, monkeypatch, part, error
+):
+    """Neither of the two folders without the other; the next try succeeds."""
+
+    def fail(function):
+        def renamed(source, target):
+            if target == output / part:
+                raise error
+            return function(source, target)
+
+        return renamed
+
+    with monkeypatch.context() as patch, pytest.raises(type(error)):
+        for name in ("rename", "replace"):
+            patch.setattr(os, name, fail(getattr(os, name)))
+        moves.copy(planned(), photos, output)
+    assert tree(output) == {}
+    moves.copy(planned(), photos, output)
+    assert names_of(output / "cleaned") == CLEANED
+
+
+def test_what_a_killed_copy_left_is_removed(photos, output):
+    """Of this version and of before; nothing else."""
+    others = [f"{files.PREFIX}audit.csv-12345678", "mine"]
+    for name in ("copy", "cleaned", "set_aside"):
+        half = output / f"{files.PREFIX}{name}-12345678"
+        (half / "cleaned/a").mkdir(parents=True)
+        (half / "cleaned/a/keep.png").write_bytes(b"half")
+    for name in others:
+        (output / name).mkdir()
+    moves.copy(planned(), photos, output)
+    left = sorted(path.name for path in output.iterdir())
+    assert left == sorted(["cleaned", "set_aside", *others])
 
 
 def check_moved(photos, output, before):
@@ -321,27 +360,160 @@ def test_undo_where_a_place_was_taken(photos, output):
     assert tree(photos) == before
 
 
-def test_undo_tells_what_is_lost(photos, output, monkeypatch):
-    lines = []
-    monkeypatch.setattr(
-        moves.logging, "warning", lambda text, *values: lines.append(text % values)
-    )
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_undo_where_a_link_to_the_photo_took_its_place(photos, output, link):
+    """It has the photo's bytes, and to remove the photo would lose them."""
+    before = tree(photos)
     moves.move(planned(), photos, output)
-    (output / "set_aside/a/x.png").unlink()
+    link(photos / "b/same-1.png", photos / "a/same.png")
+    now = tree(photos), tree(output)
+    with pytest.raises(ValueError, match=r"taken since, or a link.*same\.png"):
+        moves.move_back(output)
+    assert (tree(photos), tree(output)) == now
+    (photos / "a/same.png").unlink()
+    assert moves.move_back(output) == MOVED
+    assert tree(photos) == before
+
+
+@pytest.mark.parametrize("mount_point", [False, True])
+def test_undo_without_the_folder_of_photos(photos, output, mount_point):
+    """On a disk that is not there: nothing is moved below its mount point."""
+    before = tree(photos)
+    moves.move(planned(), photos, output)
+    away = photos.rename(photos.with_name("away"))
+    if mount_point:
+        photos.mkdir()
+    now = tree(output)
+    with pytest.raises(ValueError, match=r"photos, which does not exist or is empty"):
+        moves.move_back(output)
+    assert tree(output) == now
+    assert mount_point == photos.exists() and not any(photos.glob("*"))
+    away.replace(photos)
+    assert moves.move_back(output) == MOVED
+    assert tree(photos) == before
+
+
+def test_undo_where_an_empty_class_folder_was_removed(photos, output):
+    """Its other folders show that the photos are there."""
+    moves.move(planned([("01/last.png", NOISE, "b")]), photos, output)
+    (photos / "01/stays.png").unlink()
+    (photos / "01").rmdir()
+    assert moves.move_back(output) == 1
+    assert (photos / "01/last.png").exists()
+
+
+def test_every_list_of_moves_is_kept(photos, output):
+    lists = []
+    for name in ("a/same.png", "b/last.png"):
+        moves.move(planned([(name, FOREIGN, "")]), photos, output)
+        lists.append((output / "moved.csv").read_bytes())
+        moves.move_back(output)
+    names = "moved-back.csv", "moved-back-1.csv"
+    assert tree(output) == dict(zip(names, lists, strict=True))
+
+
+def warnings_of(module, monkeypatch):
+    """The warnings that a module logs, a list that grows."""
+    lines: list = []
+    monkeypatch.setattr(
+        module.logging, "warning", lambda text, *values: lines.append(text % values)
+    )
+    return lines
+
+
+def test_undo_tells_what_is_lost(photos, output, monkeypatch):
+    """What is not where it was moved to stays in the list, and can come back."""
+    lines = warnings_of(moves, monkeypatch)
+    before = tree(photos)
+    moves.move(planned(), photos, output)
+    lost = (output / "set_aside/a/x.png").rename(photos.parent / "lost.png")
     assert moves.move_back(output) == MOVED - 1
     assert len(lines) == 1 and lines[0].startswith("1 photos are where they were")
-    assert "set_aside/a/x.png" in lines[0]
+    assert "set_aside/a/x.png" in lines[0] and "moved.csv" in lines[0]
+    assert sorted(path.name for path in output.iterdir()) == ["moved.csv"]
+    (photos / "b/same-1.png").write_text("new")  # Where another one was moved to.
+    assert moves.move_back(output) == 0
+    assert (output / "moved.csv").exists()
+    (output / "set_aside/a").mkdir(parents=True)
+    lost.rename(output / "set_aside/a/x.png")
+    assert moves.move_back(output) == 1
+    assert tree(photos) == before | {"b/same-1.png": b"new"}
+    assert sorted(path.name for path in output.iterdir()) == ["moved-back.csv"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
-def test_links_are_moved_as_links(photos, output):
-    """One that leads nowhere from its new place comes back, too."""
-    (photos / "a/x.png").unlink()
-    (photos / "a/x.png").symlink_to("keep.png")
-    moves.move(planned(), photos, output)
-    assert (output / "set_aside/a/x.png").is_symlink()
+# Photo: where its link leads, and where its new place is. To one that stays, from
+# another depth, to one that moves too, by way of another link, and an absolute one.
+LINKS = {
+    "a/x.png": ("keep.png", "audit/set_aside/a/x.png"),
+    "a/deep/er/x.png": ("../../keep.png", "photos/b/deep/er/x.png"),
+    "a/same.png": ("../b/last.png", "photos/b/same-1.png"),
+    "01/last.png": ("../a/deep/er/x.png", "photos/a/last-1.png"),
+    "a/deep/x.png": ("{photos}/01/stays.png", "audit/set_aside/a/deep/x.png"),
+}
+
+
+@pytest.fixture
+def linked(photos):
+    """The photos, of which some are symbolic links."""
+    if os.name == "nt":
+        pytest.skip("needs symbolic links")
+    for name, (end, _) in LINKS.items():
+        (photos / name).unlink()
+        (photos / name).symlink_to(end.format(photos=photos))
+    return photos
+
+
+def check_links_are_back(photos, before):
+    assert tree(photos) == before
+    for name, (end, _) in LINKS.items():
+        assert os.readlink(photos / name) == end.format(photos=photos)
+
+
+@pytest.mark.parametrize("disks", [1, 2])
+def test_links_lead_to_the_same_photo(linked, output, request, disks):
+    """From their new places, also where that moves; and come back as they were."""
+    if disks == 2:
+        request.getfixturevalue("other_disk")
+    before = tree(linked)
+    moves.move(planned(), linked, output)
+    folders = {"photos": linked, "audit": output}
+    for name, (_, place) in LINKS.items():
+        folder, _, path = place.partition("/")
+        assert (folders[folder] / path).is_symlink()
+        assert (folders[folder] / path).read_bytes() == before[name]
     assert moves.move_back(output) == MOVED
-    assert os.readlink(photos / "a/x.png") == "keep.png"
+    check_links_are_back(linked, before)
+
+
+@pytest.mark.parametrize("number", range(len(LINKS)))
+def test_a_link_whose_move_was_interrupted(linked, output, monkeypatch, number):
+    """Killed when the new one was there, and the old one as well."""
+    before = tree(linked)
+    unlink, done = Path.unlink, []
+
+    def interrupt(path):
+        if len(done) == number:
+            raise KeyboardInterrupt
+        done.append(path)
+        unlink(path)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "unlink", interrupt)
+        moves.move(planned(), linked, output)
+    assert moves.move_back(output) > number
+    check_links_are_back(linked, before)
+
+
+def test_links_in_a_list_of_before(linked, output):
+    """They were moved as they are, without a note of where they lead."""
+    before = tree(linked)
+    (output / "set_aside/a").mkdir(parents=True)
+    (linked / "a/x.png").rename(output / "set_aside/a/x.png")
+    moved = f'"{linked}/a/x.png","{output}/set_aside/a/x.png"'
+    (output / "moved.csv").write_text(f'"from","to"\n{moved}\n')
+    assert moves.move_back(output) == 1
+    check_links_are_back(linked, before)
 
 
 ACTS = [moves.copy, moves.move]
@@ -381,6 +553,23 @@ def test_no_id_leads_out_of_the_folder(photos, output, act, row, given):
     with pytest.raises(ValueError, match="Expected ids that are paths CLASS/"):
         act(plan, photos, output)
     assert tree(photos.parent) == before
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_photos_of_a_validation_dir_stay(photos, output, monkeypatch, act):
+    """They were audited, too, by their whole paths; it says how many were left."""
+    lines = warnings_of(moves, monkeypatch)
+    held = photos.parent / "held"
+    (held / "b").mkdir(parents=True)
+    (held / "b/last.png").write_text("held")
+    plan = planned([*ROWS, ("b/held.png", NOISE, "a")])
+    plan.loc[len(ROWS), "id"] = f"{held}/b/last.png"
+    act(plan, photos, output)
+    assert tree(held) == {"b": None, "b/last.png": b"held"}
+    cleaned = output / "cleaned" if act == moves.copy else photos
+    assert names_of(cleaned).items() >= CLEANED.items()
+    (line,) = lines
+    assert line.startswith(f"1 photos of a validation_dir, outside of {photos}, ")
 
 
 @pytest.mark.parametrize("act", ACTS)
