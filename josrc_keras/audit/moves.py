@@ -4,8 +4,6 @@ No photo is ever deleted or overwritten, and what was moved can be moved back. P
 a `validation_dir`, whose ids are absolute paths, are left as they are.
 """
 
-import errno
-import filecmp
 import os
 import shutil
 import tempfile
@@ -14,7 +12,7 @@ from pathlib import Path
 from absl import logging
 
 from josrc_keras import files, guards
-from josrc_keras.audit import changes
+from josrc_keras.audit import changes, relocation
 
 JOURNAL = "moved.csv"
 
@@ -67,7 +65,7 @@ def _copy_to(folder, pairs):
     """Copies each file to a path in a new folder."""
     folder.mkdir()
     for source, target in pairs:
-        place = _free(folder / target)
+        place = relocation.free(folder / target)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, place)
 
@@ -118,7 +116,7 @@ def move(planned, photos, output):
             target = output / "set_aside" / Path(row.given_name, *inner)
         else:
             target = photos / Path(row.new_name, *inner)
-        moves.append((photos / row.id, _free(target, taken)))
+        moves.append((photos / row.id, relocation.free(target, taken)))
     _check_present(source for source, _ in moves)
     links = [os.readlink(a) if a.is_symlink() else "" for a, _ in moves]
     rows = [(str(a), str(b), c) for (a, b), c in zip(moves, links, strict=True)]
@@ -128,7 +126,7 @@ def move(planned, photos, output):
     ends = _ends(moves)
     try:
         for source, target in moves:
-            _move(source, target, ends.get(source))
+            relocation.move(source, target, ends.get(source))
     except OSError as error:
         raise OSError(
             f"Not all photos could be moved ({error}). Those that were are in "
@@ -181,10 +179,10 @@ def move_back(output):
         if os.path.lexists(before):
             now.unlink()
         else:
-            _move(now, before, link if link and now.is_symlink() else None)
+            relocation.move(now, before, link if link and now.is_symlink() else None)
     for _, now, _ in moves:
         files.remove_unfinished(now.parent, now.name)
-        _remove_empty(now.parent)
+        relocation.remove_empty(now.parent)
     lost = [not os.path.lexists(before) for before, *_ in moves]
     if any(lost):
         changes.write_table(table[lost], journal)
@@ -196,7 +194,7 @@ def move_back(output):
             journal,
         )
     else:
-        os.replace(journal, _free(journal.with_name("moved-back.csv")))
+        os.replace(journal, relocation.free(journal.with_name("moved-back.csv")))
     return len(moved)
 
 
@@ -219,60 +217,9 @@ def _twice(before, now, link):
     """Whether a photo is in both places: a move stopped before it removed one."""
     if link:
         return before.is_symlink() and now.is_symlink() and os.readlink(before) == link
-    if before.is_symlink() or not _equal(before, now):
+    if before.is_symlink() or not relocation.equal(before, now):
         return False
     return not before.samefile(now)
-
-
-def _move(source, target, end=None):
-    """Moves a file to a free place; across file systems by a copy that is compared.
-
-    A symbolic link is replaced by one to `end`, if that is given.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if os.path.lexists(target):
-        raise OSError(f"{target} has been taken.")
-    if end is not None:
-        os.symlink(end, target)
-        source.unlink()
-        return
-    try:
-        os.rename(source, target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        with files.replacing(target) as beside:
-            shutil.copy2(source, beside)
-            if not _equal(source, beside):
-                raise OSError(f"The copy of {source} differs from it.") from None
-        source.unlink()
-
-
-def _equal(path, other):
-    return (
-        path.is_file() and other.is_file() and filecmp.cmp(path, other, shallow=False)
-    )
-
-
-def _remove_empty(folder):
-    """Removes a folder and those that it lies in, as far as they are empty."""
-    while folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
-        folder = folder.parent
-
-
-def _free(path, taken=None):
-    """The path, or where it is taken one with a number before its suffix.
-
-    `taken`, a set, gets it: in lower case, since some file systems know no other.
-    """
-    taken = set() if taken is None else taken
-    number, place = 1, path
-    while os.path.lexists(place) or str(place).casefold() in taken:
-        place = path.with_name(f"{path.stem}-{number}{path.suffix}")
-        number += 1
-    taken.add(str(place).casefold())
-    return place
 
 
 def _in_folder(planned, photos):
