@@ -5,6 +5,7 @@ import contextlib
 import keras
 
 from josrc_keras import guards, networks, rates, recipes, schedules, views
+from josrc_keras.baselines.two_networks import TwoNetworks
 from josrc_keras.data import balance
 from josrc_keras.methods import METHODS, trusts
 
@@ -56,6 +57,10 @@ def make_model(
         arguments["smoothing"] = schedules.smoothing_for(
             num_classes, config.threshold.tau_c
         )
+    pretrained = config.network.get("weights", "random") != "random"
+    if pretrained and issubclass(method.model, TwoNetworks):
+        with _precision(config.precision):
+            arguments["peer"] = _make_network(config, num_classes, image_shape)
     model = method.model(network, num_classes, augmentation=augmentation, **arguments)
     optimizer = make_optimizer(config)
     # A run of before this field has none.

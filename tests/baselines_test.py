@@ -37,9 +37,9 @@ def joint_of(labels, a, b, co_lambda=0.85):
     return (1 - co_lambda) * entropy + co_lambda * divergence
 
 
-def small(losses, forget, candidates):
+def small(losses, forget, candidates, rounded=math.floor):
     """Rows of the `1 - forget` of the candidates with the smallest loss."""
-    keep = math.floor((1 - forget) * len(candidates) + 1e-9)
+    keep = rounded(round((1 - forget) * len(candidates), 9))
     return sorted(sorted(candidates, key=lambda row: (losses[row], row))[:keep])
 
 
@@ -53,8 +53,9 @@ def chosen(method, labels, a, b, forget):
         rows = small(joint_of(labels, a, b), forget, everyone)
         return rows, rows, rows
     among = differ if method is CoTeachingPlus else everyone
-    by_first = small(entropy_of(labels, a), forget, among)
-    by_second = small(entropy_of(labels, b), forget, among)
+    rounded = math.ceil if method is CoTeachingPlus else math.floor
+    by_first = small(entropy_of(labels, a), forget, among, rounded)
+    by_second = small(entropy_of(labels, b), forget, among, rounded)
     return by_second, by_first, by_first
 
 
@@ -134,8 +135,10 @@ def test_choice_and_losses(method, forget):
     included = [rows(mask) for _, mask in choice.parts]
     assert included == ([rows_a] if method is JoCoR else [rows_a, rows_b])
     assert rows(choice.selected) == selected
-    if forget == 0.97 and method is not Decoupling:
+    if forget == 0.97 and method in (CoTeaching, JoCoR):
         assert selected == []  # floor(0.03 * 12)
+    if forget == 0.97 and method is CoTeachingPlus:
+        assert len(selected) == 1  # Of those that disagree, rounded up.
     if forget == 0.4:
         assert 0 < len(selected) < COUNT
     expected = joint_of(labels, a, b) if method is JoCoR else entropy_of(labels, a)
@@ -215,12 +218,32 @@ def test_smallest(share, among, expected):
     assert rows(small_loss.smallest(losses, share, mask)) == expected
 
 
+@pytest.mark.parametrize(
+    ("share", "among", "expected"),
+    [
+        (1.0, [2], [2]),
+        (0.5, [2], [2]),
+        (0.1, [2, 4], [4]),
+        (0.4, None, [0, 1, 3]),  # ceil(2.4)
+        (0.5, [1, 2, 4, 5], [1, 5]),
+        (0.0, [1, 2], []),
+        (0.5, [], []),
+    ],
+)
+def test_smallest_rounded_up(share, among, expected):
+    """At least the share, as Co-teaching+'s paper has it: of few it is one."""
+    losses = np.array([0.1, 0.5, 0.9, 0.5, 0.8, 0.5], "float32")
+    mask = None if among is None else np.isin(np.arange(6), among)
+    assert rows(small_loss.smallest(losses, share, mask, 1.0)) == expected
+
+
 @pytest.mark.parametrize("forgotten", [0, 1, 2, 3, 4, 5])
 def test_smallest_keeps_whole_numbers_of_samples(forgotten):
     """1 - 0.8 in float32 falls short of 0.2: of five samples one must be kept."""
     rate = np.float32(forgotten / 5)
-    kept = small_loss.smallest(np.arange(5, dtype="float32"), 1 - rate)
-    assert rows(kept) == list(range(5 - forgotten))
+    for up in (0.0, 1.0):
+        kept = small_loss.smallest(np.arange(5, dtype="float32"), 1 - rate, up=up)
+        assert rows(kept) == list(range(5 - forgotten))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -245,6 +268,24 @@ def test_a_peer_is_made_with_weights_of_its_own():
     student, peer = (network.get_weights()[0] for network in model.trained_networks())
     assert student.shape == peer.shape
     assert np.abs(student - peer).min() > 0
+
+
+def test_a_peer_shares_what_is_not_trained():
+    """An adapted normalisation and a frozen layer: no initialiser makes these."""
+    images, _ = batch()
+    image = keras.Input(SHAPE)
+    normalise = keras.layers.Normalization(axis=-1)
+    normalise.adapt(images)
+    frozen = keras.layers.Dense(3, name="frozen", trainable=False)
+    x = keras.layers.Flatten()(frozen(normalise(image)))
+    network = keras.Model(image, keras.layers.Dense(CLASSES)(x))
+    model = CoTeaching(network, CLASSES)
+    student, peer = (n.non_trainable_weights for n in model.trained_networks())
+    assert len(student) == 5  # Mean, variance and count; kernel and bias.
+    for ours, theirs in zip(peer, student, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    trained = [n.trainable_weights[0] for n in model.trained_networks()]
+    assert np.abs(np.asarray(trained[0]) - np.asarray(trained[1])).min() > 0
 
 
 def open_network():

@@ -39,11 +39,11 @@ class CoTeaching(TwoNetworks):
         """Each learns from the small losses of the other."""
         return self.exchange(*cross_entropies(labels, logits_a, logits_b))
 
-    def exchange(self, entropy_a, entropy_b, among=None):
-        """The choice by small losses, among the candidates."""
+    def exchange(self, entropy_a, entropy_b, among=None, up=0.0):
+        """The choice by small losses, among the candidates; see `smallest`."""
         share = 1.0 - self.forget_rate
-        by_student = smallest(entropy_a, share, among)
-        by_peer = smallest(entropy_b, share, among)
+        by_student = smallest(entropy_a, share, among, up)
+        by_peer = smallest(entropy_b, share, among, up)
         parts = [(entropy_a, by_peer), (entropy_b, by_student)]
         return Choice(parts, by_student, likelihood_of(entropy_a))
 

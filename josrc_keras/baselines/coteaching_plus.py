@@ -35,9 +35,13 @@ class CoTeachingPlus(CoTeaching):
         self.make_variables("disagreement_only")
 
     def choose(self, labels, logits_a, logits_b):
-        """Each learns from the small losses of the other, where they disagree."""
+        """Each learns from the small losses of the other, where they disagree.
+
+        There are few of these: the share of them is rounded up.
+        """
         among = ops.logical_or(
             disagreement(logits_a, logits_b), self.disagreement_only == 0
         )
         entropy_a, entropy_b = cross_entropies(labels, logits_a, logits_b)
-        return self.exchange(entropy_a, entropy_b, among)
+        up = ops.cast(self.disagreement_only, "float32")
+        return self.exchange(entropy_a, entropy_b, among, up)

@@ -40,8 +40,10 @@ class TwoNetworks(NoisyLabelModel):
         num_classes: C, at least 2.
         augmentation: A `keras.Layer` that draws a view, or None.
         peer: The second network; None makes one as `network`, with initial weights of
-            its own. Initializers with a fixed seed would make the two equal, which is
-            refused, since they could never disagree.
+            its own, but for those that are not trained, such as of a frozen layer or
+            an adapted `Normalization`, which are the first one's. For a pretrained
+            network pass another one that is pretrained. Initializers with a fixed seed
+            would make the two equal, which is refused, since they could never disagree.
         **kwargs: Arguments of `keras.Model`.
 
     Attributes:
@@ -68,6 +70,10 @@ class TwoNetworks(NoisyLabelModel):
                     f"The network {network.name!r} can't be cloned for the peer: the "
                     "clone has no weights. Pass a second network as `peer`."
                 )
+            for ours, theirs in zip(
+                peer.non_trainable_weights, network.non_trainable_weights, strict=True
+            ):
+                ours.assign(theirs)
         self.peer = check_network(peer, num_classes)
         _check_different(self.student, self.peer)
         self.num_classes = num_classes
