@@ -57,12 +57,13 @@ class CleanThreshold(keras.callbacks.Callback):
         contradiction = schedules.contradiction_likelihood(classes, smoothing)
         if contradiction >= self.tau_c > 0:
             logging.warning(
-                "With %d classes and smoothing %.2f, a prediction of 0.4 on a wrong "
+                "With %d classes and smoothing %.2f, a prediction of %.1f on a wrong "
                 "class scores %.3f, above tau_c = %.2f, so wrong labels pass as clean "
                 "until the threshold has climbed past it. Use smoothing of at most "
                 "%.2f, or a higher tau_c.",
                 classes,
                 smoothing,
+                schedules.contradiction_confidence(classes),
                 contradiction,
                 self.tau_c,
                 schedules.largest_useful_smoothing(classes, self.tau_c),

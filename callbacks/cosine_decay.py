@@ -17,18 +17,20 @@ class CosineDecay(keras.callbacks.Callback):
     def __init__(self, learning_rate=None, *, epochs=None):
         super().__init__()
         self.learning_rate = learning_rate
+        self._full = learning_rate
         self.epochs = epochs
 
     def on_train_begin(self, logs=None):
         """Remembers the full rate."""
-        if self.learning_rate is None:
-            self.learning_rate = float(self._optimizer().learning_rate)
+        self._full = self.learning_rate
+        if self._full is None:
+            self._full = float(self._optimizer().learning_rate)
 
     def on_epoch_begin(self, epoch, logs=None):
         """Writes the rate of this epoch."""
         epochs = self.epochs or self.params["epochs"]
         factor = schedules.cosine_decay(epoch + 1, epochs=epochs)
-        self._optimizer().learning_rate = self.learning_rate * factor
+        self._optimizer().learning_rate = self._full * factor
 
     def _optimizer(self):
         """The optimizer itself, out of a loss-scaling wrapper."""

@@ -12,6 +12,9 @@ class HeldOut(keras.callbacks.Callback):
     nothing may be chosen. Its labels may be wrong: then the accuracy is too low,
     and still grows with the true one where the errors do not follow the network's.
 
+    To evaluate resets the metrics: where `fit` has no `validation_data`, put it behind
+    `SelectionMonitor`, which reads them.
+
     The logs get `held_out_accuracy`, and `held_out_teacher_accuracy` where the model
     evaluates a teacher as well.
 

@@ -32,6 +32,7 @@ class LinearDecay(keras.callbacks.Callback):
             )
         self.start_epoch = start_epoch
         self.learning_rate = learning_rate
+        self._full = learning_rate
         self.beta_1 = beta_1
         self.epochs = epochs
 
@@ -44,8 +45,9 @@ class LinearDecay(keras.callbacks.Callback):
                 f"{type(optimizer).__name__} and beta_1={self.beta_1}. Leave beta_1 "
                 "out, or train with keras.optimizers.Adam."
             )
-        if self.learning_rate is None:
-            self.learning_rate = float(optimizer.learning_rate)
+        self._full = self.learning_rate
+        if self._full is None:
+            self._full = float(optimizer.learning_rate)
 
     def on_epoch_begin(self, epoch, logs=None):
         """Writes the rate of this epoch, and beta_1 where it changes."""
@@ -54,7 +56,7 @@ class LinearDecay(keras.callbacks.Callback):
         factor = schedules.linear_decay(
             epoch + 1, decay_start=min(self.start_epoch, epochs), epochs=epochs
         )
-        optimizer.learning_rate = self.learning_rate * factor
+        optimizer.learning_rate = self._full * factor
         started = epoch >= self.start_epoch
         if started and self.beta_1 not in (None, optimizer.beta_1):
             optimizer.beta_1 = self.beta_1

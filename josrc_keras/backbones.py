@@ -79,12 +79,25 @@ def load_preset(preset, input_shape, load_weights=True):
             preset, load_weights=load_weights, image_shape=input_shape, name="backbone"
         )
     except Exception as error:  # Of the network, of three hubs, of Keras.
-        raise OSError(
-            f"Expected a preset of keras-hub. Received: {preset!r}, which can't be "
-            f"loaded ({type(error).__name__}: {_first_line(error)}). Connect this "
-            "machine once, so that it is downloaded; or load it on another one, call "
-            "`backbone.save_to_preset(folder)`, and give the folder here."
-        ) from error
+        raise _unloadable(preset, error) from error
+
+
+def _unloadable(preset, error):
+    return OSError(
+        f"Expected a preset of keras-hub. Received: {preset!r}, which can't be "
+        f"loaded ({type(error).__name__}: {_first_line(error)}). Connect this "
+        "machine once, so that it is downloaded; or load it on another one, call "
+        "`backbone.save_to_preset(folder)`, and give the folder here."
+    )
+
+
+def _has_none(error):
+    """Whether keras-hub says that a preset has no such layer, or it has no such class.
+
+    It has no error of its own for the latter.
+    """
+    no_class = isinstance(error, ValueError) and "to find a subclass" in str(error)
+    return no_class or isinstance(error, FileNotFoundError)
 
 
 def _from_hub(preset, input_shape, weights):
@@ -97,8 +110,10 @@ def _from_hub(preset, input_shape, weights):
     hub = guards.imported("keras_hub", f"{preset} comes with keras-hub", "pretrained")
     try:
         converter = hub.layers.ImageConverter.from_preset(preset)
-    except Exception:  # A preset without one takes pixels as they are.
-        return backbone, lambda pixels: pixels
+    except Exception as error:
+        if not _has_none(error):
+            raise _unloadable(preset, error) from error
+        return backbone, lambda pixels: pixels  # It takes them as they are.
     scale = 1.0 if converter.scale is None else converter.scale
     offset = 0.0 if converter.offset is None else converter.offset
     return backbone, layers.Rescaling(scale, offset, name="normalise")

@@ -114,7 +114,11 @@ class Descent(keras.Model):
         return [self.student]
 
     def penalty(self):
-        """The sum of the networks' own losses, such as weight regularisers."""
+        """The sum of the networks' own losses, such as weight regularisers.
+
+        Of those that depend on the images (`add_loss`, activity regularisers) Keras
+        keeps a network's newest call's: those of the second view.
+        """
         own = [loss for network in self.trained_networks() for loss in network.losses]
         return sum(own, ops.zeros((), "float32"))
 

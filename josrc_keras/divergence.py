@@ -8,6 +8,8 @@ import math
 
 from keras import ops
 
+LEAST = 1e-37  # Probabilities below it are not normal numbers in float32.
+
 
 def _float32(x):
     return ops.cast(x, "float32")
@@ -28,8 +30,11 @@ def _log_base(base):
 
 
 def _safe_log(x):
-    """`log(x)` where `x > 0`, and 0 with a gradient of 0 elsewhere."""
-    return ops.log(ops.where(x > 0, x, ops.ones_like(x)))
+    """`log(x)` where `x` is positive, and 0 with a gradient of 0 elsewhere.
+
+    Where it is positive but `LEAST` or less, too: 1 / x could not be represented.
+    """
+    return ops.log(ops.where(x > LEAST, x, ops.ones_like(x)))
 
 
 def kl_divergence(p, q, base=2.0):

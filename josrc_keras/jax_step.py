@@ -180,7 +180,7 @@ def _scope(groups, values):
         for group, of_group in zip(groups, values, strict=True)
         for pair in zip(group, of_group, strict=True)
     ]
-    return keras.StatelessScope(state_mapping=pairs)
+    return keras.StatelessScope(state_mapping=pairs, collect_losses=True)
 
 
 def _current(scope, variables):

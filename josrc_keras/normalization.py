@@ -5,6 +5,8 @@ from keras import layers, ops
 
 from josrc_keras import replicas
 
+FUSED = ("float32", "float16", "bfloat16")  # That the fused operation computes in.
+
 
 @keras.saving.register_keras_serializable(package="josrc_keras")
 class BatchNormalization(layers.BatchNormalization):
@@ -36,6 +38,8 @@ class BatchNormalization(layers.BatchNormalization):
             and len(inputs.shape) == 4
             and self.axis in (-1, 3)
             and self.epsilon >= 1e-5  # cuDNN's least.
+            and self.variable_dtype == "float32"
+            and self.compute_dtype in FUSED
             and mask is None
             and not self.renorm
             and not self._shared()

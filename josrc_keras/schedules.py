@@ -116,7 +116,12 @@ def cosine_decay(epoch, *, epochs):
     return 0.5 * (1 + math.cos(math.pi * min(epoch - 1, epochs) / epochs))
 
 
-def contradiction_likelihood(num_classes, smoothing, confidence=0.4):
+def contradiction_confidence(num_classes):
+    """How sure of a wrong class a prediction is that a threshold should refuse."""
+    return 0.4 if num_classes > 2 else 0.6
+
+
+def contradiction_likelihood(num_classes, smoothing, confidence=None):
     """The clean likelihood (eq. 3) of a prediction that contradicts the label.
 
     The prediction is `confidence` on one wrong class and uniform on the others. A
@@ -126,11 +131,14 @@ def contradiction_likelihood(num_classes, smoothing, confidence=0.4):
     Args:
         num_classes: `C`, at least 2.
         smoothing: The paper's epsilon.
-        confidence: Probability on the wrong class, in (0, 1).
+        confidence: Probability on the wrong class, in (0, 1). None is 0.4, but 0.6 of
+            two classes, of which 0.4 would be no contradiction.
 
     Returns:
         A float in [0, 1].
     """
+    if confidence is None:
+        confidence = contradiction_confidence(num_classes)
     rest = (1.0 - confidence) / (num_classes - 1)
     other = smoothing / (num_classes - 1)
 

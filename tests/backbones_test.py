@@ -58,6 +58,35 @@ def test_a_presets_weights_are_taken(preset):
 
 
 @hub
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [
+        (OSError("connection reset by peer"), True),
+        (ValueError("500 Server Error"), True),
+        (FileNotFoundError("no image_converter.json"), False),
+        (ValueError("Unable to find a subclass of ImageConverter"), False),
+    ],
+)
+def test_a_converter_that_can_not_be_had_is_no_converter_that_is_not_there(
+    error, refused, preset, monkeypatch
+):
+    """Else a network failure would train on pixels that the weights do not expect."""
+    import keras_hub
+
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(keras_hub.layers.ImageConverter, "from_preset", fail)
+    make = networks.by_name(f"keras_hub:{preset[0]}")
+    if refused:
+        with pytest.raises(OSError, match=r"Expected a preset of keras-hub\."):
+            make(4, input_shape=(64, 64, 3), weights="imagenet")
+        return
+    made = make(4, input_shape=(64, 64, 3), weights="imagenet")
+    assert "normalise" not in [layer.name for layer in made.layers]
+
+
+@hub
 def test_a_preset_by_name_brings_what_it_expects_of_pixels(preset):
     folder, backbone = preset
     make = networks.by_name(f"keras_hub:{folder}")

@@ -63,6 +63,7 @@ def main(path):
     results |= trusting_step(network, views, numbered)
     for method in (Standard, Decoupling, CoTeaching, CoTeachingPlus, JoCoR):
         results |= compared_step(method, initial, views["view_a"], labels)
+    results |= penalised_step(views["view_a"], labels)
     np.savez(path, **results)
 
 
@@ -122,6 +123,27 @@ def compared_step(method, initial, images, labels):
         f"{method.__name__}/logs/{name}": keras.ops.convert_to_numpy(value)
         for name, value in logs.items()
     }
+
+
+def penalised_step(images, labels):
+    """The loss and the update of a network with losses of its own."""
+    image = keras.Input((8, 8, 1))
+    logits = keras.layers.Dense(
+        4,
+        kernel_regularizer=keras.regularizers.L2(0.1),
+        activity_regularizer=keras.regularizers.L2(2.0),
+    )(keras.layers.Flatten()(image))
+    model = Standard(keras.Model(image, logits), 4)
+    model.compile(keras.optimizers.SGD(1e-4))
+    kernel = 1e-3 * np.random.default_rng(3).normal(size=(64, 4))
+    model.student.set_weights([kernel, np.zeros(4)])
+    before = model.student.get_weights()
+    loss = model.train_on_batch(images, labels, return_dict=True)["loss"]
+    after = model.student.get_weights()
+    found = {
+        f"own/{i}": a - b for i, (a, b) in enumerate(zip(after, before, strict=True))
+    }
+    return found | {"own/loss": np.asarray(loss)}
 
 
 if __name__ == "__main__":

@@ -111,6 +111,21 @@ def test_inference_uses_the_moving_statistics(frozen):
         np.testing.assert_array_equal(value, expected)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_other_widths_are_not_fused(dtype):
+    """The operation has none of double precision, and no parameters of half."""
+    ours, theirs = (
+        made(dtype=dtype)
+        for made in (BatchNormalization, keras.layers.BatchNormalization)
+    )
+    x = inputs_of().astype(dtype)
+    found, expected = (layer(x, training=True) for layer in (ours, theirs))
+    assert found.dtype == dtype
+    np.testing.assert_allclose(
+        found, expected, rtol=1e-2 if dtype == "float16" else 1e-9
+    )
+
+
 def test_a_tiny_epsilon_is_not_fused():
     """Below 1e-5 cuDNN would use another one."""
     layer = BatchNormalization(epsilon=1e-7)

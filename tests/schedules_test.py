@@ -134,14 +134,22 @@ def test_contradiction_likelihood_in_the_design(row, expected):
 @pytest.mark.parametrize("classes", [2, 8, 14, 80])
 def test_largest_useful_smoothing_is_the_last_step_below_tau_c(classes, tau_c):
     """By trying each multiple of 0.05 that leaves the given class likeliest."""
+    sure = 0.4 if classes > 2 else 0.6  # More than half, to contradict one of two.
     useful = [
         step / 20
         for step in range(1, 20)
         if step / 20 < (classes - 1) / classes
-        and oracle.clean_likelihood(*contradiction(classes, step / 20, 0.4))[0] < tau_c
+        and oracle.clean_likelihood(*contradiction(classes, step / 20, sure))[0] < tau_c
     ]
     result = schedules.largest_useful_smoothing(classes, tau_c)
     assert result == max(useful, default=0.0)
+
+
+def test_with_two_classes_a_contradiction_is_of_more_than_half():
+    p, y = contradiction(2, 0.05, 0.6)
+    expected = oracle.clean_likelihood(p, y)[0]
+    assert schedules.contradiction_likelihood(2, 0.05) == pytest.approx(expected)
+    assert schedules.largest_useful_smoothing(2, 0.75) == 0.05
 
 
 def test_largest_useful_smoothing_on_both_sides_of_the_papers_value():

@@ -4,7 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras.callbacks import CleanThreshold, LinearDecay, MeanTeacher
+from josrc_keras.callbacks import (
+    CleanThreshold,
+    CosineDecay,
+    LinearDecay,
+    MeanTeacher,
+)
 
 RATE = 0.01
 
@@ -62,6 +67,17 @@ def test_rate_of_each_epoch(make_digits_model, digits):
     callback = LinearDecay(2, learning_rate=RATE)
     rates = fit(model, digits, callback, epochs=5, initial_epoch=3).rates
     assert rates == pytest.approx([RATE * 2 / 3, RATE / 3])
+
+
+@pytest.mark.parametrize("make", [lambda: LinearDecay(80), CosineDecay])
+def test_a_second_fit_has_the_rate_of_its_own_optimizer(
+    make, make_digits_model, digits
+):
+    callback = make()
+    for rate in (0.05, 0.001):
+        model = make_digits_model(keras.optimizers.Adam(rate))
+        assert fit(model, digits, callback, epochs=1).rates == pytest.approx([rate])
+    assert callback.learning_rate is None
 
 
 def test_short_run_keeps_the_full_rate(make_digits_model, digits):
