@@ -232,10 +232,10 @@ def test_how_many_rows_are_ahead(made):
     _, rows = tables_of(suite_page.write([*made, *more]), "The reported half")
     found = {row["the adaptive recipe against"]: list(row.values())[4:] for row in rows}
     assert found == {
-        "ordinary training at its end, noisy rows": ["10 of 10", "1 of 10"],
-        "ordinary training stopped, noisy rows": ["9 of 10", "0 of 10"],
-        "ordinary training at its end, clean rows": ["2 of 2", "0 of 2"],
-        "JoCoR\\*, all rows": ["6 of 12", "0 of 12"],  # 2i - 10.
+        "ordinary training at its end, noisy rows": ["10 of 10", "1 of 1"],
+        "ordinary training stopped, noisy rows": ["9 of 10", "0 of 1"],
+        "ordinary training at its end, clean rows": ["2 of 2", ""],
+        "JoCoR\\*, all rows": ["6 of 12", ""],  # 2i - 10.
     }
 
 
