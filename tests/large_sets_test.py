@@ -3,7 +3,6 @@
 import json
 
 import keras
-import ml_collections
 import numpy as np
 import pytest
 
@@ -73,7 +72,7 @@ def test_labels_validation_and_what_was_skipped(stored):
         manual_data.clothing_key(n) for n in SKIPPED
     }
     assert benchmark.train.images.shape == (15, 20, 20, 3)
-    assert run_audit._held_out(ml_collections.ConfigDict(), benchmark) == []
+    assert run_audit._held_out(clothing1m_resnet18.get_config(), benchmark) == []
 
 
 def test_more_is_set_aside_where_it_is_asked_for(downloads, stored):
@@ -271,6 +270,10 @@ def test_where_data_are_is_no_other_configuration():
     other = json.loads(json.dumps(config))
     other["data"] |= {"dir": "/b", "manual_dir": "/c"}
     assert run_folder.differences(config, other) == []
-    for each in (config, other):
-        each["data"]["name"] = "records"
-    assert run_folder.differences(config, other) == ["data.dir: None there, '/b' now"]
+    for name, expected in (
+        ("records", []),  # `data.json` and their index say what they are.
+        ("image_folder", ["data.dir: None there, '/b' now"]),
+    ):
+        for each in (config, other):
+            each["data"]["name"] = name
+        assert run_folder.differences(config, other) == expected
