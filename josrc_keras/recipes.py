@@ -19,8 +19,8 @@ TEACHER_EPOCHS = 4  # Epochs that the adaptive recipe's teacher averages over.
 DECAYS = (0.9, 0.999)
 MIXED_IMAGES = 2500  # Images of a class seen in training, from which on mixup is full.
 # Arguments of `JoSRC` in the adaptive recipe that do not depend on the data. All, and
-# the constants above, were compared with others on held-out noisy labels, which changed
-# the temperature alone: benchmarks/choose.py.
+# `TEACHER_EPOCHS` and `MIXED_IMAGES`, were compared with others on held-out noisy
+# labels, which changed the temperature alone: benchmarks/choose.py.
 ADAPTIVE: dict = {
     "smoothing": 0.0,
     "alpha": 0.0,

@@ -308,3 +308,26 @@ def test_the_papers_figures_are_unchanged():
             assert methods.trusts(config) == (run["recipe"] == "adaptive")
         recipes_seen.add(run["recipe"])
     assert "paper" in recipes_seen
+
+
+@pytest.mark.parametrize("method", ["coteaching", "josrc"])
+def test_a_pretrained_network_has_a_pretrained_peer(method, monkeypatch):
+    """Made as the first, weights and all; Jo-SRC's teacher is a copy and needs none."""
+    made, make = [], assembly._make_network
+
+    def spy(config, *arguments):
+        weights = config.network.weights
+        with config.unlocked():
+            config.network.weights = "random"
+        made.append(make(config, *arguments))
+        config.network.weights = weights
+        return made[-1]
+
+    monkeypatch.setattr(assembly, "_make_network", spy)
+    config = digits8n_o.get_config("paper")
+    config.method = method
+    config.network.weights = "imagenet"
+    model = assembly.make_model(config, 8)
+    assert model.student is made[0]
+    assert len(made) == (2 if method == "coteaching" else 1)
+    assert method == "josrc" or model.peer is made[1]
