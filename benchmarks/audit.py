@@ -19,7 +19,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from josrc_keras import audit, experiment, files, run_folder
+from josrc_keras import _files, audit, experiment, run_folder
 from josrc_keras.audit import run_audit
 from josrc_keras.callbacks import LinearDecay
 from josrc_keras.data import batches
@@ -130,7 +130,7 @@ def folds(config, path):
         "features": np.stack([features[row] for row in range(count)]),
         "seconds": np.array(seconds),
     }
-    with files.replacing(path) as beside, open(beside, "wb") as file:
+    with _files.replacing(path) as beside, open(beside, "wb") as file:
         np.savez_compressed(file, **found)
     return found
 
@@ -281,7 +281,7 @@ def main():
         "command": f"python benchmarks/audit.py {options} --seed={args.seed}",
         "found": json.loads(json.dumps(found, default=float)),
     }
-    files.write_json(RESULTS / f"{name}.json", record)
+    _files.write_json(RESULTS / f"{name}.json", record)
     print(json.dumps(record["found"], indent=2))
 
 

@@ -24,7 +24,7 @@ import keras
 import ml_collections
 import numpy as np
 
-from josrc_keras import experiment, files, run_folder
+from josrc_keras import _files, experiment, run_folder
 from josrc_keras.export import calibration, sources
 
 
@@ -43,7 +43,7 @@ def main():
         print(" | ".join(cells))
     if arguments.output:
         facts = {"device": run_folder.device(), "versions": run_folder.versions()}
-        files.write_json(arguments.output, facts | {"runs": rows})
+        _files.write_json(arguments.output, facts | {"runs": rows})
 
 
 def mean(rows):

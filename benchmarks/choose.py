@@ -39,7 +39,7 @@ from unittest import mock
 
 import keras
 
-from josrc_keras import datasets, experiment, files, recipes, run_folder, trust
+from josrc_keras import _files, datasets, experiment, recipes, run_folder, trust
 from josrc_keras.assembly import make_model
 from josrc_keras.data import batches
 from josrc_keras.methods import METHODS
@@ -207,7 +207,7 @@ def run(work, name, candidate, seed):
         "held_out": 100 * statistics.fmean(accuracy[-LAST:]),
         "images": images,
     }
-    files.write_json(path, found)
+    _files.write_json(path, found)
     sys.stdout.write(f"{name} {candidate} {seed}: {found['held_out']:.1f}\n")
     sys.stdout.flush()
 
@@ -225,7 +225,7 @@ def take_known(work, path):
             run = {"row": name, "candidate": candidate, "seed": int(seed)}
             beside = path_of(work, name, candidate, seed)
             if not beside.exists():
-                files.write_json(beside, run | {"held_out": value})
+                _files.write_json(beside, run | {"held_out": value})
 
 
 def summarise(work):

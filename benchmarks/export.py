@@ -25,7 +25,7 @@ import keras
 import numpy as np
 
 import josrc_keras  # noqa: F401  First: it sets oneDNN.
-from josrc_keras import data, files, networks, run_folder
+from josrc_keras import _files, data, networks, run_folder
 from josrc_keras.baselines import Standard
 from josrc_keras.export import Serving, classifier, latency, preparation, serve, sources
 
@@ -71,7 +71,7 @@ def main():
     if arguments.output:
         facts = {"device": run_folder.device(), "versions": run_folder.versions()}
         facts |= {"arguments": vars(arguments), "exports": rows, "latency": times}
-        files.write_json(arguments.output, facts)
+        _files.write_json(arguments.output, facts)
 
 
 def trained(name, policy, arguments):

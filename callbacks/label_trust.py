@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from absl import logging
 
-from josrc_keras import guards, history, trust
+from josrc_keras import _checks, history, trust
 from josrc_keras.callbacks.verdict_history import VerdictHistory
 from josrc_keras.trusting import DOUBT
 
@@ -108,7 +108,7 @@ class LabelTrust(VerdictHistory):
             TypeError: If the model does not keep trust.
             ValueError: If it keeps that of another number of samples.
         """
-        guards.check_controlled(self)
+        _checks.check_controlled(self)
         super().on_train_begin()
         if self.model.samples is None:
             raise TypeError(

@@ -69,8 +69,8 @@ NAMES = {
 
 
 def _export():
+    from josrc_keras._checks import check_choice
     from josrc_keras.export import classifier, run_exports
-    from josrc_keras.guards import check_choice
 
     logging.set_verbosity(logging.WARNING)  # The converters talk a lot.
     run = Path(str(_RUN.value))
@@ -114,8 +114,8 @@ def _export():
 
 def _precisions(format):
     """Those of the asked-for precisions that a format can be written in."""
+    from josrc_keras._checks import check_choice
     from josrc_keras.export.precision import PRECISIONS
-    from josrc_keras.guards import check_choice
 
     for precision in _PRECISIONS.value:
         check_choice("--precision", precision, PRECISIONS["onnx"])

@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from josrc_keras import files, run_folder
+from josrc_keras import _files, run_folder
 from josrc_keras.networks import input_shape
 
 FILE = "metadata.json"
@@ -76,7 +76,7 @@ def as_texts(found):
 
 def write_beside(path, found):
     """Writes it beside an artefact that can't hold it, as `PATH.json`."""
-    files.write_json(beside(path), found)
+    _files.write_json(beside(path), found)
 
 
 def beside(path):

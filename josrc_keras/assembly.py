@@ -4,7 +4,7 @@ import contextlib
 
 import keras
 
-from josrc_keras import guards, networks, rates, recipes, schedules, views
+from josrc_keras import _checks, networks, rates, recipes, schedules, views
 from josrc_keras.baselines.two_networks import TwoNetworks
 from josrc_keras.data import balance
 from josrc_keras.methods import METHODS, trusts
@@ -34,7 +34,7 @@ def make_model(
     Raises:
         ValueError: If a field is out of range.
     """
-    guards.check_choice("config.method", config.method, tuple(METHODS))
+    _checks.check_choice("config.method", config.method, tuple(METHODS))
     # In this order, which decides the random numbers that each of them gets.
     with _precision(config.precision):
         network = _make_network(config, num_classes, image_shape)
@@ -107,7 +107,7 @@ def make_optimizer(config):
 def _precision(name):
     """Builds what is inside with this dtype policy."""
     names = ("float32", "mixed_bfloat16", "mixed_float16")
-    guards.check_choice("config.precision", name, names)
+    _checks.check_choice("config.precision", name, names)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
@@ -121,7 +121,7 @@ def _jit_compile(config):
     choices = {"auto": "auto", "always": True, "never": False}
     # A run of before this field has none.
     name = config.get("jit_compile", "auto")
-    wanted = choices[guards.check_choice("config.jit_compile", name, tuple(choices))]
+    wanted = choices[_checks.check_choice("config.jit_compile", name, tuple(choices))]
     if wanted is True and keras.backend.backend() == "tensorflow":
         from tensorflow.python.framework.config import is_op_determinism_enabled
 

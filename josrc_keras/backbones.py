@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from josrc_keras import guards
+from josrc_keras import _checks
 
 HUB, APPLICATIONS = "keras_hub:", "keras_applications:"
 # keras-hub's presets of the networks that have a short name.
@@ -73,7 +73,7 @@ def load_preset(preset, input_shape, load_weights=True):
         ImportError: If keras-hub is not installed.
         OSError: If it can't be downloaded, or there is no such preset.
     """
-    hub = guards.imported("keras_hub", f"{preset} comes with keras-hub", "pretrained")
+    hub = _checks.imported("keras_hub", f"{preset} comes with keras-hub", "pretrained")
     try:
         return hub.models.Backbone.from_preset(
             preset, load_weights=load_weights, image_shape=input_shape, name="backbone"
@@ -107,7 +107,7 @@ def _from_hub(preset, input_shape, weights):
             f"weights={weights!r}. A preset's folder goes into the name: {HUB}FOLDER."
         )
     backbone = load_preset(preset, input_shape, load_weights=weights is not None)
-    hub = guards.imported("keras_hub", f"{preset} comes with keras-hub", "pretrained")
+    hub = _checks.imported("keras_hub", f"{preset} comes with keras-hub", "pretrained")
     try:
         converter = hub.layers.ImageConverter.from_preset(preset)
     except Exception as error:

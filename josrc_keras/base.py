@@ -7,7 +7,7 @@ from typing import ClassVar
 import keras
 from keras import ops
 
-from josrc_keras import guards, jax_step, losses, metrics, recording, tf_step
+from josrc_keras import _checks, jax_step, losses, metrics, recording, tf_step
 from josrc_keras.data import contract, values
 from josrc_keras.descent import Descent
 from josrc_keras.networks import input_shape
@@ -237,7 +237,7 @@ class NoisyLabelModel(Descent):
         """
         signature = inspect.signature(super().fit)
         given = signature.bind(*args, **kwargs).arguments
-        given["callbacks"] = guards.with_required_callbacks(
+        given["callbacks"] = _checks.with_required_callbacks(
             given.get("callbacks"), self.needed_controls()
         )
         self._check_inputs(given, training=True)

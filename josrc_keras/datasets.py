@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from josrc_keras import data, guards, large_sets, run_folder
+from josrc_keras import _checks, data, large_sets, run_folder
 from josrc_keras.data import folder_records
 
 PATHS = {  # Fields of `config.data` that name folders to be found on resume.
@@ -26,7 +26,7 @@ def make_benchmark(config, workdir=None):
     """
     names = (*data.BENCHMARKS, *data.HUMAN, "partial", "records", "image_folder")
     names += large_sets.NAMES
-    name = guards.check_choice("config.data.name", config.data.name, names)
+    name = _checks.check_choice("config.data.name", config.data.name, names)
     # A run of before this field has none.
     share = config.data.get("validation_share", 0)
     if name == "image_folder":

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from josrc_keras import guards, jax_step, losses, replicas, tf_step
+from josrc_keras import _checks, jax_step, losses, replicas, tf_step
 from josrc_keras.data import contract
 
 
@@ -28,7 +28,7 @@ class Descent(keras.Model):
         self.data_contract().check(batch, training=True)
         batch = _of_equal_parts(batch)
         if self.monitored:
-            guards.check_true_labels(batch.true_labels)
+            _checks.check_true_labels(batch.true_labels)
         return batch, state[0] if state else None
 
     def descend(self, state, objective, finish):

@@ -18,7 +18,7 @@ def _evaluate():
     import keras
     import ml_collections
 
-    from josrc_keras import experiment, files, run_folder
+    from josrc_keras import _files, experiment, run_folder
     from josrc_keras.data import batches
 
     workdir = Path(str(_WORKDIR.value))
@@ -36,7 +36,7 @@ def _evaluate():
     )
     results = {name: float(value) for name, value in results.items()}
     results["test_images"] = len(test)
-    files.write_json(workdir / "evaluation.json", results)
+    _files.write_json(workdir / "evaluation.json", results)
     shell.say(json.dumps(results, indent=2))
 
 

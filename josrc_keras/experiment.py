@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 from absl import logging
 
-from josrc_keras import files, guards, replicas, run_folder
+from josrc_keras import _checks, _files, replicas, run_folder
 from josrc_keras.assembly import make_model, make_optimizer, on_accelerator
 from josrc_keras.callbacks import (
     CosineDecay,
@@ -49,7 +49,7 @@ def _make_decay(config):
     plan = config.decay.to_dict()
     # A run of before this field has none.
     name = plan.pop("name", "linear")
-    guards.check_choice("config.decay.name", name, ("linear", "cosine"))
+    _checks.check_choice("config.decay.name", name, ("linear", "cosine"))
     learning_rate = config.optimizer.arguments.learning_rate
     if name == "cosine":
         return CosineDecay(learning_rate)
@@ -82,7 +82,7 @@ def seed_everything(config):
         ValueError: If the field is unknown, or JAX was started without determinism.
     """
     choices = ("cpu", "always", "never")
-    when = guards.check_choice("config.deterministic", config.deterministic, choices)
+    when = _checks.check_choice("config.deterministic", config.deterministic, choices)
     keras.utils.set_random_seed(config.seed)
     if keras.backend.backend() == "jax":
         flag = "--xla_gpu_deterministic_ops=true"
@@ -159,7 +159,7 @@ def train(config, workdir, *, verbose=1, callbacks=()):
 
 def _train(model, benchmark, config, callbacks, checkpoint, workdir):
     if replicas.is_chief():
-        files.remove_unfinished(workdir)
+        _files.remove_unfinished(workdir)
     initial_epoch = checkpoint.restore(model)
     if initial_epoch:
         logging.info("Resuming after epoch %d of %d.", initial_epoch, config.epochs)
@@ -171,7 +171,7 @@ def _train(model, benchmark, config, callbacks, checkpoint, workdir):
     _save(model, workdir / "model.keras")
     if not replicas.is_chief():
         return summary
-    files.write_json(workdir / "summary.json", summary)
+    _files.write_json(workdir / "summary.json", summary)
     if importlib.util.find_spec("matplotlib") is None:
         logging.info("No plots: `pip install josrc-keras[report]` adds them.")
     else:
@@ -182,7 +182,7 @@ def _train(model, benchmark, config, callbacks, checkpoint, workdir):
 def _save(model, path):
     """Saves the model; all processes must, for some of its values are spread."""
     if replicas.is_chief():
-        with files.replacing(path) as beside:
+        with _files.replacing(path) as beside:
             model.save(beside)
     else:
         with tempfile.TemporaryDirectory() as folder:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from josrc_keras import evidence, files
+from josrc_keras import _files, evidence
 
 VERDICTS = ("clean", "in_distribution", "out_of_distribution")
 # What is averaged over the epochs, or over the first half of them, after which networks
@@ -201,7 +201,7 @@ class SampleHistory:
 
     def save(self, path):
         """Writes an `.npz` file, whole or not at all."""
-        with files.replacing(path) as beside, open(beside, "wb") as file:
+        with _files.replacing(path) as beside, open(beside, "wb") as file:
             np.savez_compressed(file, **self.arrays())
 
     @classmethod

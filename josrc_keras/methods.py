@@ -6,7 +6,7 @@ A new one is a file in `baselines/`, an entry here, and a test.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from josrc_keras import baselines, guards, recipes
+from josrc_keras import _checks, baselines, recipes
 from josrc_keras.callbacks import (
     CleanThreshold,
     ForgetRate,
@@ -47,7 +47,7 @@ def trusts(config):
     # A run of before this field has none.
     choices = ("threshold", "trust")
     selection = config.get("selection", "threshold")
-    guards.check_choice("config.selection", selection, choices)
+    _checks.check_choice("config.selection", selection, choices)
     return config.method == "josrc" and selection == "trust"
 
 

@@ -5,14 +5,7 @@ from typing import ClassVar
 import keras
 from keras import ops
 
-from josrc_keras import (
-    divergence,
-    guards,
-    losses,
-    metrics,
-    selection,
-    teacher,
-)
+from josrc_keras import _checks, divergence, losses, metrics, selection, teacher
 from josrc_keras import labels as label_distributions
 from josrc_keras.base import NoisyLabelModel, weighted
 from josrc_keras.mixup import check_mixup
@@ -152,7 +145,7 @@ class JoSRC(Recorded, Trusting, NoisyLabelModel):
         unclean_weight="confidence",
         **kwargs,
     ):
-        guards.check_backend("tensorflow", "jax")
+        _checks.check_backend("tensorflow", "jax")
         super().__init__(**kwargs)
         self.student = check_network(network, num_classes)
         self.teacher = teacher.clone(network)
@@ -161,23 +154,23 @@ class JoSRC(Recorded, Trusting, NoisyLabelModel):
         self.alpha = losses.check_alpha(alpha)
         self.tau_ood = selection.check_tau_ood(tau_ood)
         self.scale = label_distributions.check_scale(scale)
-        self.augmentation = guards.check_augmentation(augmentation)
+        self.augmentation = _checks.check_augmentation(augmentation)
         self.consistency_base = divergence.check_base(consistency_base)
         self.inclusive = inclusive
-        self.teacher_views = guards.check_choice(
+        self.teacher_views = _checks.check_choice(
             "teacher_views", teacher_views, TEACHER_VIEWS
         )
-        self.teacher_statistics = guards.check_choice(
+        self.teacher_statistics = _checks.check_choice(
             "teacher_statistics", teacher_statistics, TEACHER_STATISTICS
         )
         self.relabel = selection.check_unclean(relabel)
         self.bounded = bounded
         self.samples = samples
-        self.judge = guards.check_choice("judge", judge, JUDGES)
+        self.judge = _checks.check_choice("judge", judge, JUDGES)
         self.mixup = check_mixup(mixup)
         self.mixup_seed = keras.random.SeedGenerator() if samples else None
         self.temperature = label_distributions.check_temperature(temperature)
-        self.unclean_weight = guards.check_choice(
+        self.unclean_weight = _checks.check_choice(
             "unclean_weight", unclean_weight, UNCLEAN_WEIGHTS
         )
         self.evaluated = "both"
@@ -388,7 +381,7 @@ class JoSRC(Recorded, Trusting, NoisyLabelModel):
         Raises:
             ValueError: For any other value.
         """
-        guards.check_choice("evaluated", evaluated, EVALUATED)
+        _checks.check_choice("evaluated", evaluated, EVALUATED)
         if evaluated != self.evaluated:
             self.evaluated = evaluated
             self.test_function = None  # It is compiled for what it evaluates.

@@ -9,7 +9,7 @@ import functools
 import keras
 from keras import layers
 
-from josrc_keras import backbones, guards
+from josrc_keras import _checks, backbones
 from josrc_keras.normalization import BatchNormalization
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -187,7 +187,7 @@ def _resnet(name, blocks, num_classes, head, input_shape, width, weights):
 
 
 def _random_resnet(name, blocks, input_shape):
-    hub = guards.imported("keras_hub", f"{name} comes with keras-hub", "pretrained")
+    hub = _checks.imported("keras_hub", f"{name} comes with keras-hub", "pretrained")
     return hub.models.ResNetBackbone(
         input_conv_filters=[64],
         input_conv_kernel_sizes=[7],

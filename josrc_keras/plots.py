@@ -1,6 +1,6 @@
 """The pictures of a run, from its history."""
 
-from josrc_keras import files, guards
+from josrc_keras import _checks, _files
 
 BARS = 50  # Bins of the metric's histogram are merged into so many.
 
@@ -18,7 +18,7 @@ def import_pyplot():
     Raises:
         ImportError: If matplotlib is not installed.
     """
-    matplotlib = guards.imported("matplotlib", "The plots need matplotlib", "report")
+    matplotlib = _checks.imported("matplotlib", "The plots need matplotlib", "report")
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -58,7 +58,7 @@ def draw_all(folder, history, histogram=None):
         axes.spines[["top", "right"]].set_visible(False)
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
         path = folder / f"{name}.png"
-        with files.replacing(path) as beside:
+        with _files.replacing(path) as beside:
             figure.savefig(beside, dpi=120)
         pyplot.close(figure)
         paths.append(path)

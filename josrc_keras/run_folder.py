@@ -13,7 +13,7 @@ from pathlib import Path
 
 import keras
 
-from josrc_keras import files, plots, replicas
+from josrc_keras import _files, plots, replicas
 from josrc_keras._version import __version__
 from josrc_keras.data import encoded
 
@@ -48,7 +48,7 @@ def open_folder(workdir, config, *, write=True):
                 _check_same(before, json.loads(text), workdir)
                 _check_resumable(workdir)
         if write:
-            files.write_text(path, text + "\n")
+            _files.write_text(path, text + "\n")
     except OSError as error:
         raise unwritable(workdir, error) from error
     return workdir
@@ -83,7 +83,7 @@ def write_data(workdir, benchmark):
         OSError: If the folder can't be written.
     """
     try:
-        files.write_json(Path(workdir) / DATA, _described(benchmark))
+        _files.write_json(Path(workdir) / DATA, _described(benchmark))
     except OSError as error:
         raise unwritable(workdir, error) from error
 
@@ -356,5 +356,5 @@ def draw(workdir, history):
     """
     path = Path(workdir) / "clean_likelihood.json"
     histogram = json.loads(path.read_text()) if path.exists() else None
-    files.remove_unfinished(Path(workdir) / "plots")
+    _files.remove_unfinished(Path(workdir) / "plots")
     return plots.draw_all(Path(workdir) / "plots", history, histogram)

@@ -7,7 +7,7 @@ import re
 
 import keras
 
-from josrc_keras import guards
+from josrc_keras import _checks
 
 STRATEGIES = ("none", "mirrored", "multi_worker", "tpu")
 _ADDRESS = re.compile(r".+:\d+")
@@ -31,7 +31,7 @@ def scope(name, logical_devices=None):
         ValueError: If the name is unknown, there is no such device, or `TF_CONFIG` is
             missing or wrong.
     """
-    guards.check_choice("--strategy", name, STRATEGIES)
+    _checks.check_choice("--strategy", name, STRATEGIES)
     on_jax = keras.backend.backend() == "jax"
     if logical_devices is not None:
         if name != "mirrored" or logical_devices < 1:

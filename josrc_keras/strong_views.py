@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from josrc_keras import guards
+from josrc_keras import _checks
 
 CORES = os.cpu_count() or 1
 LIBRARIES = ("auto", "keras_cv", "keras")
@@ -55,7 +55,7 @@ def rand_augment(
             not as said, or smaller than the crop.
         ImportError: If `library="keras_cv"` is not installed.
     """
-    guards.check_choice("library", library, LIBRARIES)
+    _checks.check_choice("library", library, LIBRARIES)
     if num_ops < 1 or not 0 <= magnitude <= 1:
         raise ValueError(
             "Expected `num_ops` of at least 1 and `magnitude` in [0, 1]. Received: "
@@ -222,7 +222,7 @@ def _call_keras(layer, images, seed):
 
 def _operations_of_keras_cv(magnitude):
     """Those of its `RandAugment`, functions `(images, seed) -> images`."""
-    keras_cv = guards.imported(
+    keras_cv = _checks.imported(
         "keras_cv", "Strong views of library='keras_cv' need keras-cv", "keras-cv"
     )
     from tensorflow.python.ops import stateful_random_ops

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from absl import logging
 
-from josrc_keras import files, guards
+from josrc_keras import _checks, _files
 from josrc_keras.audit import scores
 
 ACTIONS = {
@@ -25,7 +25,7 @@ def read_table(path):
     Raises:
         ValueError: If it is no such file.
     """
-    pandas = guards.imported("pandas", "An audit is a table of pandas", "report")
+    pandas = _checks.imported("pandas", "An audit is a table of pandas", "report")
     try:
         table = pandas.read_csv(
             path,
@@ -54,7 +54,7 @@ def write_table(table, path):
 
     Texts are in quotes: a name may hold any character, a carriage return as well.
     """
-    with files.replacing(path) as beside:
+    with _files.replacing(path) as beside:
         table.to_csv(beside, index=False, quoting=csv.QUOTE_NONNUMERIC)
 
 

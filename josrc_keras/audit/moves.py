@@ -11,7 +11,7 @@ from pathlib import Path
 
 from absl import logging
 
-from josrc_keras import files, guards
+from josrc_keras import _checks, _files
 from josrc_keras.audit import changes, relocation
 
 JOURNAL = "moved.csv"
@@ -46,16 +46,16 @@ def copy(planned, photos, output):
         target = Path(name, *Path(row.id).parts[1:])
         places["set_aside" if aside else "cleaned"].append((photos / row.id, target))
     for part in ("copy", *places):
-        files.remove_unfinished(output, part)
+        _files.remove_unfinished(output, part)
     for part in places:
         _refuse_existing(output / part)
     _check_present(photos / row_id for row_id in planned["id"])
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
-        prefix=f"{files.PREFIX}copy-", dir=output, ignore_cleanup_errors=True
+        prefix=f"{_files.PREFIX}copy-", dir=output, ignore_cleanup_errors=True
     ) as whole:
         for part, pairs in places.items():
-            with files.replacing(Path(whole, part)) as beside:
+            with _files.replacing(Path(whole, part)) as beside:
                 _copy_to(beside, pairs)
         _place_all([(Path(whole, part), output / part) for part in places])
     return output / "cleaned"
@@ -120,7 +120,7 @@ def move(planned, photos, output):
     _check_present(source for source, _ in moves)
     links = [os.readlink(a) if a.is_symlink() else "" for a, _ in moves]
     rows = [(str(a), str(b), c) for (a, b), c in zip(moves, links, strict=True)]
-    pandas = guards.imported("pandas", "An audit is a table of pandas", "report")
+    pandas = _checks.imported("pandas", "An audit is a table of pandas", "report")
     table = pandas.DataFrame(rows, columns=["from", "to", "link"])
     changes.write_table(table, journal)
     ends = _ends(moves)
@@ -159,7 +159,7 @@ def move_back(output):
             f"Expected a list of moves to undo. Received: {journal}, which does not "
             "exist. `--apply=move` writes it."
         )
-    pandas = guards.imported("pandas", "An audit is a table of pandas", "report")
+    pandas = _checks.imported("pandas", "An audit is a table of pandas", "report")
     table = pandas.read_csv(journal, dtype=str, keep_default_na=False)
     links = table.get("link", [""] * len(table))  # None in lists of before this column.
     moves = [
@@ -181,7 +181,7 @@ def move_back(output):
         else:
             relocation.move(now, before, link if link and now.is_symlink() else None)
     for _, now, _ in moves:
-        files.remove_unfinished(now.parent, now.name)
+        _files.remove_unfinished(now.parent, now.name)
         relocation.remove_empty(now.parent)
     lost = [not os.path.lexists(before) for before, *_ in moves]
     if any(lost):

@@ -5,7 +5,7 @@ import filecmp
 import os
 import shutil
 
-from josrc_keras import files
+from josrc_keras import _files
 
 
 def move(source, target, end=None):
@@ -25,7 +25,7 @@ def move(source, target, end=None):
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        with files.replacing(target) as beside:
+        with _files.replacing(target) as beside:
             shutil.copy2(source, beside)
             if not equal(source, beside):
                 raise OSError(f"The copy of {source} differs from it.") from None

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from josrc_keras import files, guards
+from josrc_keras import _checks, _files
 from josrc_keras.audit.scores import VERDICTS
 
 SCORES = (
@@ -73,7 +73,7 @@ def write_report(path, table, findings, thumbnail=None, *, title, max_thumbnails
     data = _embedded(table, findings)
     rows = rows_with_thumbnails(table, max_thumbnails) if thumbnail else []
     data["thumbnails"] = _thumbnails(thumbnail, rows)
-    files.write_text(path, _page(str(title), data))
+    _files.write_text(path, _page(str(title), data))
 
 
 def rows_with_thumbnails(table, limit):
@@ -248,7 +248,7 @@ def _thumbnails(thumbnail, rows):
 
 def _data_uri(pixels, row):
     """An image, no larger than `LONGEST_SIDE`, as text."""
-    pillow = guards.imported("PIL.Image", "Thumbnails need Pillow", "report")
+    pillow = _checks.imported("PIL.Image", "Thumbnails need Pillow", "report")
     good = pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4) and pixels.size
     if pixels.dtype != np.uint8 or not good:
         raise ValueError(

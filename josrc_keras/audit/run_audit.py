@@ -9,7 +9,7 @@ import ml_collections
 import numpy as np
 from absl import logging
 
-from josrc_keras import experiment, files, run_folder
+from josrc_keras import _files, experiment, run_folder
 from josrc_keras.audit import changes, report, summary, truth
 from josrc_keras.audit.table import Part, audit_parts
 from josrc_keras.data import batches, records
@@ -186,11 +186,11 @@ def _source(run, config):
 
 def _write(output, table, findings):
     changes.write_table(table, output / "audit.csv")
-    files.write_json(output / "findings.json", findings)
+    _files.write_json(output / "findings.json", findings)
     if importlib.util.find_spec("pyarrow") is None:
         logging.info(
             "No audit.parquet: `pip install josrc-keras[report]` brings pyarrow."
         )
         return
-    with files.replacing(output / "audit.parquet") as beside:
+    with _files.replacing(output / "audit.parquet") as beside:
         table.to_parquet(beside, index=False)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import logging
 
-from josrc_keras import guards
+from josrc_keras import _checks
 from josrc_keras.audit import neighbours, samples, scores
 from josrc_keras.audit.predictions import Predictions, same_views
 from josrc_keras.history import VERDICTS
@@ -285,4 +285,4 @@ def _check_history(past, labels):
 
 
 def _pandas():
-    return guards.imported("pandas", "An audit is a table of pandas", "report")
+    return _checks.imported("pandas", "An audit is a table of pandas", "report")

@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 
-from josrc_keras import guards
+from josrc_keras import _checks
 from josrc_keras.data import folder_listing
 
 # By content, whatever the extension says. Not all that Pillow knows: it would start
@@ -24,7 +24,7 @@ def require():
     Raises:
         ImportError: If it is not installed.
     """
-    guards.imported("PIL.Image", "Photos are decoded with Pillow", "report").init()
+    _checks.imported("PIL.Image", "Photos are decoded with Pillow", "report").init()
 
 
 def decode(path, size):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from josrc_keras import guards
+from josrc_keras import _checks
 from josrc_keras.data.benchmark import make_benchmark
 
 
@@ -44,7 +44,7 @@ def load_digits():
     Raises:
         ImportError: If scikit-learn is not installed.
     """
-    datasets = guards.imported(
+    datasets = _checks.imported(
         "sklearn.datasets", "The digits come with scikit-learn", "digits"
     )
     digits = datasets.load_digits()

@@ -10,7 +10,7 @@ import json
 import numpy as np
 from absl import logging
 
-from josrc_keras import files
+from josrc_keras import _files
 from josrc_keras.data import decoding
 
 INDEX, TRAIN, VALIDATION = FILES = ("index.json", "train.npy", "validation.npy")
@@ -72,7 +72,7 @@ def write(cache, key, paths, divide):
     """
     size = key["image_size"]
     logging.info("Decoding %d images into %s.", len(paths), cache)
-    with files.replacing(cache) as beside:
+    with _files.replacing(cache) as beside:
         beside.mkdir()
         decoded = beside / "decoded"
         kept, broken = _decode(paths, size, decoded)

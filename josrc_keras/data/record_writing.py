@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from josrc_keras import files, guards
+from josrc_keras import _checks, _files
 
 INDEX, LABELS = "index.json", "labels.npz"
 FIELDS = ("labels", "true_labels", "ids")
@@ -22,7 +22,7 @@ NEWS = 10_000  # Images between two lines of the log.
 
 def check_options(images_per_file, encoding, quality):
     """Refuses options out of range; returns them as `write_split` takes them."""
-    guards.check_choice("encoding", encoding, tuple(CHANNELS))
+    _checks.check_choice("encoding", encoding, tuple(CHANNELS))
     for name, value, most in (
         ("quality", quality, 100),
         ("images_per_file", images_per_file, None),
@@ -59,8 +59,8 @@ def new_folder(folder):
     """
     check_new(folder)
     folder = Path(folder)
-    files.remove_unfinished(folder.parent, folder.name)
-    with files.replacing(folder) as beside:
+    _files.remove_unfinished(folder.parent, folder.name)
+    with _files.replacing(folder) as beside:
         beside.mkdir()
         yield beside
 

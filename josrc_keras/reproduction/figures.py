@@ -3,7 +3,7 @@
 import statistics
 from pathlib import Path
 
-from josrc_keras import files, plots
+from josrc_keras import _files, plots
 from josrc_keras.reproduction import grid, page
 
 COLOURS = {
@@ -142,7 +142,7 @@ def _draw_panels(path, groups, panels, lines, titles, labels):
             ncols=min(len(names), 4 if columns > 2 else columns),
             frameon=False,
         )
-        with files.replacing(path) as beside:
+        with _files.replacing(path) as beside:
             figure.savefig(beside, dpi=110)
     pyplot.close(figure)
     return bool(names)

@@ -5,7 +5,7 @@ import importlib
 import re
 from typing import ClassVar
 
-from josrc_keras import guards
+from josrc_keras import _checks
 from josrc_keras import methods as registry
 from josrc_keras.reproduction import paper
 
@@ -162,8 +162,8 @@ def runs_of(table, *, protocol, cells=(), methods=(), recipe="paper", seeds, ove
     Raises:
         ValueError: If an argument is unknown, or the table has no such protocol.
     """
-    guards.check_choice("the table", table, tuple(DATASETS))
-    guards.check_choice("the protocol", protocol, PROTOCOLS)
+    _checks.check_choice("the table", table, tuple(DATASETS))
+    _checks.check_choice("the protocol", protocol, PROTOCOLS)
     if protocol not in DATASETS[table]:
         raise ValueError(
             f"Expected a table of the {protocol} protocol, one of "
@@ -171,11 +171,11 @@ def runs_of(table, *, protocol, cells=(), methods=(), recipe="paper", seeds, ove
             f"{table}. Use another --table, or --protocol=full."
         )
     for cell in cells:
-        guards.check_choice(f"the cell of table {table}", cell, TABLE_CELLS[table])
+        _checks.check_choice(f"the cell of table {table}", cell, TABLE_CELLS[table])
     if "all" in methods:
         methods = ABLATION if table == 6 else COMPARED
     for method in methods:
-        guards.check_choice("the method", method, tuple(METHODS))
+        _checks.check_choice("the method", method, tuple(METHODS))
     cells = cells or (TABLE_CELLS[table][:1] if table == 6 else TABLE_CELLS[table])
     methods = methods or (ABLATION if table == 6 else ("josrc",))
     overrides = in_order(overrides)

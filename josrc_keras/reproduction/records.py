@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from josrc_keras import files, guards, run_folder
+from josrc_keras import _checks, _files, run_folder
 from josrc_keras.reproduction import grid, robustness
 
 DIGITS = 6  # Of an accuracy in [0, 1]; a test image is worth 1e-4 at best.
@@ -38,9 +38,9 @@ def _check(record):
     datasets = {name for each in protocols for names in each.values() for name in names}
     rows = {(row.dataset, row.cell) for row in robustness.ROWS}
     if (run["dataset"], run["cell"]) not in rows:
-        guards.check_choice("dataset", run["dataset"], tuple(datasets))
-        guards.check_choice("cell", run["cell"], tuple(grid.CELLS))
-    guards.check_choice("method", run["method"], tuple(grid.METHODS))
+        _checks.check_choice("dataset", run["dataset"], tuple(datasets))
+        _checks.check_choice("cell", run["cell"], tuple(grid.CELLS))
+    _checks.check_choice("method", run["method"], tuple(grid.METHODS))
     record["config"], run["recipe"], run["seed"], run["overrides"].items()
     for field in ("wall_seconds", "noise_checksum", "device", "versions", "command"):
         summary[field]
@@ -119,7 +119,7 @@ def write(folder, run, workdir):
         },
     }
     path = path_of(folder, run)
-    files.write_text(path, _compact(record))
+    _files.write_text(path, _compact(record))
     return path
 
 

@@ -9,7 +9,7 @@ import time
 import keras
 from absl import logging
 
-from josrc_keras import datasets, experiment, files, large_sets, run_folder
+from josrc_keras import _files, datasets, experiment, large_sets, run_folder
 from josrc_keras.reproduction import figures, page, records, suite, suite_page
 
 
@@ -183,14 +183,14 @@ def write_page(results, protocol):
         )
     path = results / "README.md"
     if protocol == suite.NAME:
-        files.write_text(path, suite_page.write(found))
+        _files.write_text(path, suite_page.write(found))
         return path
     drawn = []
     if importlib.util.find_spec("matplotlib") is None:
         logging.info("No figures: `pip install josrc-keras[report]` adds them.")
     else:
         drawn = figures.draw(found, results)
-    files.write_text(path, page.write(found, protocol, drawn))
+    _files.write_text(path, page.write(found, protocol, drawn))
     return path
 
 

@@ -2,7 +2,7 @@
 
 import importlib
 
-from josrc_keras import guards
+from josrc_keras import _checks
 from josrc_keras import methods as registry
 from josrc_keras.reproduction import grid, robustness
 
@@ -84,19 +84,19 @@ def runs_of(*, half, cells=(), methods=(), recipes=(), seeds, overrides=()):
     Raises:
         ValueError: If an argument is unknown.
     """
-    guards.check_choice("the half", half, robustness.HALVES)
+    _checks.check_choice("the half", half, robustness.HALVES)
     rows = {
         f"{row.dataset}/{row.cell}": row for row in robustness.ROWS if row.half == half
     }
     for cell in cells:
         known = tuple(f"{row.dataset}/{row.cell}" for row in robustness.ROWS)
-        guards.check_choice("the cell", cell, known)
+        _checks.check_choice("the cell", cell, known)
     if not methods or "all" in methods:
         methods = (*BASELINES, "josrc")
     for recipe in recipes:
-        guards.check_choice("the recipe", recipe, RECIPES)
+        _checks.check_choice("the recipe", recipe, RECIPES)
     for method in methods:
-        guards.check_choice("the method", method, (*BASELINES, "josrc"))
+        _checks.check_choice("the method", method, (*BASELINES, "josrc"))
     return [
         SuiteRun(row.dataset, row.cell, method, recipe, seed, grid.in_order(overrides))
         for seed in seeds

@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from josrc_keras import files
+from josrc_keras import _files
 from josrc_keras.reproduction import grid, page, records, runner
 from tests.reproduction import synthetic
 
@@ -59,13 +59,13 @@ def trainer(monkeypatch, clock):
         seconds = SECONDS[config.method]
         epochs = epochs_until_stopped(callbacks, config.epochs, seconds, clock)
         made = synthetic.make_record(config.method, seed=config.seed, epochs=epochs)
-        files.write_json(workdir / "config.json", config.to_dict())
-        files.write_csv(workdir / "history.csv", page.rows_of(made))
+        _files.write_json(workdir / "config.json", config.to_dict())
+        _files.write_csv(workdir / "history.csv", page.rows_of(made))
         if epochs < config.epochs:
             return None
         summary = made["summary"] | {"wall_seconds": float(seconds * epochs)}
         summary["student"] = {"last10_mean": 0.123 + config.seed / 10}
-        files.write_json(workdir / "summary.json", summary)
+        _files.write_json(workdir / "summary.json", summary)
         return summary
 
     def clear():
