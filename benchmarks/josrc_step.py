@@ -121,7 +121,7 @@ def main():
     parser.add_argument("--xla", action="store_true")
     parser.add_argument("--devices", type=int, help="that the CPU is split into")
     options = parser.parse_args()
-    from josrc_keras import strategies
+    from josrc_keras.devices import strategies
 
     with strategies.scope("mirrored" if options.devices else "none", options.devices):
         train(pipe, options)

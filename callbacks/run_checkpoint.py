@@ -10,7 +10,8 @@ import keras
 import numpy as np
 from absl import logging
 
-from josrc_keras import _files, replicas
+from josrc_keras import _files
+from josrc_keras.devices import replicas
 
 SHARE = 0.05  # Of the time, that saving may take.
 

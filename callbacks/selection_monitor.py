@@ -2,7 +2,8 @@
 
 import keras
 
-from josrc_keras import _files, replicas
+from josrc_keras import _files
+from josrc_keras.devices import replicas
 
 
 class SelectionMonitor(keras.callbacks.Callback):

@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
-from josrc_keras import _checks, jax_step, losses, replicas, tf_step
+from josrc_keras import _checks, jax_step, losses, tf_step
 from josrc_keras.data import contract
+from josrc_keras.devices import replicas
 
 
 class Descent(keras.Model):

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 from absl import logging
 
-from josrc_keras import _checks, _files, replicas, run_folder
+from josrc_keras import _checks, _files, run_folder
 from josrc_keras.assembly import make_model, make_optimizer, on_accelerator
 from josrc_keras.callbacks import (
     CosineDecay,
@@ -19,6 +19,7 @@ from josrc_keras.callbacks import (
 )
 from josrc_keras.data import balance, batches
 from josrc_keras.datasets import PATHS, make_benchmark, with_absolute_paths
+from josrc_keras.devices import replicas
 from josrc_keras.methods import METHODS
 from josrc_keras.progress import Progress
 

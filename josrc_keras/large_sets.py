@@ -4,8 +4,8 @@ from pathlib import Path
 
 from absl import logging
 
-from josrc_keras import replicas
 from josrc_keras.data import encoded, records
+from josrc_keras.devices import replicas
 
 NAMES = encoded.NAMES
 

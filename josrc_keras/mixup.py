@@ -9,7 +9,7 @@ label, and replicas blend what one device would.
 import keras
 from keras import ops
 
-from josrc_keras import replicas
+from josrc_keras.devices import replicas
 
 
 def check_mixup(most):

@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from josrc_keras import replicas
+from josrc_keras.devices import replicas
 
 FUSED = ("float32", "float16", "bfloat16")  # That the fused operation computes in.
 

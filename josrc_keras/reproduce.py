@@ -76,7 +76,7 @@ flags.mark_flags_as_required(["workdir"])
 
 
 def _reproduce():
-    from josrc_keras import strategies
+    from josrc_keras.devices import strategies
     from josrc_keras.reproduction import runner
 
     if _STRATEGY.value == "multi_worker":

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import keras
 
-from josrc_keras import _files, plots, replicas
+from josrc_keras import _files, plots
 from josrc_keras._version import __version__
 from josrc_keras.data import encoded
+from josrc_keras.devices import replicas
 
 DATA = "data.json"  # Which files a run was trained on.
 LAST = 10  # The paper's figure of merit is the mean over the last ten epochs.

@@ -23,7 +23,8 @@ flags.mark_flags_as_required(["config", "workdir"])
 
 
 def _train():
-    from josrc_keras import experiment, methods, strategies
+    from josrc_keras import experiment, methods
+    from josrc_keras.devices import strategies
 
     given = config_flags.get_override_values(flags.FLAGS["config"])
     methods.check_effective(_CONFIG.value, list(given))

@@ -5,7 +5,7 @@ import functools
 import keras
 from keras import ops
 
-from josrc_keras import replicas
+from josrc_keras.devices import replicas
 
 
 @keras.saving.register_keras_serializable(package="josrc_keras")

@@ -19,9 +19,7 @@ from josrc_keras import (
     experiment,
     labels,
     networks,
-    replicas,
     selection,
-    strategies,
     views,
 )
 from josrc_keras.callbacks import (
@@ -32,6 +30,7 @@ from josrc_keras.callbacks import (
 )
 from josrc_keras.configs import digits8n_o
 from josrc_keras.data import batches
+from josrc_keras.devices import replicas, strategies
 from josrc_keras.normalization import BatchNormalization
 
 CLASSES = 4

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from josrc_keras import replicas
 from josrc_keras.data import balance
+from josrc_keras.devices import replicas
 
 
 @jax.jit

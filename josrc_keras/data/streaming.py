@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from josrc_keras import replicas
 from josrc_keras.data.pipeline import known_of, rows_of_epoch, shared
+from josrc_keras.devices import replicas
 
 # Images that are decoded at once. As many as cores would leave cores without work
 # while the oldest image, which is next, is not done.

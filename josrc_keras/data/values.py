@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from josrc_keras.data import contract
-from josrc_keras.replicas import MARK
+from josrc_keras.devices.replicas import MARK
 
 
 def _conditions(batch, num_classes, xp):
