@@ -18,9 +18,10 @@ import time
 
 import numpy as np
 
-from josrc_keras import experiment, history, run_folder
+from josrc_keras import experiment, run_folder
 from josrc_keras.callbacks import LabelTrust
 from josrc_keras.configs import cifar80n_o
+from josrc_keras.samples import history
 
 CLASSES = 80
 SAMPLES = 50_000

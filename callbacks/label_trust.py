@@ -6,8 +6,9 @@ import keras
 import numpy as np
 from absl import logging
 
-from josrc_keras import _checks, history, trust
+from josrc_keras import _checks, trust
 from josrc_keras.callbacks.verdict_history import VerdictHistory
+from josrc_keras.samples import history
 from josrc_keras.trusting import DOUBT
 
 NOT_HELD = -1.0  # In place of a least noise rate.

@@ -7,10 +7,11 @@ from typing import ClassVar
 import keras
 from keras import ops
 
-from josrc_keras import _checks, jax_step, losses, metrics, recording, tf_step
+from josrc_keras import _checks, jax_step, losses, metrics, tf_step
 from josrc_keras.data import contract, values
 from josrc_keras.descent import Descent
 from josrc_keras.networks import input_shape
+from josrc_keras.samples import numbering
 
 
 class NoisyLabelModel(Descent):
@@ -241,7 +242,7 @@ class NoisyLabelModel(Descent):
             given.get("callbacks"), self.needed_controls()
         )
         self._check_inputs(given, training=True)
-        recording.number_samples(given, given["callbacks"])
+        numbering.number_samples(given, given["callbacks"])
         steps, together = given.get("steps_per_epoch"), self.steps_per_execution
         if steps and steps % together:
             raise ValueError(
@@ -258,7 +259,7 @@ class NoisyLabelModel(Descent):
                 return super().fit(**given)
         except BaseException:  # Callbacks don't see the end of a failed `fit`.
             self.set_monitored(False)
-            recording.stop(self)
+            numbering.stop(self)
             raise
 
     def evaluate(self, *args, **kwargs):

@@ -13,8 +13,8 @@ from josrc_keras import _files, experiment, run_folder
 from josrc_keras.audit import changes, report, summary, truth
 from josrc_keras.audit.table import Part, audit_parts
 from josrc_keras.data import batches, records
-from josrc_keras.history import SampleHistory
 from josrc_keras.methods import METHODS
+from josrc_keras.samples.history import SampleHistory
 
 
 def write(run, output, *, view_pairs=4, max_thumbnails=1200):

@@ -9,8 +9,8 @@ from absl import logging
 from josrc_keras import _checks
 from josrc_keras.audit import neighbours, samples, scores
 from josrc_keras.audit.predictions import Predictions, same_views
-from josrc_keras.history import VERDICTS
-from josrc_keras.recording import Recorded
+from josrc_keras.samples.history import VERDICTS
+from josrc_keras.samples.numbering import Recorded
 
 COLUMNS = (
     "id",

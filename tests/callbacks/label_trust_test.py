@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from josrc_keras import JoSRC, Standard, experiment, history, trust, views
+from josrc_keras import JoSRC, Standard, experiment, trust, views
 from josrc_keras.callbacks import (
     CleanThreshold,
     LabelTrust,
@@ -17,6 +17,7 @@ from josrc_keras.callbacks import (
     VerdictHistory,
     label_trust,
 )
+from josrc_keras.samples import history
 from tests import tiny
 
 COUNT = 24

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from josrc_keras import evidence, history
 from josrc_keras.data import contract
+from josrc_keras.samples import evidence, history
 from josrc_keras.trusting import NUMBERING
 
 NOT_NUMBERED = (

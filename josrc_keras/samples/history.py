@@ -11,7 +11,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from josrc_keras import _files, evidence
+from josrc_keras import _files
+from josrc_keras.samples import evidence
 
 VERDICTS = ("clean", "in_distribution", "out_of_distribution")
 # What is averaged over the epochs, or over the first half of them, after which networks
