@@ -21,9 +21,10 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from josrc_keras import experiment, jax_step, run_folder
+from josrc_keras import experiment, run_folder
 from josrc_keras.configs import cifar80n_o
 from josrc_keras.data import Split, batches
+from josrc_keras.training import jax_step
 
 CLASSES = 80
 ROUNDS = 5

@@ -7,10 +7,10 @@ from keras import ops
 
 from josrc_keras import _checks, divergence, losses, metrics, selection, teacher
 from josrc_keras import labels as label_distributions
-from josrc_keras.base import NoisyLabelModel, weighted
 from josrc_keras.mixup import check_mixup
 from josrc_keras.networks import check_network
 from josrc_keras.samples.numbering import Recorded
+from josrc_keras.training.base import NoisyLabelModel, weighted
 from josrc_keras.trusting import Outcome, Trusting, mean_probs
 
 TEACHER_VIEWS = ("both", "first")

@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 from josrc_keras import _checks, losses
-from josrc_keras.base import NoisyLabelModel, weighted
 from josrc_keras.networks import check_network
+from josrc_keras.training.base import NoisyLabelModel, weighted
 
 
 @keras.saving.register_keras_serializable(package="josrc_keras")

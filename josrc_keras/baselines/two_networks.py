@@ -6,10 +6,10 @@ import keras
 from keras import ops
 
 from josrc_keras import _checks, losses
-from josrc_keras.base import NoisyLabelModel, weighted
 from josrc_keras.baselines.small_loss import disagreement
 from josrc_keras.networks import check_network
 from josrc_keras.selection import Selection
+from josrc_keras.training.base import NoisyLabelModel, weighted
 
 
 class Choice(NamedTuple):

@@ -7,11 +7,12 @@ from typing import ClassVar
 import keras
 from keras import ops
 
-from josrc_keras import _checks, jax_step, losses, metrics, tf_step
+from josrc_keras import _checks, losses, metrics
 from josrc_keras.data import contract, values
-from josrc_keras.descent import Descent
 from josrc_keras.networks import input_shape
 from josrc_keras.samples import numbering
+from josrc_keras.training import jax_step, tf_step
+from josrc_keras.training.step import Descent
 
 
 class NoisyLabelModel(Descent):
