@@ -39,7 +39,8 @@ from unittest import mock
 
 import keras
 
-from josrc_keras import _files, datasets, experiment, recipes, run_folder, trust
+from josrc_keras import _files, datasets, experiment, recipes, run_folder
+from josrc_keras.adaptive import trust
 from josrc_keras.assembly import make_model
 from josrc_keras.data import batches
 from josrc_keras.methods import METHODS

@@ -7,11 +7,11 @@ from keras import ops
 
 from josrc_keras import _checks, divergence, losses, metrics, selection, teacher
 from josrc_keras import labels as label_distributions
-from josrc_keras.mixup import check_mixup
+from josrc_keras.adaptive.mixup import check_mixup
+from josrc_keras.adaptive.model import Outcome, Trusting, mean_probs
 from josrc_keras.networks import check_network
 from josrc_keras.samples.numbering import Recorded
 from josrc_keras.training.base import NoisyLabelModel, weighted
-from josrc_keras.trusting import Outcome, Trusting, mean_probs
 
 TEACHER_VIEWS = ("both", "first")
 TEACHER_STATISTICS = ("batch", "moving")
@@ -46,7 +46,7 @@ class JoSRC(Recorded, Trusting, NoisyLabelModel):
     With `samples`, selection is not by one forward pass and a threshold that climbs:
     the model keeps how far each label is trusted, which the callback `LabelTrust`
     (instead of `CleanThreshold`) finds from what the epochs before predicted, see
-    `josrc_keras.trust`. `josrc_keras.recipes` has the arguments and callbacks of both.
+    `josrc_keras.adaptive.trust`. `josrc_keras.recipes` has the arguments and callbacks of both.
     The metric `clean_likelihood` is then the mean of that trust, not of eq. 3.
 
     Args:
@@ -82,7 +82,7 @@ class JoSRC(Recorded, Trusting, NoisyLabelModel):
         judge: With `samples`, whose predictions the history holds: the `"teacher"`'s,
             or the `"student"`'s, on what it is trained on, which is blended.
         mixup: With `samples`, how much of another image the student's views may be
-            blended with, in [0, 1]; see `josrc_keras.mixup`. What `fit` reports of the
+            blended with, in [0, 1]; see `josrc_keras.adaptive.mixup`. What `fit` reports of the
             student's accuracy on training images is on blended ones.
         temperature: With `samples`, of the teacher's predictions as targets, positive.
         unclean_weight: With `samples`, how much a target counts as far as the label is

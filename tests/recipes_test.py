@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import JoSRC, assembly, data, methods, recipes, trust, views
+from josrc_keras import JoSRC, assembly, data, methods, recipes, views
+from josrc_keras.adaptive import trust
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 from josrc_keras.configs import base, digits8n_o
 from josrc_keras.reproduction import grid, records, suite

@@ -6,9 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from josrc_keras.adaptive.model import NUMBERING
 from josrc_keras.data import contract
 from josrc_keras.samples import evidence, history
-from josrc_keras.trusting import NUMBERING
 
 NOT_NUMBERED = (
     "{} needs each sample's number in the dataset. Received: {} without 'index'. "

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from josrc_keras import JoSRC, Standard, experiment, trust, views
+from josrc_keras import JoSRC, Standard, experiment, views
+from josrc_keras.adaptive import trust
 from josrc_keras.callbacks import (
     CleanThreshold,
     LabelTrust,
@@ -92,7 +93,7 @@ def rate_by_hand(tables, given, other):
 
 
 def bayes(given, other, rate, flip, sharpness, least):
-    """The rule in the docstring of `josrc_keras.trust`."""
+    """The rule in the docstring of `josrc_keras.adaptive.trust`."""
     rate = np.clip(rate, trust.LEAST, trust.MOST)
     rest = np.maximum(1 - given - other, 0) / (tiny.CLASSES - 1)
     right = (1 - rate) * given**sharpness

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from josrc_keras import divergence, losses, mixup, selection
+from josrc_keras import divergence, losses, selection
 from josrc_keras import labels as label_distributions
+from josrc_keras.adaptive import mixup
 from josrc_keras.devices import replicas
 
 # Of a tf.data.Dataset of single images and labels.
