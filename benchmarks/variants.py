@@ -20,7 +20,7 @@ import keras
 import tensorflow as tf
 
 from josrc_keras import run_folder
-from josrc_keras.normalization import BatchNormalization
+from josrc_keras.networks.normalization import BatchNormalization
 
 VARIANTS = {  # name: (fused batch norm, joint phase, XLA)
     "as it is": (True, 1.0, False),

@@ -8,7 +8,7 @@ import pytest
 
 from josrc_keras import JoSRC, experiment
 from josrc_keras.callbacks import CleanThreshold, MeanTeacher
-from josrc_keras.normalization import BatchNormalization
+from josrc_keras.networks.normalization import BatchNormalization
 
 CLASSES = 4
 random = np.random.default_rng(0)

@@ -31,7 +31,7 @@ from josrc_keras.callbacks import (
 from josrc_keras.configs import digits8n_o
 from josrc_keras.data import batches
 from josrc_keras.devices import replicas, strategies
-from josrc_keras.normalization import BatchNormalization
+from josrc_keras.networks.normalization import BatchNormalization
 
 CLASSES = 4
 SHAPES = {CLASSES: (6, 6, 1), 8: (8, 8, 1)}  # Here, and of the digits.

@@ -9,8 +9,9 @@ import functools
 import keras
 from keras import layers
 
-from josrc_keras import _checks, backbones
-from josrc_keras.normalization import BatchNormalization
+from josrc_keras import _checks
+from josrc_keras.networks import backbones
+from josrc_keras.networks.normalization import BatchNormalization
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
