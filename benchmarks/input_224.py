@@ -30,8 +30,9 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from josrc_keras import data, run_folder, strong_views, views
+from josrc_keras import data, run_folder, views
 from josrc_keras.data import batches, records, streaming
+from josrc_keras.views import strong as strong_views
 
 SIZE, CROP, CLASSES = 256, 224, 14
 DIFFERENT = 256  # Images; further ones are the same again.

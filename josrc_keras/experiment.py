@@ -216,12 +216,12 @@ def _train_batches(config, train, initial_epoch):
             "Set KERAS_BACKEND=tensorflow, or stream the images: `josrc-records` "
             "writes them for config.data.name=records."
         )
-    from josrc_keras import strong_views
+    from josrc_keras.views import strong
 
     options = {name: fields[name] for name in ("num_ops", "magnitude", "library")}
-    return strong_views.views_of(
+    return strong.views_of(
         data,
-        strong_views.rand_augment(**options, **config.augmentation),
+        strong.rand_augment(**options, **config.augmentation),
         seed=config.seed,
         start=initial_epoch * _steps_per_epoch(train, config),
         two=METHODS[config.method].model.needs_two_views,

@@ -150,7 +150,7 @@ def test_tensorflow_is_imported_where_it_is_needed():
         "tensorflow": {
             "josrc_keras/data/pipeline.py",
             "josrc_keras/data/streaming.py",
-            "josrc_keras/strong_views.py",
+            "josrc_keras/views/strong.py",
         },
         "jax": {"josrc_keras/data/resident.py"},
         "tensorflow_datasets": {
