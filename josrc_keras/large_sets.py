@@ -4,7 +4,8 @@ from pathlib import Path
 
 from absl import logging
 
-from josrc_keras.data import encoded, records
+from josrc_keras.data import records
+from josrc_keras.data.benchmarks import encoded
 from josrc_keras.devices import replicas
 
 NAMES = encoded.NAMES

@@ -15,7 +15,7 @@ import keras
 
 from josrc_keras import _files, plots
 from josrc_keras._version import __version__
-from josrc_keras.data import encoded
+from josrc_keras.data.benchmarks import encoded
 from josrc_keras.devices import replicas
 
 DATA = "data.json"  # Which files a run was trained on.

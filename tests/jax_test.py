@@ -154,8 +154,8 @@ def test_tensorflow_is_imported_where_it_is_needed():
         },
         "jax": {"josrc_keras/data/resident.py"},
         "tensorflow_datasets": {
-            "josrc_keras/data/clothing1m.py",
-            "josrc_keras/data/food101n.py",
+            "josrc_keras/data/benchmarks/clothing1m.py",
+            "josrc_keras/data/benchmarks/food101n.py",
         },
         "josrc_keras.data.pipeline": {"josrc_keras/data/streaming.py"},
         "josrc_keras.data.streaming": set(),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from josrc_keras import datasets
-from josrc_keras.data import cifar_files
+from josrc_keras.data.benchmarks import cifar_files
 from josrc_keras.reproduction import (
     grid,
     records,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from josrc_keras.data import cifar_files
 from josrc_keras.data.benchmark import make_benchmark
+from josrc_keras.data.benchmarks import cifar_files
 
 CLASSES = 100
 IN_DISTRIBUTION = 80  # CIFAR80N-O: classes 80 to 99 are out of distribution.

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from josrc_keras.data import encoded, noise
+from josrc_keras.data import noise
 from josrc_keras.data.benchmark import Benchmark, Split
+from josrc_keras.data.benchmarks import encoded
 
 # The field in TFDS, and the share of wrong labels that the paper gives in table 1
 # (Wei et al., 2022, https://arxiv.org/abs/2110.12088).

@@ -166,11 +166,11 @@ def _make(name, data_dir):
     import tensorflow_datasets as tfds
 
     if name == "Clothing1m":
-        from josrc_keras.data.clothing1m import Clothing1m
+        from josrc_keras.data.benchmarks.clothing1m import Clothing1m
 
         return Clothing1m(data_dir=data_dir)
     if name == "Food101n":
-        from josrc_keras.data.food101n import Food101n
+        from josrc_keras.data.benchmarks.food101n import Food101n
 
         return Food101n(data_dir=data_dir)
     return tfds.builder(name, data_dir=data_dir)

@@ -2,7 +2,7 @@
 
 import tensorflow_datasets as tfds
 
-from josrc_keras.data import manual_files
+from josrc_keras.data.benchmarks import manual_files
 
 CLASSES = 14
 SPLITS = {  # The list of each split, and the images in it.

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow_datasets as tfds
 
-from josrc_keras.data import manual_files
+from josrc_keras.data.benchmarks import manual_files
 
 CLASSES = 101
 TRAIN, TEST = 310_009, 25_250

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from josrc_keras.data import cifar_files
 from josrc_keras.data import noise as label_noise
 from josrc_keras.data.benchmark import Benchmark, Split
-from josrc_keras.data.digits import load_digits
-from josrc_keras.data.weak_labels import weak_labels
+from josrc_keras.data.benchmarks import cifar_files
+from josrc_keras.data.benchmarks.digits import load_digits
+from josrc_keras.data.benchmarks.image_noise import weak_labels
 
 SOURCES = ("digits", "cifar100")
 WEAK = "image"  # Noise that depends on the image.
