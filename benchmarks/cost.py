@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from josrc_keras import JoSRC, networks, run_folder, views
-from josrc_keras.data import contract
+from josrc_keras.data.checks import contract
 
 
 def functions(classes, batch):

@@ -8,7 +8,7 @@ from josrc_keras import JoSRC
 from josrc_keras.adaptive import mixup
 from josrc_keras.adaptive import model as trusting
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
-from josrc_keras.data import contract
+from josrc_keras.data.checks import contract
 from josrc_keras.samples import history
 from tests import oracle, tiny
 

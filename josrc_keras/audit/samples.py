@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from josrc_keras.data import contract, values
+from josrc_keras.data.checks import contract, values
 
 LOOKED_AT = 2048  # Samples at the start of a dataset that are read twice.
 ENDLESS = -1  # The cardinality of such a `tf.data.Dataset`.

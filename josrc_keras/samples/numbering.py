@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from josrc_keras.adaptive.model import NUMBERING
-from josrc_keras.data import contract
+from josrc_keras.data.checks import contract
 from josrc_keras.samples import evidence, history
 
 NOT_NUMBERED = (

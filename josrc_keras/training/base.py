@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from josrc_keras import _checks, losses, metrics
-from josrc_keras.data import contract, values
+from josrc_keras.data.checks import contract, values
 from josrc_keras.networks import input_shape
 from josrc_keras.samples import numbering
 from josrc_keras.training import jax_step, tf_step

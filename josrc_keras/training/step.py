@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from josrc_keras import _checks, losses
-from josrc_keras.data import contract
+from josrc_keras.data.checks import contract
 from josrc_keras.devices import replicas
 from josrc_keras.training import jax_step, tf_step
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from josrc_keras import views
 from josrc_keras.audit import samples
-from josrc_keras.data.contract import Contract
+from josrc_keras.data.checks.contract import Contract
 
 EXPECTED = Contract(4, (None, 8, 8, 1), None)
 X = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 1)).astype("uint8")

@@ -10,7 +10,7 @@ import sys
 import keras
 import numpy as np
 
-from josrc_keras.data import contract
+from josrc_keras.data.checks import contract
 from josrc_keras.devices.replicas import MARK
 
 
