@@ -5,15 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from josrc_keras.data import (
-    decoding,
-    folder_listing,
-    image_folder,
-    record_writing,
-    records,
-)
-from josrc_keras.data import image_folder_checks as checks
-from josrc_keras.data.folder_listing import class_of
+from josrc_keras.data import record_writing, records
+from josrc_keras.data.photos import checks as checks
+from josrc_keras.data.photos import decoding, listing
+from josrc_keras.data.photos import folder as image_folder
+from josrc_keras.data.photos.listing import class_of
 
 ORDER = 10**6 + 4  # A stream of random numbers of its own.
 
@@ -54,7 +50,7 @@ def write(
     folders = [Path(path).expanduser() for path in given]
     checks.check_folders(folders, Path(output).expanduser())
     decoding.require()
-    listings = [folder_listing.read(path) for path in folders]
+    listings = [listing.read(path) for path in folders]
     skipped = image_folder.unreadable(folders, listings, [])
     checks.check_broken(skipped, broken)
     chance = [seed, validation_share] if validation_dir is None else None

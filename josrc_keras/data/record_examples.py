@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 
-from josrc_keras.data import decoding
+from josrc_keras.data.photos import decoding
 from josrc_keras.data.record_writing import FIELDS
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from josrc_keras.data import decoding, noise, record_writing
+from josrc_keras.data import noise, record_writing
 from josrc_keras.data.benchmark import Benchmark, Split
+from josrc_keras.data.photos import decoding
 from josrc_keras.data.record_examples import Examples
 from josrc_keras.data.record_writing import CHANNELS, FIELDS, INDEX, LABELS
 

@@ -9,7 +9,8 @@ from josrc_keras import datasets, experiment
 from josrc_keras.audit import run_audit
 from josrc_keras.configs import image_folder as image_folder_page
 from josrc_keras.configs import photos_resnet50
-from josrc_keras.data import folder_records, image_folder, records
+from josrc_keras.data import folder_records, records
+from josrc_keras.data.photos import folder as image_folder
 from tests import photos
 from tests.forks import Forks
 

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from josrc_keras import data, experiment
-from josrc_keras.data import decoding, record_writing, records
+from josrc_keras.data import record_writing, records
+from josrc_keras.data.photos import decoding
 from tests import photos
 
 NAMES = ("cat", "dog", "eel")

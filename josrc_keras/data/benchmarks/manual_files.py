@@ -7,7 +7,7 @@ import io
 
 from absl import logging
 
-from josrc_keras.data import decoding
+from josrc_keras.data.photos import decoding
 
 LISTED = 10_000  # Images that a summary names; all are counted.
 MOST_SKIPPED = 0.1  # Share of a split. The real sets have far less than 1%.

@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 
 from josrc_keras import _checks
-from josrc_keras.data import folder_listing
+from josrc_keras.data.photos import listing
 
 # By content, whatever the extension says. Not all that Pillow knows: it would start
 # Ghostscript for a PostScript file that is named photo.jpg.
@@ -148,5 +148,5 @@ def _attempt(path, size):
         return f"is no image of a known format ({', '.join(FORMATS)})"
     except Exception as error:  # Pillow raises all kinds of them for broken files.
         if isinstance(error, OSError) and error.strerror:
-            return folder_listing.cannot_read(error)
+            return listing.cannot_read(error)
         return " ".join(str(error).split()) or type(error).__name__

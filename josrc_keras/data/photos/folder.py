@@ -12,10 +12,13 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from josrc_keras.data import decoding, folder_listing, image_cache, noise
-from josrc_keras.data import image_folder_checks as checks
+from josrc_keras.data import noise
 from josrc_keras.data.benchmark import Benchmark, Split
-from josrc_keras.data.folder_listing import class_of
+from josrc_keras.data.photos import cache as image_cache
+from josrc_keras.data.photos import checks as checks
+from josrc_keras.data.photos import decoding
+from josrc_keras.data.photos import listing as folder_listing
+from josrc_keras.data.photos.listing import class_of
 
 FORMAT = 1  # Of the cache; count it up where the same files give other images.
 SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}

@@ -11,7 +11,7 @@ import numpy as np
 from absl import logging
 
 from josrc_keras import _files
-from josrc_keras.data import decoding
+from josrc_keras.data.photos import decoding
 
 INDEX, TRAIN, VALIDATION = FILES = ("index.json", "train.npy", "validation.npy")
 ROWS = 1024  # Images in memory at a time while they are copied.

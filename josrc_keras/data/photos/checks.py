@@ -2,7 +2,8 @@
 
 import os
 
-from josrc_keras.data import folder_listing, image_cache
+from josrc_keras.data.photos import cache as image_cache
+from josrc_keras.data.photos import listing as folder_listing
 
 SMALLEST = 8  # Pixels a side.
 BROKEN = ("skip", "refuse")
