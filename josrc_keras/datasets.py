@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from josrc_keras import _checks, data, large_sets, run_folder
-from josrc_keras.data import folder_records
+from josrc_keras.data.records import from_folder
 
 PATHS = {  # Fields of `config.data` that name folders to be found on resume.
     "image_folder": ("dir", "validation_dir"),
@@ -71,7 +71,7 @@ def _read_human(config):
 def write_folder(config, output):
     """Writes a folder of photos to records; see `data.folder_records.write`."""
     _check_photos(config)
-    folder_records.write(
+    from_folder.write(
         config.data.dir,
         output,
         image_size=config.data.image_size,

@@ -9,8 +9,9 @@ from josrc_keras import datasets, experiment
 from josrc_keras.audit import run_audit
 from josrc_keras.configs import image_folder as image_folder_page
 from josrc_keras.configs import photos_resnet50
-from josrc_keras.data import folder_records, records
+from josrc_keras.data import records
 from josrc_keras.data.photos import folder as image_folder
+from josrc_keras.data.records import from_folder
 from tests import photos
 from tests.forks import Forks
 
@@ -28,7 +29,7 @@ def folder(tmp_path):
 def both(folder, tmp_path):
     """What the cache holds, and what the records do."""
     options = {"image_size": photos.SIZE, "validation_share": 0.2, "seed": 3}
-    folder_records.write(folder, tmp_path / "records", **options)
+    from_folder.write(folder, tmp_path / "records", **options)
     cached = image_folder.read(folder, cache=tmp_path / "cache", **options)
     return cached, records.read(tmp_path / "records")
 
@@ -54,7 +55,7 @@ def test_classes_are_mixed_in_a_random_order(folder, both, tmp_path):
     labels = written.train.labels
     assert len(set(labels[:12])) == 3
     for seed in (3, 4):
-        folder_records.write(
+        from_folder.write(
             folder,
             tmp_path / f"again{seed}",
             image_size=photos.SIZE,
@@ -68,7 +69,7 @@ def test_classes_are_mixed_in_a_random_order(folder, both, tmp_path):
 
 def test_a_folder_to_validate_on(folder, tmp_path):
     photos.fill(tmp_path / "held", cat=3, eel=2)
-    folder_records.write(
+    from_folder.write(
         folder, tmp_path / "r", image_size=photos.SIZE, validation_dir=tmp_path / "held"
     )
     found = records.read(tmp_path / "r")
@@ -86,13 +87,13 @@ def test_a_folder_to_validate_on(folder, tmp_path):
 )
 def test_what_is_refused(folder, tmp_path, options, text):
     with pytest.raises(ValueError, match=text):
-        folder_records.write(folder, tmp_path / "records", **options)
+        from_folder.write(folder, tmp_path / "records", **options)
     assert not (tmp_path / "records").exists()
 
 
 def test_records_within_the_photos_are_refused(folder):
     with pytest.raises(ValueError, match="Received"):
-        folder_records.write(folder, folder / "records")
+        from_folder.write(folder, folder / "records")
 
 
 def test_from_the_shell_to_an_audit(folder, tmp_path, tmp_path_factory):

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from josrc_keras.data import record_writing, records
+from josrc_keras.data import records
 from josrc_keras.data.photos import checks as checks
 from josrc_keras.data.photos import decoding, listing
 from josrc_keras.data.photos import folder as image_folder
 from josrc_keras.data.photos.listing import class_of
+from josrc_keras.data.records import writing
 
 ORDER = 10**6 + 4  # A stream of random numbers of its own.
 
@@ -44,7 +45,7 @@ def write(
         ImportError: If Pillow is not installed.
         OSError: If it can't be written.
     """
-    record_writing.check_new(output)
+    writing.check_new(output)
     checks.check_arguments(image_size, broken, validation_dir, validation_share)
     given = [folder] if validation_dir is None else [folder, validation_dir]
     folders = [Path(path).expanduser() for path in given]

@@ -8,7 +8,7 @@ import os
 import numpy as np
 
 from josrc_keras.data.photos import decoding
-from josrc_keras.data.record_writing import FIELDS
+from josrc_keras.data.records.writing import FIELDS
 
 
 class Examples:

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from josrc_keras.data import noise, record_writing
+from josrc_keras.data import noise
 from josrc_keras.data.benchmark import Benchmark, Split
 from josrc_keras.data.photos import decoding
-from josrc_keras.data.record_examples import Examples
-from josrc_keras.data.record_writing import CHANNELS, FIELDS, INDEX, LABELS
+from josrc_keras.data.records import writing
+from josrc_keras.data.records.examples import Examples
+from josrc_keras.data.records.writing import CHANNELS, FIELDS, INDEX, LABELS
 
 SPLITS = ("train", "test", "validation")
 
@@ -99,22 +100,22 @@ def write(benchmark, folder, *, images_per_file=4096, encoding="png", quality=95
             is out of range.
         OSError: If it can't be written.
     """
-    options = record_writing.check_options(images_per_file, encoding, quality)
+    options = writing.check_options(images_per_file, encoding, quality)
     splits = {
         name: split
         for name in SPLITS
         if (split := getattr(benchmark, name)) is not None
     }
-    with record_writing.new_folder(folder) as beside:
+    with writing.new_folder(folder) as beside:
         written = {
-            name: record_writing.write_split(_images(split), beside, name, **options)
+            name: writing.write_split(_images(split), beside, name, **options)
             for name, split in splits.items()
         }
         fields = {
             name: {field: getattr(split, field) for field in FIELDS}
             for name, split in splits.items()
         }
-        record_writing.write_index(
+        writing.write_index(
             beside,
             fields,
             class_names=list(benchmark.class_names),
@@ -174,7 +175,7 @@ def write_files(
         ImportError: If Pillow is not installed.
         OSError: If it can't be written.
     """
-    options = record_writing.check_options(images_per_file, encoding, quality)
+    options = writing.check_options(images_per_file, encoding, quality)
     if not {"train", "test"} <= set(splits) <= set(SPLITS):
         raise ValueError(
             "Expected the splits 'train' and 'test', and maybe 'validation'. Received: "
@@ -183,16 +184,16 @@ def write_files(
     decoding.require()
     names = tuple(class_names)
     written, fields, skipped = {}, {}, list(skipped)
-    with record_writing.new_folder(folder) as beside:
+    with writing.new_folder(folder) as beside:
         for name, examples in splits.items():
             found = Examples(examples, name, len(names))
             images = found.images(image_size)
-            written[name] = record_writing.write_split(images, beside, name, **options)
+            written[name] = writing.write_split(images, beside, name, **options)
             fields[name] = found.fields()
             skipped += found.skipped
             count = written[name]["count"], len(found.skipped)
             logging.info("%s: wrote %d images, skipped %d.", name, *count)
-        record_writing.write_index(
+        writing.write_index(
             beside,
             fields,
             class_names=list(names),
