@@ -6,7 +6,7 @@ import keras
 
 from josrc_keras import _checks, networks, rates, recipes, schedules, views
 from josrc_keras.baselines.two_networks import TwoNetworks
-from josrc_keras.data import balance
+from josrc_keras.data.batches import balance
 from josrc_keras.methods import METHODS, trusts
 
 ON_DEVICE = 50  # Steps an execution on JAX with an accelerator, at most.

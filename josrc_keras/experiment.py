@@ -17,7 +17,8 @@ from josrc_keras.callbacks import (
     RunCheckpoint,
     SelectionMonitor,
 )
-from josrc_keras.data import balance, batches
+from josrc_keras.data import batches
+from josrc_keras.data.batches import balance
 from josrc_keras.datasets import PATHS, make_benchmark, with_absolute_paths
 from josrc_keras.devices import replicas
 from josrc_keras.methods import METHODS

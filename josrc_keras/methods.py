@@ -14,7 +14,7 @@ from josrc_keras.callbacks import (
     MeanTeacher,
     VerdictHistory,
 )
-from josrc_keras.data import balance
+from josrc_keras.data.batches import balance
 from josrc_keras.model import JoSRC
 
 

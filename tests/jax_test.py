@@ -148,18 +148,18 @@ def test_tensorflow_is_imported_where_it_is_needed():
     """
     on_import = {
         "tensorflow": {
-            "josrc_keras/data/pipeline.py",
-            "josrc_keras/data/streaming.py",
+            "josrc_keras/data/batches/in_memory.py",
+            "josrc_keras/data/batches/streamed.py",
             "josrc_keras/views/strong.py",
         },
-        "jax": {"josrc_keras/data/resident.py"},
+        "jax": {"josrc_keras/data/batches/on_device.py"},
         "tensorflow_datasets": {
             "josrc_keras/data/benchmarks/clothing1m.py",
             "josrc_keras/data/benchmarks/food101n.py",
         },
-        "josrc_keras.data.pipeline": {"josrc_keras/data/streaming.py"},
-        "josrc_keras.data.streaming": set(),
-        "josrc_keras.data.resident": set(),
+        "josrc_keras.data.batches.in_memory": {"josrc_keras/data/batches/streamed.py"},
+        "josrc_keras.data.batches.streamed": set(),
+        "josrc_keras.data.batches.on_device": set(),
     }
     for module, files in on_import.items():
         assert importers_of(module, in_functions=False) == files, module

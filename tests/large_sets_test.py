@@ -9,7 +9,8 @@ import pytest
 from josrc_keras import datasets, experiment, large_sets, run_folder
 from josrc_keras.audit import run_audit
 from josrc_keras.configs import clothing1m_resnet18, food101n_resnet50
-from josrc_keras.data import balance, records
+from josrc_keras.data import records
+from josrc_keras.data.batches import balance
 from josrc_keras.data.benchmarks import encoded
 from josrc_keras.export import run_exports
 from tests import manual_data

@@ -127,9 +127,9 @@ def test_the_order_does_not_follow_the_global_seed(stored):
 
 def test_a_buffer_that_does_not_hold_all(stored, monkeypatch):
     """Nothing is lost, and there is another order."""
-    from josrc_keras.data import streaming
+    from josrc_keras.data.batches import streamed
 
-    monkeypatch.setattr(streaming, "BUFFER", 20)
+    monkeypatch.setattr(streamed, "BUFFER", 20)
     benchmark, found = stored
     (images, _), *_ = epochs(found.train, 0, 1)
     rows = rows_of(images, benchmark.train)

@@ -67,9 +67,9 @@ class StreamedImages:
 
     def __array__(self, dtype=None, copy=None):
         """All images in memory."""
-        from josrc_keras.data import streaming
+        from josrc_keras.data.batches import streamed
 
-        parts = [image.numpy() for image, _ in streaming.in_order(self)]
+        parts = [image.numpy() for image, _ in streamed.in_order(self)]
         images = np.array(parts, dtype="uint8").reshape(self.shape)
         return images if dtype is None else images.astype(dtype)
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from josrc_keras.data.pipeline import known_of, rows_of_epoch, shared
+from josrc_keras.data.batches.in_memory import known_of, rows_of_epoch, shared
 from josrc_keras.devices import replicas
 
 # Images that are decoded at once. As many as cores would leave cores without work

@@ -2,7 +2,8 @@
 
 import keras
 
-from josrc_keras.data import balance, records
+from josrc_keras.data import records
+from josrc_keras.data.batches import balance
 
 
 def steps_per_epoch(split, batch_size, *, balanced=False):
@@ -65,13 +66,13 @@ def evaluation_batches(split, *, batch_size):
 
 def _maker(split):
     if isinstance(split.images, records.StreamedImages):
-        from josrc_keras.data import streaming
+        from josrc_keras.data.batches import streamed
 
-        return streaming
+        return streamed
     if keras.backend.backend() == "jax":
-        from josrc_keras.data import resident
+        from josrc_keras.data.batches import on_device
 
-        return resident
-    from josrc_keras.data import pipeline
+        return on_device
+    from josrc_keras.data.batches import in_memory
 
-    return pipeline
+    return in_memory

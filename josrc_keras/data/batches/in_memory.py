@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from josrc_keras.data import balance
+from josrc_keras.data.batches import balance
 
 
 def train_batches(split, steps, batch_size, seed, initial_epoch, limit):

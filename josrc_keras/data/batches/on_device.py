@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from josrc_keras.data import balance
+from josrc_keras.data.batches import balance
 from josrc_keras.devices import replicas
 
 
