@@ -252,9 +252,10 @@ MEMORY = """
 import sys
 import numpy as np
 from josrc_keras import data
-from josrc_keras.data import batches, records, streaming
+from josrc_keras.data import batches, records
+from josrc_keras.data.batches import streamed as streaming
 
-streaming.BLOCK = 512  # Some of them are in memory at a time.
+streaming.BUFFER = 512  # Some of them are in memory at a time.
 
 def resident():
     with open("/proc/self/status") as status:
