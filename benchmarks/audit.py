@@ -20,8 +20,8 @@ import keras
 import numpy as np
 
 from josrc_keras import _files, audit, experiment, run_folder
-from josrc_keras.audit import run_audit
 from josrc_keras.callbacks import LinearDecay
+from josrc_keras.cleaning import audit_of_run
 from josrc_keras.data import batches
 
 FOLDS = 5
@@ -58,7 +58,7 @@ def josrc(config, workdir):
         experiment.train(config, workdir, verbose=0)
     summary = json.loads(done.read_text())
     model = keras.saving.load_model(workdir / "model.keras")
-    model.sample_history = run_audit.read_history(workdir)
+    model.sample_history = audit_of_run.read_history(workdir)
     train = experiment.make_benchmark(config, workdir).train
     start = time.perf_counter()
     table = model.audit(train.images, train.labels)

@@ -75,9 +75,9 @@ def _table(summaries):
 
 def _audit(run):
     """Audits a run's training labels; yields lines about it."""
-    from josrc_keras.audit import run_audit
+    from josrc_keras.cleaning import audit_of_run
 
-    yield _verdicts(run_audit.write(run, run / "audit")["quality"])
+    yield _verdicts(audit_of_run.write(run, run / "audit")["quality"])
 
 
 def _verdicts(quality):

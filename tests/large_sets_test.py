@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from josrc_keras import datasets, experiment, large_sets, run_folder
-from josrc_keras.audit import run_audit
+from josrc_keras.cleaning import audit_of_run
 from josrc_keras.configs import clothing1m_resnet18, food101n_resnet50
 from josrc_keras.data import records
 from josrc_keras.data.batches import balance
@@ -74,7 +74,7 @@ def test_labels_validation_and_what_was_skipped(stored):
         manual_data.clothing_key(n) for n in SKIPPED
     }
     assert benchmark.train.images.shape == (15, 20, 20, 3)
-    assert run_audit._held_out(clothing1m_resnet18.get_config(), benchmark) == []
+    assert audit_of_run._held_out(clothing1m_resnet18.get_config(), benchmark) == []
 
 
 def test_more_is_set_aside_where_it_is_asked_for(downloads, stored):
@@ -145,7 +145,7 @@ def test_a_stopped_run_equals_the_whole(
     ]
     equal_arrays(*(model.get_weights() for model in models))
 
-    findings = run_audit.write(run, tmp_path / "audit", max_thumbnails=5)
+    findings = audit_of_run.write(run, tmp_path / "audit", max_thumbnails=5)
     assert findings["images"] == 14
     assert len(findings["skipped"]) == 5
     assert (tmp_path / "audit/report.html").exists()

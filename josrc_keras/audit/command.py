@@ -39,7 +39,7 @@ flags.mark_flags_as_required(["run"])
 
 
 def _audit():
-    from josrc_keras.audit import changes, moves, run_audit
+    from josrc_keras.cleaning import audit_of_run, moves, plan
 
     if _ROWS.value is not None and _APPLY.value not in ("csv", "copy", "move"):
         raise ValueError(
@@ -56,9 +56,9 @@ def _audit():
             f"--apply=move, and no {output / 'audit.csv'}. Run the same command "
             "without --apply first."
         )
-    chosen = None if _ROWS.value is None else changes.read_table(_ROWS.value)
+    chosen = None if _ROWS.value is None else plan.read_table(_ROWS.value)
     if _APPLY.value == "none" or not (output / "audit.csv").exists():
-        found = run_audit.write(
+        found = audit_of_run.write(
             _RUN.value,
             output,
             view_pairs=_VIEW_PAIRS.value,
@@ -84,17 +84,17 @@ def _say(findings, output):
 
 
 def _act(output, chosen):
-    from josrc_keras.audit import changes, moves, run_audit
+    from josrc_keras.cleaning import audit_of_run, moves, plan
 
-    planned = changes.plan(changes.read_table(output / "audit.csv"), chosen)
+    planned = plan.plan(plan.read_table(output / "audit.csv"), chosen)
     counts = planned["action"].value_counts()
     if _APPLY.value == "csv":
-        done = changes.write_csv(planned, output)
+        done = plan.write_csv(planned, output)
     else:
-        photos = run_audit.photos_of(_RUN.value)
+        photos = audit_of_run.photos_of(_RUN.value)
         act = {"copy": moves.copy, "move": moves.move}[_APPLY.value]
         done = act(planned, photos, output)
-    kinds = ", ".join(f"{counts.get(a, 0)} {a}" for a in changes.ACTIONS.values())
+    kinds = ", ".join(f"{counts.get(a, 0)} {a}" for a in plan.ACTIONS.values())
     shell.say(f"{kinds}: {done}")
     if _APPLY.value == "move":
         shell.say("--apply=undo moves them back.")

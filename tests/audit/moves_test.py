@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from josrc_keras import _files
-from josrc_keras.audit import changes, moves
+from josrc_keras.cleaning import moves
+from josrc_keras.cleaning import plan as changes
 
 pandas = pytest.importorskip("pandas")
 

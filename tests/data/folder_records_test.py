@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from josrc_keras import datasets, experiment
-from josrc_keras.audit import run_audit
+from josrc_keras.cleaning import audit_of_run
 from josrc_keras.configs import image_folder as image_folder_page
 from josrc_keras.configs import photos_resnet50
 from josrc_keras.data import records
@@ -130,7 +130,7 @@ def test_from_the_shell_to_an_audit(folder, tmp_path, tmp_path_factory):
     assert (summary["train_images"], summary["test_images"]) == (41, 4)
     assert (summary["skipped_images"], summary["test_labels"]) == (2, "as given")
     assert datasets.make_benchmark(config).validation is None
-    run_audit.write(tmp_path / "run", tmp_path / "audit", max_thumbnails=3)
+    audit_of_run.write(tmp_path / "run", tmp_path / "audit", max_thumbnails=3)
     found = json.loads((tmp_path / "audit/findings.json").read_text())
     assert (found["images"], found["classes"]) == (45, 3)  # With those to report on.
     assert {each["id"] for each in found["skipped"]} == {

@@ -1,6 +1,6 @@
 """What to do about an audit: a plan of actions, and its table.
 
-`josrc_keras.audit.moves` carries it out where the samples are photos.
+`josrc_keras.cleaning.moves` carries it out where the samples are photos.
 """
 
 import csv

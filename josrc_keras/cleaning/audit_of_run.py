@@ -10,8 +10,9 @@ import numpy as np
 from absl import logging
 
 from josrc_keras import _files, experiment, run_folder
-from josrc_keras.audit import changes, report, summary, truth
+from josrc_keras.audit import summary, truth
 from josrc_keras.audit.table import Part, audit_parts
+from josrc_keras.cleaning import plan, report
 from josrc_keras.data import batches, records
 from josrc_keras.methods import METHODS
 from josrc_keras.samples.history import SampleHistory
@@ -185,7 +186,7 @@ def _source(run, config):
 
 
 def _write(output, table, findings):
-    changes.write_table(table, output / "audit.csv")
+    plan.write_table(table, output / "audit.csv")
     _files.write_json(output / "findings.json", findings)
     if importlib.util.find_spec("pyarrow") is None:
         logging.info(

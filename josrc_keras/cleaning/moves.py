@@ -12,7 +12,7 @@ from pathlib import Path
 from absl import logging
 
 from josrc_keras import _checks, _files
-from josrc_keras.audit import changes, relocation
+from josrc_keras.cleaning import plan, relocation
 
 JOURNAL = "moved.csv"
 
@@ -122,7 +122,7 @@ def move(planned, photos, output):
     rows = [(str(a), str(b), c) for (a, b), c in zip(moves, links, strict=True)]
     pandas = _checks.imported("pandas", "An audit is a table of pandas", "report")
     table = pandas.DataFrame(rows, columns=["from", "to", "link"])
-    changes.write_table(table, journal)
+    plan.write_table(table, journal)
     ends = _ends(moves)
     try:
         for source, target in moves:
@@ -185,7 +185,7 @@ def move_back(output):
         relocation.remove_empty(now.parent)
     lost = [not os.path.lexists(before) for before, *_ in moves]
     if any(lost):
-        changes.write_table(table[lost], journal)
+        plan.write_table(table[lost], journal)
         logging.warning(
             "%d photos are where they were moved to no longer, such as %s. Put them "
             "there and undo again, or delete %s, which lists them, if they are gone.",
