@@ -19,10 +19,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from josrc_keras import _files, audit, experiment, run_folder
+from josrc_keras import _files, audit
 from josrc_keras.callbacks import LinearDecay
 from josrc_keras.cleaning import audit_of_run
 from josrc_keras.data import batches
+from josrc_keras.runs import folder
+from josrc_keras.runs import train as experiment
 
 FOLDS = 5
 RESULTS = Path("results/audit")
@@ -267,7 +269,7 @@ def main():
     found = josrc(config, args.workdir / name)
     held_out = folds(config, args.workdir / f"{name}-folds.npz")
     found |= cleanlab(held_out, train)
-    versions = run_folder.versions()
+    versions = folder.versions()
     versions["cleanlab"] = importlib.metadata.version("cleanlab")
     options = f"--config={args.config} --noise={args.noise} --rate={args.rate}"
     record = {
@@ -276,7 +278,7 @@ def main():
         "rate": args.rate,
         "seed": args.seed,
         "images": len(train),
-        "device": run_folder.device(),
+        "device": folder.device(),
         "versions": versions,
         "command": f"python benchmarks/audit.py {options} --seed={args.seed}",
         "found": json.loads(json.dumps(found, default=float)),

@@ -25,9 +25,10 @@ import keras
 import numpy as np
 
 import josrc_keras  # noqa: F401  First: it sets oneDNN.
-from josrc_keras import _files, data, networks, run_folder
+from josrc_keras import _files, data, networks
 from josrc_keras.baselines import Standard
 from josrc_keras.export import Serving, classifier, latency, preparation, serve, sources
+from josrc_keras.runs import folder as run_folder
 
 NETWORKS = {
     "digits_cnn": {"side": 8, "classes": 8},

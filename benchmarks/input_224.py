@@ -30,9 +30,10 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from josrc_keras import data, run_folder, views
+from josrc_keras import data, views
 from josrc_keras.data import batches, records
 from josrc_keras.data.batches import streamed
+from josrc_keras.runs import folder as run_folder
 from josrc_keras.views import strong as strong_views
 
 SIZE, CROP, CLASSES = 256, 224, 14

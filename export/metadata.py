@@ -4,8 +4,9 @@ import hashlib
 import json
 from pathlib import Path
 
-from josrc_keras import _files, run_folder
+from josrc_keras import _files
 from josrc_keras.networks import input_shape
+from josrc_keras.runs import folder
 
 FILE = "metadata.json"
 
@@ -51,7 +52,7 @@ def describe(network, serving, options, findings):
         "class_names": list(serving.class_names),
         "temperature": serving.temperature,
         "weights_sha256": weights_checksum(network),
-        "versions": run_folder.versions(),
+        "versions": folder.versions(),
     }
 
 

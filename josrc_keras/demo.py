@@ -41,14 +41,14 @@ def _demo():
 
 
 def _train(workdir, method, seed):
-    from josrc_keras import experiment
     from josrc_keras.configs import digits8n_o
+    from josrc_keras.runs import train
 
     config = digits8n_o.get_config()
     config.method = method
     config.seed = seed
     verbose = 2 if _PROGRESS.value else 0
-    return experiment.train(config, workdir / f"{method}-{seed}", verbose=verbose)
+    return train.train(config, workdir / f"{method}-{seed}", verbose=verbose)
 
 
 def _table(summaries):

@@ -18,11 +18,12 @@ def _evaluate():
     import keras
     import ml_collections
 
-    from josrc_keras import _files, experiment, run_folder
+    from josrc_keras import _files
     from josrc_keras.data import batches
+    from josrc_keras.runs import folder, train
 
     workdir = Path(str(_WORKDIR.value))
-    config = ml_collections.ConfigDict(run_folder.read_config(workdir))
+    config = ml_collections.ConfigDict(folder.read_config(workdir))
     path = workdir / "model.keras"
     if not path.exists():
         raise FileNotFoundError(
@@ -30,7 +31,7 @@ def _evaluate():
             "Run josrc-train with the same --workdir until it ends."
         )
     model = keras.saving.load_model(path)
-    test = experiment.make_benchmark(config, workdir).test
+    test = train.make_benchmark(config, workdir).test
     results = model.evaluate(
         batches.evaluation_batches(test, batch_size=500), return_dict=True, verbose=0
     )

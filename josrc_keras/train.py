@@ -23,15 +23,15 @@ flags.mark_flags_as_required(["config", "workdir"])
 
 
 def _train():
-    from josrc_keras import experiment, methods
     from josrc_keras.devices import strategies
+    from josrc_keras.runs import methods, train
 
     given = config_flags.get_override_values(flags.FLAGS["config"])
     methods.check_effective(_CONFIG.value, list(given))
     verbose = {"none": 0, "bar": 1, "line": 2}[_VERBOSE.value]
     try:
         with strategies.scope(_STRATEGY.value, _LOGICAL_DEVICES.value):
-            summary = experiment.train(_CONFIG.value, _WORKDIR.value, verbose=verbose)
+            summary = train.train(_CONFIG.value, _WORKDIR.value, verbose=verbose)
     except (KeyboardInterrupt, SystemExit) as stop:
         logging.warning(
             "Stopped. Whole epochs are saved in %s; the same command resumes.",

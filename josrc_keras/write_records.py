@@ -20,18 +20,18 @@ flags.mark_flags_as_required(["config", "output"])
 
 
 def _write():
-    from josrc_keras import datasets, large_sets
     from josrc_keras.data import records
+    from josrc_keras.runs import build_data, large_sets
 
     name = _CONFIG.value.data.name
     if name in large_sets.NAMES or name == "image_folder":
         if name == "image_folder":
-            datasets.write_folder(_CONFIG.value, _OUTPUT.value)
+            build_data.write_folder(_CONFIG.value, _OUTPUT.value)
         else:
             large_sets.write(_CONFIG.value, _OUTPUT.value)
         benchmark = records.read(_OUTPUT.value)
     else:
-        benchmark = datasets.make_benchmark(_CONFIG.value)
+        benchmark = build_data.make_benchmark(_CONFIG.value)
         records.write(benchmark, _OUTPUT.value)
     shell.say(f"{len(benchmark.train)} + {len(benchmark.test)} images: {_OUTPUT.value}")
 

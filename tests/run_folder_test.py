@@ -7,9 +7,10 @@ import types
 import numpy as np
 import pytest
 
-from josrc_keras import _files, run_folder
+from josrc_keras import _files
 from josrc_keras.configs import digits8n_o
 from josrc_keras.data import Benchmark, Split
+from josrc_keras.runs import folder as run_folder
 
 CONFIG = {"epochs": 3, "data": {"rate": 0.5, "train_size": None}}
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from josrc_keras import experiment
 from josrc_keras.data import batches
+from josrc_keras.runs import train as experiment
 from josrc_keras.views import strong
 from tests import photos
 from tests.image_folder_run_test import StopAfter, make_config

@@ -3,8 +3,9 @@
 import statistics
 from pathlib import Path
 
-from josrc_keras import _files, plots
+from josrc_keras import _files
 from josrc_keras.reproduction import grid, page
+from josrc_keras.runs import plots
 
 COLOURS = {
     "standard": "#999999",

@@ -6,8 +6,8 @@ import re
 from typing import ClassVar
 
 from josrc_keras import _checks
-from josrc_keras import methods as registry
 from josrc_keras.reproduction import paper
+from josrc_keras.runs import methods as registry
 
 # Noise of a cell: kind, and rate among the in-distribution classes; None of real sets.
 CELLS: dict = {

@@ -5,10 +5,10 @@ import json
 import math
 import statistics
 
-from josrc_keras import run_folder
-from josrc_keras.methods import METHODS
 from josrc_keras.metrics import AccuracyByKind
 from josrc_keras.reproduction import grid, paper
+from josrc_keras.runs import folder
+from josrc_keras.runs.methods import METHODS
 
 INTRODUCTION = {
     "full": (
@@ -163,7 +163,7 @@ def rows_of(record):
 def accuracy(record, network):
     """Last-10 mean, deviation, best and last of `"student"` or `"teacher"`, or None."""
     names = {"student": "val_accuracy", "teacher": "val_teacher_accuracy"}
-    return run_folder.accuracy(rows_of(record), names[network])
+    return folder.accuracy(rows_of(record), names[network])
 
 
 def _over_seeds(records, network, field):

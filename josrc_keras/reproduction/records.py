@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from josrc_keras import _checks, _files, run_folder
+from josrc_keras import _checks, _files
 from josrc_keras.reproduction import grid, robustness
+from josrc_keras.runs import folder as run_folder
 
 DIGITS = 6  # Of an accuracy in [0, 1]; a test image is worth 1e-4 at best.
 

@@ -3,8 +3,8 @@
 import importlib
 
 from josrc_keras import _checks
-from josrc_keras import methods as registry
 from josrc_keras.reproduction import grid, robustness
+from josrc_keras.runs import methods as registry
 
 NAME = "robustness"
 ROWS = {(row.dataset, row.cell): row for row in robustness.ROWS}

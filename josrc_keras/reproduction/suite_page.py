@@ -3,8 +3,8 @@
 import json
 import statistics
 
-from josrc_keras.methods import METHODS
 from josrc_keras.reproduction import page, robustness, suite
+from josrc_keras.runs.methods import METHODS
 
 ADAPTIVE, PAPER = ("josrc", "adaptive"), ("josrc", "paper")
 ORDINARY = ("standard", "paper")

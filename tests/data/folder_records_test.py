@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from josrc_keras import datasets, experiment
 from josrc_keras.cleaning import audit_of_run
 from josrc_keras.configs import image_folder as image_folder_page
 from josrc_keras.configs import photos_resnet50
 from josrc_keras.data import records
 from josrc_keras.data.photos import folder as image_folder
 from josrc_keras.data.records import from_folder
+from josrc_keras.runs import build_data, train
 from tests import photos
 from tests.forks import Forks
 
@@ -126,10 +126,10 @@ def test_from_the_shell_to_an_audit(folder, tmp_path, tmp_path_factory):
         "threshold.warmup_epochs": 1,
     }
     config.update_from_flattened_dict(fields)
-    summary = experiment.train(config, tmp_path / "run", verbose=0)
+    summary = train.train(config, tmp_path / "run", verbose=0)
     assert (summary["train_images"], summary["test_images"]) == (41, 4)
     assert (summary["skipped_images"], summary["test_labels"]) == (2, "as given")
-    assert datasets.make_benchmark(config).validation is None
+    assert build_data.make_benchmark(config).validation is None
     audit_of_run.write(tmp_path / "run", tmp_path / "audit", max_thumbnails=3)
     found = json.loads((tmp_path / "audit/findings.json").read_text())
     assert (found["images"], found["classes"]) == (45, 3)  # With those to report on.

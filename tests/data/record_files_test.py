@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from josrc_keras import data, experiment
+from josrc_keras import data
 from josrc_keras.data import records
 from josrc_keras.data.photos import decoding
 from josrc_keras.data.records import writing
+from josrc_keras.runs import train as experiment
 from tests import photos
 
 NAMES = ("cat", "dog", "eel")

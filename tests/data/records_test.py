@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from josrc_keras import data, experiment
+from josrc_keras import data
 from josrc_keras.data import batches, records
+from josrc_keras.runs import train as experiment
 
 COUNT, CLASSES, BATCH = 70, 3, 8
 

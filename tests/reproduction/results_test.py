@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from josrc_keras.methods import METHODS
 from josrc_keras.reproduction import (
     figures,
     grid,
@@ -18,6 +17,7 @@ from josrc_keras.reproduction import (
     suite,
     suite_page,
 )
+from josrc_keras.runs.methods import METHODS
 from tests.reproduction import synthetic
 
 RESULTS = Path(__file__).parents[2] / "results"

@@ -5,7 +5,6 @@ import re
 import numpy as np
 import pytest
 
-from josrc_keras import datasets
 from josrc_keras.data.benchmarks import cifar_files
 from josrc_keras.reproduction import (
     grid,
@@ -15,6 +14,7 @@ from josrc_keras.reproduction import (
     suite,
     suite_page,
 )
+from josrc_keras.runs import build_data
 from tests.forks import Forks
 from tests.reproduction import synthetic
 from tests.reproduction.grid_test import flat
@@ -272,7 +272,7 @@ def test_the_data_of_a_row(row, small_cifar):
     pytest.importorskip("sklearn.datasets")
     run, *_ = paper_runs(row.half, cells=(key_of(row),), methods=("standard",))
     config = run.config()
-    benchmark = datasets.make_benchmark(config)
+    benchmark = build_data.make_benchmark(config)
     train, held = benchmark.train, benchmark.validation
     count = len(train) + len(held)
     assert len(held) == round(0.2 * count)
@@ -312,7 +312,7 @@ def test_no_image_of_cifar_100_is_in_both_halves(small_cifar):
         ids = found[half] = set()
         for row in rows:
             run, *_ = paper_runs(half, cells=(key_of(row),), methods=("standard",))
-            benchmark = datasets.make_benchmark(run.config())
+            benchmark = build_data.make_benchmark(run.config())
             for split in (benchmark.train, benchmark.validation):
                 ids.update(split.ids.tolist())
         assert any("ood_share" in row.partial for row in rows)

@@ -8,8 +8,9 @@ from pathlib import Path
 import keras
 from absl import logging
 
-from josrc_keras import _checks, _files, run_folder
-from josrc_keras.assembly import make_model, make_optimizer, on_accelerator
+from josrc_keras import _checks, _files
+from josrc_keras.runs import folder as run_folder
+from josrc_keras.runs.build_model import make_model, make_optimizer, on_accelerator
 from josrc_keras.callbacks import (
     CosineDecay,
     HeldOut,
@@ -19,10 +20,10 @@ from josrc_keras.callbacks import (
 )
 from josrc_keras.data import batches
 from josrc_keras.data.batches import balance
-from josrc_keras.datasets import PATHS, make_benchmark, with_absolute_paths
+from josrc_keras.runs.build_data import PATHS, make_benchmark, with_absolute_paths
 from josrc_keras.devices import replicas
-from josrc_keras.methods import METHODS
-from josrc_keras.progress import Progress
+from josrc_keras.runs.methods import METHODS
+from josrc_keras.runs.progress import Progress
 
 SMALL = 64  # Pixels a side of images that are evaluated many at a time.
 

@@ -4,10 +4,11 @@ import contextlib
 
 import keras
 
-from josrc_keras import _checks, networks, rates, recipes, schedules, views
+from josrc_keras import _checks, networks, recipes, schedules, views
+from josrc_keras.runs import head_rate
 from josrc_keras.baselines.two_networks import TwoNetworks
 from josrc_keras.data.batches import balance
-from josrc_keras.methods import METHODS, trusts
+from josrc_keras.runs.methods import METHODS, trusts
 
 ON_DEVICE = 50  # Steps an execution on JAX with an accelerator, at most.
 
@@ -65,8 +66,8 @@ def make_model(
     optimizer = make_optimizer(config)
     # A run of before this field has none.
     if config.optimizer.get("head_factor") is not None:
-        heads = [v for net in model.trained_networks() for v in rates.head_of(net)]
-        rates.scale(optimizer, heads, config.optimizer.head_factor)
+        heads = [v for net in model.trained_networks() for v in head_rate.head_of(net)]
+        head_rate.scale(optimizer, heads, config.optimizer.head_factor)
     model.compile(
         optimizer,
         weighted_metrics=["accuracy"],  # So that padding does not count.

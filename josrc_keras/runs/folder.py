@@ -13,7 +13,8 @@ from pathlib import Path
 
 import keras
 
-from josrc_keras import _files, plots
+from josrc_keras import _files
+from josrc_keras.runs import plots
 from josrc_keras._version import __version__
 from josrc_keras.data.benchmarks import encoded
 from josrc_keras.devices import replicas

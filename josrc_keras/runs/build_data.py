@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-from josrc_keras import _checks, data, large_sets, run_folder
+from josrc_keras import _checks, data
+from josrc_keras.runs import large_sets
+from josrc_keras.runs import folder
 from josrc_keras.data.records import from_folder
 
 PATHS = {  # Fields of `config.data` that name folders to be found on resume.
@@ -43,7 +45,7 @@ def make_benchmark(config, workdir=None):
         benchmark = data.BENCHMARKS[name](**_noise(config))
     benchmark = benchmark.hold_out(share, config.data.seed)
     if name in PATHS and workdir is not None:
-        run_folder.check_data(workdir, benchmark)
+        folder.check_data(workdir, benchmark)
     return benchmark
 
 
@@ -101,7 +103,7 @@ def _read_image_folder(config, workdir):
         config.data.dir,
         image_size=config.data.image_size,
         cache=Path(workdir) / "images",
-        begun=run_folder.has_begun(workdir),
+        begun=folder.has_begun(workdir),
         validation_dir=config.data.validation_dir,
         validation_share=config.data.validation_share,
         broken=config.data.broken,
