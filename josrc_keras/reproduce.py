@@ -115,7 +115,7 @@ def _reproduce():
 
 def _runs():
     """The runs that the flags ask for, each once."""
-    from josrc_keras.reproduction import grid, robustness, suite
+    from josrc_keras.reproduction import robustness, suite, tables
 
     if _HALF.value and not _SUITE.value:
         raise ValueError(
@@ -129,7 +129,7 @@ def _runs():
         )
     if not _TABLE.value and not _SUITE.value:
         raise ValueError(
-            f"Expected --table=N, one of {tuple(grid.DATASETS)}. Received: none."
+            f"Expected --table=N, one of {tuple(tables.DATASETS)}. Received: none."
         )
     overrides = [_parsed(text) for text in _OVERRIDE.value]
     if _EPOCHS.value is not None:
@@ -156,7 +156,7 @@ def _runs():
     runs = [
         run
         for table in _TABLE.value
-        for run in grid.runs_of(
+        for run in tables.runs_of(
             table,
             protocol=_PROTOCOL.value,
             cells=tuple(_CELL.value),

@@ -12,7 +12,7 @@ from josrc_keras import JoSRC, data, recipes, views
 from josrc_keras.adaptive import trust
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 from josrc_keras.configs import base, digits8n_o
-from josrc_keras.reproduction import grid, records, suite
+from josrc_keras.reproduction import results, suite, tables
 from josrc_keras.runs import build_model, methods
 from tests import tiny
 
@@ -294,18 +294,18 @@ def test_the_papers_figures_are_unchanged():
     for path in paths:
         run = json.loads(path.read_text(encoding="utf-8"))["run"]
         folder = path.parents[2]
-        make = suite.SuiteRun if folder.name == suite.NAME else grid.Run
+        make = suite.SuiteRun if folder.name == suite.NAME else tables.Run
         made = make(
             run["dataset"],
             run["cell"],
             run["method"],
             run["recipe"],
             run["seed"],
-            grid.in_order(run["overrides"]),
+            tables.in_order(run["overrides"]),
         )
-        assert records.path_of(folder, made) == path
+        assert results.path_of(folder, made) == path
         config = made.config()
-        assert records.is_done(folder, made, config.to_dict())
+        assert results.is_done(folder, made, config.to_dict())
         if run["method"] == "josrc":
             assert methods.trusts(config) == (run["recipe"] == "adaptive")
         recipes_seen.add(run["recipe"])

@@ -10,7 +10,8 @@ import keras
 from absl import logging
 
 from josrc_keras import _files
-from josrc_keras.reproduction import figures, page, records, suite, suite_page
+from josrc_keras.reproduction import figures, robustness_page, suite, tables_page
+from josrc_keras.reproduction import results as records
 from josrc_keras.runs import build_data, folder, large_sets, train
 
 
@@ -184,14 +185,14 @@ def write_page(results, protocol):
         )
     path = results / "README.md"
     if protocol == suite.NAME:
-        _files.write_text(path, suite_page.write(found))
+        _files.write_text(path, robustness_page.write(found))
         return path
     drawn = []
     if importlib.util.find_spec("matplotlib") is None:
         logging.info("No figures: `pip install josrc-keras[report]` adds them.")
     else:
         drawn = figures.draw(found, results)
-    _files.write_text(path, page.write(found, protocol, drawn))
+    _files.write_text(path, tables_page.write(found, protocol, drawn))
     return path
 
 

@@ -3,7 +3,7 @@
 import importlib
 
 from josrc_keras import _checks
-from josrc_keras.reproduction import grid, robustness
+from josrc_keras.reproduction import robustness, tables
 from josrc_keras.runs import methods as registry
 
 NAME = "robustness"
@@ -41,7 +41,7 @@ IDEAS = {
 }
 
 
-class SuiteRun(grid.Run):
+class SuiteRun(tables.Run):
     """A run of one of the suite's rows; `dataset` and `cell` say of which."""
 
     closed = (
@@ -98,7 +98,9 @@ def runs_of(*, half, cells=(), methods=(), recipes=(), seeds, overrides=()):
     for method in methods:
         _checks.check_choice("the method", method, (*BASELINES, "josrc"))
     return [
-        SuiteRun(row.dataset, row.cell, method, recipe, seed, grid.in_order(overrides))
+        SuiteRun(
+            row.dataset, row.cell, method, recipe, seed, tables.in_order(overrides)
+        )
         for seed in seeds
         for name, row in rows.items()
         if not cells or name in cells

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from josrc_keras import _checks, _files
-from josrc_keras.reproduction import grid, robustness
+from josrc_keras.reproduction import robustness, tables
 from josrc_keras.runs import folder as run_folder
 
 DIGITS = 6  # Of an accuracy in [0, 1]; a test image is worth 1e-4 at best.
@@ -35,13 +35,13 @@ def read(path):
 def _check(record):
     """Raises an error if the record lacks what its readers need."""
     run, summary, history = record["run"], record["summary"], record["history"]
-    protocols = [names for names in grid.DATASETS.values()]
+    protocols = [names for names in tables.DATASETS.values()]
     datasets = {name for each in protocols for names in each.values() for name in names}
     rows = {(row.dataset, row.cell) for row in robustness.ROWS}
     if (run["dataset"], run["cell"]) not in rows:
         _checks.check_choice("dataset", run["dataset"], tuple(datasets))
-        _checks.check_choice("cell", run["cell"], tuple(grid.CELLS))
-    _checks.check_choice("method", run["method"], tuple(grid.METHODS))
+        _checks.check_choice("cell", run["cell"], tuple(tables.CELLS))
+    _checks.check_choice("method", run["method"], tuple(tables.METHODS))
     record["config"], run["recipe"], run["seed"], run["overrides"].items()
     for field in ("wall_seconds", "noise_checksum", "device", "versions", "command"):
         summary[field]

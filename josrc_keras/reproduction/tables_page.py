@@ -6,7 +6,7 @@ import math
 import statistics
 
 from josrc_keras.metrics import AccuracyByKind
-from josrc_keras.reproduction import grid, paper
+from josrc_keras.reproduction import paper, tables
 from josrc_keras.runs import folder
 from josrc_keras.runs.methods import METHODS
 
@@ -137,8 +137,8 @@ def grouped(records):
         run = record["run"]
         return (
             run["dataset"],
-            list(grid.CELLS).index(run["cell"]),
-            list(grid.METHODS).index(run["method"]),
+            list(tables.CELLS).index(run["cell"]),
+            list(tables.METHODS).index(run["method"]),
             run["recipe"],
             # Without overrides first.
             (bool(run["overrides"]), json.dumps(run["overrides"], sort_keys=True)),
@@ -146,7 +146,9 @@ def grouped(records):
 
     ordered = sorted(records, key=lambda record: (key(record), record["run"]["seed"]))
     return {
-        (k[0], [*grid.CELLS][k[1]], [*grid.METHODS][k[2]], k[3], k[4][1]): list(same)
+        (k[0], [*tables.CELLS][k[1]], [*tables.METHODS][k[2]], k[3], k[4][1]): list(
+            same
+        )
         for k, same in itertools.groupby(ordered, key)
     }
 
@@ -243,7 +245,7 @@ def _against_best(groups):
 
 def _ablation(groups):
     """Table 6: the cells in which a part was left out."""
-    parts = {key: found for key, found in groups.items() if key[2] in grid.ABLATION}
+    parts = {key: found for key, found in groups.items() if key[2] in tables.ABLATION}
     left_out = {(key[1], *key[3:]) for key in parts if key[2] != "josrc"}
     kept = {k: found for k, found in parts.items() if (k[1], *k[3:]) in left_out}
     return _accuracies(kept, table=6)

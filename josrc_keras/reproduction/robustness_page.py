@@ -3,7 +3,7 @@
 import json
 import statistics
 
-from josrc_keras.reproduction import page, robustness, suite
+from josrc_keras.reproduction import robustness, suite, tables_page
 from josrc_keras.runs.methods import METHODS
 
 ADAPTIVE, PAPER = ("josrc", "adaptive"), ("josrc", "paper")
@@ -120,12 +120,14 @@ def _plain(groups, half):
 def accuracies(records, method):
     """A percentage a seed: the mean of the last ten epochs on the test images."""
     network = DELIVERED.get(method, "student")
-    return [100 * page.accuracy(record, network)["last10_mean"] for record in records]
+    return [
+        100 * tables_page.accuracy(record, network)["last10_mean"] for record in records
+    ]
 
 
 def stopped(record):
     """The test accuracy, in percent, at the epoch that the noisy labels choose."""
-    history = page.rows_of(record)
+    history = tables_page.rows_of(record)
     best = max(history, key=lambda row: row["held_out_accuracy"])
     return 100 * best["val_accuracy"]
 
@@ -135,7 +137,7 @@ def held_out(records, method):
     teacher = DELIVERED.get(method) == "teacher"
     name = "held_out_teacher_accuracy" if teacher else "held_out_accuracy"
     return [
-        100 * statistics.fmean(row[name] for row in page.rows_of(record)[-10:])
+        100 * statistics.fmean(row[name] for row in tables_page.rows_of(record)[-10:])
         for record in records
     ]
 
@@ -156,7 +158,7 @@ def _compared(found):
         cells = []
         for name in columns:
             each = values.get(name, {})
-            text = page.spread(list(each.values()))
+            text = tables_page.spread(list(each.values()))
             text = f"**{text}**" if text and _mean(each) == best else text
             fewer = 0 < len(each) < seeds
             cells.append(f"{text} ({len(each)} of {seeds})" if fewer else text)
@@ -180,7 +182,7 @@ def _compared(found):
             means = [_mean(each) for each in values] if whole else []
             cells.append(f"{statistics.fmean(means):.1f}" if means else "")
         rows.append([title, "", "", *cells])
-    return page.markdown_table(header, rows)
+    return tables_page.markdown_table(header, rows)
 
 
 def _claims(found):
@@ -223,7 +225,7 @@ def _claims(found):
     )
     header = ["the adaptive recipe against", "mean", "least", "most", "rows ahead"]
     header += ["by more than seeds differ"]
-    return f"{text}\n\n{page.markdown_table(header, lines)}"
+    return f"{text}\n\n{tables_page.markdown_table(header, lines)}"
 
 
 def _mean(by_seed):
@@ -259,14 +261,16 @@ def _doubt(groups):
         found = groups.get((row.dataset, row.cell, ADAPTIVE, "{}"), [])
         if row.half != "report" or not found:
             continue
-        last = [page.rows_of(record)[-1] for record in found]
+        last = [tables_page.rows_of(record)[-1] for record in found]
         columns = [
             [100 * (1 - right_share(values)) for values in last],
             [100 * values["noise_rate"] for values in last],
             [100 * (1 - values["clean_fraction"]) for values in last],
         ]
-        auroc = "" if row.clean else page.spread([v["clean_auroc"] for v in last], 2)
-        cells = [page.spread(each) for each in columns]
+        auroc = (
+            "" if row.clean else tables_page.spread([v["clean_auroc"] for v in last], 2)
+        )
+        cells = [tables_page.spread(each) for each in columns]
         rows.append([row.dataset, row.cell, *cells, auroc])
     if not rows:
         return ""
@@ -279,7 +283,7 @@ def _doubt(groups):
         "AUROC says how well its trust tells right labels from wrong ones."
     )
     header = ["data", "noise", "wrong", "noise rate", "trusted by at most ½", "AUROC"]
-    return f"{text}\n\n{page.markdown_table(header, rows)}"
+    return f"{text}\n\n{tables_page.markdown_table(header, rows)}"
 
 
 def right_share(values):
@@ -305,7 +309,7 @@ def _ablation(groups):
             if same and key[:2] in whole:
                 pairs.append((_by_seed(found), _by_seed(whole[key[:2]])))
         pairs = [(a, b) for a, b in pairs if a.keys() & b.keys()]
-        if not pairs or set(json.loads(change)) & set(page.SHORTER):
+        if not pairs or set(json.loads(change)) & set(tables_page.SHORTER):
             continue
         cells = []
         for measure in (held_out, accuracies):
@@ -329,7 +333,7 @@ def _ablation(groups):
         "The held-out labels are noisy."
     )
     header = ["idea", "changed to", "rows", "held out (noisy)", "test (clean)"]
-    return f"{text}\n\n{page.markdown_table(header, rows)}"
+    return f"{text}\n\n{tables_page.markdown_table(header, rows)}"
 
 
 def _by_seed(records):
@@ -343,7 +347,9 @@ def _runs(records):
     for record in records:
         run, summary = record["run"], record["summary"]
         changed = ", ".join(f"{k}={v}" for k, v in run["overrides"].items())
-        student, teacher = (page.accuracy(record, n) for n in ("student", "teacher"))
+        student, teacher = (
+            tables_page.accuracy(record, n) for n in ("student", "teacher")
+        )
         rows.append(
             [
                 run["dataset"],
@@ -352,8 +358,8 @@ def _runs(records):
                 run["recipe"] if run["method"] == "josrc" else "",
                 changed,
                 str(run["seed"]),
-                page.within(student),
-                page.within(teacher),
+                tables_page.within(student),
+                tables_page.within(teacher),
                 f"`{summary['noise_checksum'][:12]}`",
                 f"{summary['wall_seconds'] / 60:.1f}",
                 summary["device"],
@@ -361,4 +367,4 @@ def _runs(records):
                 f"`{summary['command']}`",
             ]
         )
-    return page.markdown_table(header, rows)
+    return tables_page.markdown_table(header, rows)
