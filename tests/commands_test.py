@@ -109,7 +109,7 @@ DISK = {
 GOOD = {
     "help train": (TRAIN, ["--help"]),
     "help evaluate": (EVALUATE, ["--help"]),
-    "help demo": ("josrc_keras.demo", ["--help"]),
+    "help demo": ("josrc_keras.commands.demo", ["--help"]),
     "evaluate": (EVALUATE, ["--workdir=run"]),
 }
 LOG = re.compile(r"[IWE]\d{4} |WARNING: ?(All log messages before absl)?")

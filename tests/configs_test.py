@@ -7,8 +7,9 @@ import pytest
 from absl import flags
 from ml_collections import config_flags
 
-from josrc_keras import data, recipes, shell
+from josrc_keras import data, recipes
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, LinearDecay, MeanTeacher
+from josrc_keras.commands import shell
 from josrc_keras.configs import base
 from josrc_keras.runs import train
 

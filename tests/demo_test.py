@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 
-from josrc_keras import demo
+from josrc_keras.commands import demo
 
 
 def accuracy(value):

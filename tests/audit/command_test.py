@@ -21,7 +21,7 @@ pandas = pytest.importorskip("pandas")
 pytest.importorskip("pyarrow")
 pytest.importorskip("PIL")
 
-AUDIT = "josrc_keras.audit.command"
+AUDIT = "josrc_keras.commands.audit"
 TRAIN = "josrc_keras.train"
 QUICK = [
     "--progress=none",
@@ -231,7 +231,7 @@ def test_photos_in_records(world, validated):
     size = f"--config.data.image_size={photos.SIZE}"
     write = ["--config=image_folder", "--config.data.dir=photos", size]
     write += ["--config.data.validation_dir=held", "--output=written"]
-    good(world.run(*write, module="josrc_keras.write_records"))
+    good(world.run(*write, module="josrc_keras.commands.records"))
     data = ["--config.data.name=records", "--config.data.dir=written"]
     good(world.run(*PHOTOS, *data, "--workdir=recorded", module=TRAIN))
     good(world.run("--run=recorded"))
@@ -448,7 +448,7 @@ def test_a_run_without_a_history(world, digits):
 def test_records(world):
     """Images that are streamed are audited too, with thumbnails of their own."""
     small = ["--config=digits8n_o", "--config.data.train_size=96"]
-    write = "josrc_keras.write_records"
+    write = "josrc_keras.commands.records"
     good(world.run(*small, "--output=records", module=write))
     data = ["--config.data.name=records", "--config.data.dir=records"]
     few = [*DIGITS, "--config.data.train_size=96", *data, "--workdir=streamed"]

@@ -101,7 +101,7 @@ def test_from_the_shell_to_an_audit(folder, tmp_path, tmp_path_factory):
     (folder / "cat/broken.jpg").write_text("no image")
     (folder / "dog/none.jpg").write_bytes(b"")
     forks = Forks(
-        "josrc_keras.write_records", tmp_path, tmp_path_factory.mktemp("logs")
+        "josrc_keras.commands.records", tmp_path, tmp_path_factory.mktemp("logs")
     )
     command = ["--config=image_folder", "--config.data.dir=photos", "--output=records"]
     try:

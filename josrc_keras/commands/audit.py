@@ -16,7 +16,7 @@ from pathlib import Path
 
 from absl import flags, logging
 
-from josrc_keras import shell
+from josrc_keras.commands import shell
 
 _RUN = flags.DEFINE_string("run", None, "The run folder that was trained.")
 _OUTPUT = flags.DEFINE_string("output", None, "Where to write; RUN/audit by default.")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from absl import flags, logging
 
-from josrc_keras import shell
+from josrc_keras.commands import shell
 
 _WORKDIR = flags.DEFINE_string("workdir", "runs/demo", "Folder of the demo's runs.")
 _SEEDS = flags.DEFINE_integer("seeds", 1, "How many seeds to train.", lower_bound=1)

@@ -12,7 +12,7 @@ josrc-train --config=photos_resnet50 --config.data.dir=records/photos \
 
 from absl import flags
 
-from josrc_keras import shell
+from josrc_keras.commands import shell
 
 _CONFIG = shell.define_config_flag()
 _OUTPUT = flags.DEFINE_string("output", None, "The folder to write, a new one.")
