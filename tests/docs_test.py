@@ -84,9 +84,11 @@ def test_a_term_is_explained_once():
 
 @pytest.mark.parametrize("page", [*PAGES, CHANGELOG], ids=name_of)
 def test_links_lead_to_files(page):
+    """But those to pages of the API, which Sphinx writes."""
     targets = [t.split("#")[0] for t in LINK.findall(FENCE.sub("", read(page)))]
     local = [t for t in targets if t and not re.match(r"[a-z]+:", t)]
-    missing = [t for t in local if not (page.parent / t).exists()]
+    places = [page.parent / t for t in local if "reference/api" not in name_of(page)]
+    missing = [place for place in places if not place.exists()]
     assert not missing
 
 
@@ -182,7 +184,7 @@ def test_fields_that_are_named_alone_exist(page):
     """`--config.a.b=value` and `config.a.b` in the text."""
     for span in SPAN.findall(FENCE.sub("", read(page))):
         found = re.fullmatch(r"(?:--)?config\.([a-z_0-9.]+)(=\S+)?", span)
-        if found and not found[1].endswith("."):
+        if found and found[1] != "json" and not found[1].endswith("."):
             assert found[1] in fields_of("PAGE"), span
 
 
