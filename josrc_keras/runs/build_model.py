@@ -1,5 +1,6 @@
 """From a configuration to a compiled model."""
 
+from josrc_keras.devices.accelerator import on_accelerator
 import contextlib
 
 import keras
@@ -150,10 +151,3 @@ def steps_per_execution(config, steps_per_epoch):
     return steps
 
 
-def on_accelerator():
-    """Whether JAX runs on something else than a CPU."""
-    if keras.backend.backend() != "jax":
-        return False
-    import jax
-
-    return jax.default_backend() != "cpu"

@@ -10,7 +10,8 @@ from absl import logging
 
 from josrc_keras import _checks, _files
 from josrc_keras.runs import folder as run_folder
-from josrc_keras.runs.build_model import make_model, make_optimizer, on_accelerator
+from josrc_keras.runs.build_model import make_model, make_optimizer
+from josrc_keras.devices.accelerator import on_accelerator
 from josrc_keras.callbacks import (
     CosineDecay,
     HeldOut,
