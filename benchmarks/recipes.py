@@ -20,7 +20,7 @@ import numpy as np
 
 from josrc_keras.callbacks import LabelTrust
 from josrc_keras.configs import cifar80n_o
-from josrc_keras.runs import folder, train
+from josrc_keras.runs import summary, train
 from josrc_keras.samples import findings
 
 CLASSES = 80
@@ -103,8 +103,8 @@ def main():
     epoch = SAMPLES // flags.batch * medians["adaptive"]
     quartiles = statistics.quantiles(ratios, n=4)
     found = {
-        "device": folder.device(),
-        "versions": folder.versions(),
+        "device": summary.device(),
+        "versions": summary.versions(),
         "command": " ".join(["python", *sys.argv]),
         "batch": flags.batch,
         "rounds": flags.rounds,

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from absl import logging
 
+from josrc_keras.adaptive import memory as adaptive_memory
 from josrc_keras.adaptive import trust
 from josrc_keras.adaptive.model import DOUBT
 from josrc_keras.callbacks.verdict_history import VerdictHistory
@@ -162,7 +163,7 @@ class LabelTrust(VerdictHistory):
                     self.warmup(),
                 )
             self._first_epoch = epoch
-            self._memory = trust.Memory(self._samples)
+            self._memory = adaptive_memory.Memory(self._samples)
             self._newest = _nothing(self._samples)
             self._stable = np.zeros(self._samples, bool)
             self._least_rate = NOT_HELD
@@ -264,7 +265,7 @@ class LabelTrust(VerdictHistory):
         super().set_state(arrays)
         memory = _starting_with("memory_", arrays)
         if memory:
-            self._memory = trust.Memory(len(memory["weights"]))
+            self._memory = adaptive_memory.Memory(len(memory["weights"]))
             self._memory.set_arrays(memory)
             self._newest = _starting_with("newest_", arrays)
             self._stable = np.asarray(arrays["stable"], bool)
