@@ -34,7 +34,7 @@ METRICS = {
     "label_average_precision": "AP",
     "issue_f1": "F1",
     "noise_rate_error": "rate error",
-    "ood_auroc": "OOD AUROC",
+    "ood_auroc": "out-of-distribution AUROC",
     "seconds": "seconds",
 }
 SIDES = {
@@ -221,7 +221,7 @@ beside it; do not edit.
 
 Wrong labels: area under the ROC curve (AUROC) and average precision (AP) of the label
 score, F1 of `is_label_issue`, and the estimated less the true share of wrong labels.
-Foreign images: AUROC of the out-of-distribution score among the samples whose label
+Out-of-distribution images: AUROC of `ood_score` among the samples whose label
 is truly wrong; for cleanlab by probabilities, and in brackets by features. Seconds are
 those of training and scoring, on one core. Means over the seeds, and after ± their
 standard deviation."""
