@@ -1,9 +1,8 @@
 """The mean teacher: an exponential moving average of the student (eq. 8)."""
 
-import keras
 from keras import ops
 
-from josrc_keras import _runtime
+from josrc_keras.networks import copying
 
 DECAY = 0.99  # The paper's omega (eq. 8).
 
@@ -18,20 +17,13 @@ def clone(network):
         network: A built `keras.Model` that can be cloned.
 
     Returns:
-        A `keras.Model` of its own with equal weights.
+        A `keras.Model` of its own that computes the same.
 
     Raises:
-        ValueError: If the clone does not have the network's weights.
+        ValueError: If the clone does not have the network's weights, or computes
+            something else.
     """
-    copy = keras.models.clone_model(network)
-    if [w.shape for w in copy.weights] != [w.shape for w in network.weights]:
-        raise ValueError(
-            f"The network {network.name!r} can't be cloned for the mean teacher. "
-            f"Received: a clone with {len(copy.weights)} weights; expected the "
-            f"network's {len(network.weights)}, of equal shapes. Let its `get_config` "
-            "list every constructor argument, and create its layers in `__init__`."
-        )
-    copy.set_weights(network.get_weights())
+    copy = copying.clone(network)
     follow_freezing(copy, network)
     return copy
 
@@ -46,13 +38,12 @@ def follow_freezing(teacher, student):
         teacher: What `clone` made of `student`.
         student: The trained network.
     """
-    layers = zip(
-        _runtime.all_layers(teacher), _runtime.all_layers(student), strict=True
-    )
-    for ours, theirs in layers:
+    teacher.trainable = student.trainable
+    for ours, theirs in copying.layer_pairs(teacher, student):
         ours.trainable = theirs.trainable
         if not theirs.trainable:
             ours.set_weights(theirs.get_weights())
+            copying.take_state(ours, theirs)
     for variable in teacher.weights:
         variable.trainable = False
 

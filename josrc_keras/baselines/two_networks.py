@@ -7,6 +7,7 @@ from keras import ops
 
 from josrc_keras import losses
 from josrc_keras.baselines.small_loss import disagreement
+from josrc_keras.networks import copying
 from josrc_keras.networks.checks import check_network
 from josrc_keras.selection import Selection
 from josrc_keras.training.base import NoisyLabelModel
@@ -130,9 +131,10 @@ def _peer_of(network, peer):
             f"The network {network.name!r} can't be cloned for the peer: the clone has "
             "no weights. Pass a second network as `peer`."
         )
-    pairs = zip(peer.non_trainable_weights, network.non_trainable_weights, strict=True)
-    for ours, theirs in pairs:
-        ours.assign(theirs)
+    initial = [keras.ops.convert_to_numpy(weight) for weight in peer.trainable_weights]
+    copying.with_state_of(network, peer)
+    for weight, value in zip(peer.trainable_weights, initial, strict=True):
+        weight.assign(value)
     return peer
 
 
