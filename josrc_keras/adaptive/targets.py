@@ -1,4 +1,4 @@
-"""What the adaptive method's student learns: targets between label and teacher."""
+"""The targets of the adaptive method, between label and teacher's prediction."""
 
 from keras import ops
 
@@ -14,7 +14,7 @@ def check_temperature(temperature):
 
 
 def temper(probs, temperature):
-    """Distributions made sharper (below 1) or flatter: `p ** (1 / T)`, normalised.
+    """Sharpens (T below 1) or flattens distributions: `p ** (1 / T)`, normalised.
 
     Args:
         probs: `(N, C)` probabilities.
@@ -29,7 +29,7 @@ def temper(probs, temperature):
     probs = ops.cast(probs, "float32")
     if check_temperature(temperature) == 1:
         return probs
-    # Of the largest, so that some are left.
+    # Shares of the largest, since the powers of all probabilities may underflow.
     largest = ops.max(probs, axis=-1, keepdims=True)
     powers = ops.power(probs / largest, 1.0 / temperature)
     return powers / ops.sum(powers, axis=-1, keepdims=True)
@@ -38,8 +38,8 @@ def temper(probs, temperature):
 def trusted(label_probs, teacher_probs, trust, weight):
     """Targets between the given label and the teacher's prediction.
 
-    `trust * label + (1 - trust) * weight * teacher`: rows sum to 1 where the label is
-    trusted, and to less where neither is.
+    The target is `trust * label + (1 - trust) * weight * teacher`: its rows sum to 1
+    where the label is trusted, and to less where neither label nor teacher is.
 
     Args:
         label_probs: `(N, C)` smoothed given labels.
@@ -62,7 +62,7 @@ def weight(teacher_probs, kind):
 
     Args:
         teacher_probs: `(N, C)` the teacher's probabilities.
-        kind: `"confidence"`, the largest probability; `"one"` or `"zero"`.
+        kind: `"confidence"` for the largest probability; `"one"`; or `"zero"`.
 
     Returns:
         `(N,)` in [0, 1].
