@@ -1,7 +1,7 @@
 """What training finds out about each sample, by its number in the dataset.
 
-The compiled step writes into a table on the device, a row a sample; the callback
-`VerdictHistory` adds the table of each epoch to what the epochs before it found.
+The compiled step writes into a table on the device, which has a row for each sample.
+The callback `VerdictHistory` adds the table of each epoch to those of earlier epochs.
 """
 
 import zipfile
@@ -14,7 +14,7 @@ from josrc_keras.samples.findings import AVERAGED, FIELDS, VERDICTS
 
 EARLY = ("given_logit", "other_logit")
 LAST = 10  # Epochs whose verdicts are kept one by one.
-# What NumPy raises for a file that is none of its archives, or a broken one.
+# Errors that NumPy raises for a file that is not one of its archives or is broken.
 BROKEN = (
     OSError,
     ValueError,
@@ -34,10 +34,10 @@ class SampleHistory:
 
     Attributes:
         epochs: `(N,)` int32: in how many epochs a sample was seen.
-        early_epochs: `(N,)` int32: of these, the ones in the first half of training.
-        labels: `(N,)` int32 given labels, -1 where it was never seen.
-        sums: Dict of `(N,)` float64: sums over the epochs of each of `AVERAGED`; of
-            those in `EARLY` over the early ones.
+        early_epochs: `(N,)` int32: how many of these are in the first half of training.
+        labels: `(N,)` int32 given labels, -1 for a sample never seen.
+        sums: Dict of `(N,)` float64: the sum of each of `AVERAGED` over the epochs;
+            for those in `EARLY`, over the first half of training.
         verdicts: `(N, LAST)` uint8, newest epoch last: 0 not seen, else 1 + the number
             of the verdict in `VERDICTS`.
     """
@@ -57,11 +57,11 @@ class SampleHistory:
         """Adds an epoch's findings.
 
         Args:
-            table: As `EpochFindings.numpy` returns it.
+            table: What `EpochFindings.numpy` returns.
             early: Whether the epoch is in the first half of training.
         """
         columns = dict(zip(FIELDS, np.asarray(table, "float64").T, strict=True))
-        seen = columns.pop("seen")  # More than once where many replicas saw it.
+        seen = columns.pop("seen")  # It counts the replicas that saw a sample.
         columns = {name: each / np.maximum(seen, 1) for name, each in columns.items()}
         self.labels = np.where(seen > 0, np.rint(columns["label"]), self.labels)
         self.labels = self.labels.astype(np.int32)
@@ -69,8 +69,8 @@ class SampleHistory:
         self.early_epochs += (seen > 0) & early
         for name in AVERAGED:
             self.sums[name] += columns[name] * (early or name not in EARLY)
-        found = np.argmax([columns[name] for name in VERDICTS], axis=0) + 1
-        newest = np.where(seen > 0, found, 0).astype(np.uint8)
+        verdict = np.argmax([columns[name] for name in VERDICTS], axis=0) + 1
+        newest = np.where(seen > 0, verdict, 0).astype(np.uint8)
         self.verdicts = np.concatenate([self.verdicts[:, 1:], newest[:, None]], axis=1)
 
     def mean(self, name):
@@ -81,8 +81,8 @@ class SampleHistory:
     def verdict_shares(self):
         """Dict of `(N,)` in [0, 1]: how often each verdict was given lately.
 
-        Of the last `LAST` epochs those count in which the sample was seen; NaN where
-        there is none.
+        Of the last `LAST` epochs, those count in which the sample was seen. Without
+        any the share is NaN.
         """
         seen = (self.verdicts > 0).sum(axis=1)
         seen = np.where(seen, seen, np.nan)
@@ -92,7 +92,7 @@ class SampleHistory:
         }
 
     def arrays(self):
-        """All that `from_arrays` needs, as a dict of arrays."""
+        """The history as a dict of arrays, for `from_arrays`."""
         return {
             "epochs": self.epochs,
             "early_epochs": self.early_epochs,
@@ -103,18 +103,18 @@ class SampleHistory:
 
     @classmethod
     def from_arrays(cls, arrays):
-        """The history that `arrays()` returned.
+        """Makes the history that `arrays()` returned.
 
         Raises:
             KeyError: If an array is missing.
-            ValueError: If they are not of one length.
+            ValueError: If the arrays differ in length.
         """
         history = cls(len(arrays["epochs"]))
         history.epochs = np.asarray(arrays["epochs"], np.int32)
         history.early_epochs = np.asarray(arrays["early_epochs"], np.int32)
         history.labels = np.asarray(arrays["labels"], np.int32)
         history.verdicts = np.asarray(arrays["verdicts"], np.uint8)
-        # A history of before this column has none.
+        # Old histories lack this column.
         absent = np.zeros(len(arrays["epochs"]))
         arrays = {"other_prob": absent, **arrays}
         history.sums = {n: np.asarray(arrays[n], np.float64) for n in AVERAGED}
@@ -135,7 +135,7 @@ class SampleHistory:
         """Reads what `save` wrote.
 
         Raises:
-            OSError: If it is no such file.
+            OSError: If the file can't be read as a history.
         """
         try:
             with np.load(path) as arrays:
