@@ -218,7 +218,7 @@ class NoisyLabelModel(ReportingModel):
         """Completes the checked arguments of `fit`, a dict, in place."""
 
     def after_failed_fit(self) -> None:
-        """Undoes what callbacks set, since they do not see the end of a failed `fit`."""
+        """Undoes what callbacks set, which do not see the end of a failed `fit`."""
         self.set_monitored(False)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
