@@ -3,7 +3,7 @@
 Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018. A network that
 has to predict blends can't learn single labels by heart. Unlike `keras.layers.MixUp`,
 each image keeps the larger share, so that what training reports of it is about its own
-label, and several replicas blend the same images as one device would.
+label, and several replicas blend the same images as a single device.
 """
 
 import keras

@@ -1,9 +1,11 @@
 """The targets of the adaptive method, between label and teacher's prediction."""
 
+from typing import Any
+
 from keras import ops
 
 
-def check_temperature(temperature):
+def check_temperature(temperature: float) -> float:
     """Returns `temperature`; raises a `ValueError` unless it is positive."""
     if not temperature > 0:
         raise ValueError(
@@ -13,7 +15,7 @@ def check_temperature(temperature):
     return temperature
 
 
-def temper(probs, temperature):
+def temper(probs: Any, temperature: float) -> Any:
     """Sharpens (T below 1) or flattens distributions: `p ** (1 / T)`, normalised.
 
     Args:
@@ -35,7 +37,7 @@ def temper(probs, temperature):
     return powers / ops.sum(powers, axis=-1, keepdims=True)
 
 
-def trusted(label_probs, teacher_probs, trust, weight):
+def trusted(label_probs: Any, teacher_probs: Any, trust: Any, weight: Any) -> Any:
     """Targets between the given label and the teacher's prediction.
 
     The target is `trust * label + (1 - trust) * weight * teacher`: its rows sum to 1
@@ -57,7 +59,7 @@ def trusted(label_probs, teacher_probs, trust, weight):
     return trust * label_probs + (1.0 - trust) * weight * teacher_probs
 
 
-def weight(teacher_probs, kind):
+def weight(teacher_probs: Any, kind: str) -> Any:
     """How much the teacher's prediction counts where the label is not trusted.
 
     Args:

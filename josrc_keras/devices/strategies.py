@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import re
+from collections.abc import Iterator
+from typing import Literal
 
 import keras
 
@@ -14,7 +16,10 @@ _ADDRESS = re.compile(r".+:\d+")
 
 
 @contextlib.contextmanager
-def scope(name, logical_devices=None):
+def scope(
+    name: Literal["none", "mirrored", "multi_worker", "tpu"],
+    logical_devices: int | None = None,
+) -> Iterator[None]:
     """A context in which everything is built and trained on these devices.
 
     With TensorFlow this is a `tf.distribute` strategy, with JAX
@@ -121,7 +126,7 @@ def _no_tpu(error):
     )
 
 
-def read_tf_config():
+def read_tf_config() -> tuple[list[str], int]:
     """The addresses of all workers and the index of this one.
 
     Returns:

@@ -144,7 +144,7 @@ def _from_applications(name, input_shape, weights):
 
 
 def _preparation(name):
-    """The preprocessing of a model of `keras.applications`, as one Keras layer.
+    """The preprocessing of a model of `keras.applications`, in a single Keras layer.
 
     Every `preprocess_input` is an affine map of the channels, which is found by trying
     it on a few pixels. Some swap channels, which takes a 1x1 convolution.

@@ -18,7 +18,7 @@ HEADS = ("linear", "mlp")
 
 
 def normalise(pixels, mean, deviation):
-    """Per-channel `(pixel / 255 - mean) / deviation` as one `Rescaling`."""
+    """Per-channel `(pixel / 255 - mean) / deviation`, in a single `Rescaling`."""
     scale = [1.0 / (255.0 * d) for d in deviation]
     offset = [-m / d for m, d in zip(mean, deviation, strict=True)]
     return layers.Rescaling(scale, offset, name="normalise")(pixels)

@@ -4,8 +4,11 @@ The compiled step writes into a table on the device, which has a row for each sa
 The callback `VerdictHistory` adds the table of each epoch to those of earlier epochs.
 """
 
+import os
 import zipfile
 import zlib
+from collections.abc import Mapping
+from typing import Any, Self
 
 import numpy as np
 
@@ -42,18 +45,18 @@ class SampleHistory:
             of the verdict in `VERDICTS`.
     """
 
-    def __init__(self, count):
+    def __init__(self, count: int) -> None:
         self.epochs = np.zeros(count, np.int32)
         self.early_epochs = np.zeros(count, np.int32)
         self.labels = np.full(count, -1, np.int32)
         self.sums = {name: np.zeros(count) for name in AVERAGED}
         self.verdicts = np.zeros((count, LAST), np.uint8)
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Number of samples in the dataset."""
         return len(self.epochs)
 
-    def add(self, table, *, early):
+    def add(self, table: Any, *, early: bool) -> None:
         """Adds an epoch's findings.
 
         Args:
@@ -73,12 +76,12 @@ class SampleHistory:
         newest = np.where(seen > 0, verdict, 0).astype(np.uint8)
         self.verdicts = np.concatenate([self.verdicts[:, 1:], newest[:, None]], axis=1)
 
-    def mean(self, name):
+    def mean(self, name: str) -> np.ndarray:
         """`(N,)` mean over (early) epochs of one of `AVERAGED`; NaN if never seen."""
         epochs = self.early_epochs if name in EARLY else self.epochs
         return self.sums[name] / np.where(epochs, epochs, np.nan)
 
-    def verdict_shares(self):
+    def verdict_shares(self) -> dict[str, np.ndarray]:
         """Dict of `(N,)` in [0, 1]: how often each verdict was given lately.
 
         Of the last `LAST` epochs, those count in which the sample was seen. Without
@@ -91,7 +94,7 @@ class SampleHistory:
             for number, name in enumerate(VERDICTS, start=1)
         }
 
-    def arrays(self):
+    def arrays(self) -> dict[str, Any]:
         """The history as a dict of arrays, for `from_arrays`."""
         return {
             "epochs": self.epochs,
@@ -102,7 +105,7 @@ class SampleHistory:
         }
 
     @classmethod
-    def from_arrays(cls, arrays):
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> Self:
         """Makes the history that `arrays()` returned.
 
         Raises:
@@ -125,13 +128,13 @@ class SampleHistory:
             )
         return history
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike) -> None:
         """Writes an `.npz` file, whole or not at all."""
         with _files.replacing(path) as beside, open(beside, "wb") as file:
             np.savez_compressed(file, **self.arrays())
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | os.PathLike) -> Self:
         """Reads what `save` wrote.
 
         Raises:
