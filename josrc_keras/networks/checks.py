@@ -1,23 +1,24 @@
 """Whether a network is a classifier of C classes."""
 
 import math
+from typing import Any
 
 import keras
 
 PROBABILITIES = ("softmax", "sigmoid")  # Activations whose results are no logits.
 
 
-def check_network(network, num_classes):
+def check_network(network: Any, num_classes: int) -> keras.Model:
     """Returns `network` if it is a built classifier that ends in logits.
 
     Args:
         network: A `keras.Model`.
-        num_classes: Number of outputs it must have.
+        num_classes: Number of outputs that it must have.
 
     Raises:
         TypeError: If it is not a `keras.Model`.
-        ValueError: If it is not built, has another number of outputs, or ends in a
-            softmax.
+        ValueError: If it is not built, has a different number of outputs or more than
+            one input or output tensor, or ends in a softmax.
     """
     if not isinstance(network, keras.Model):
         raise TypeError(
@@ -72,10 +73,14 @@ def check_logits(network, outputs):
         )
 
 
-def input_shape(network):
-    """The shape of a network's input, batch axis included; None where unknown.
+def input_shape(network: keras.Model) -> Any:
+    """The shape of a network's input, including the batch axis; None where unknown.
 
-    A functional network declares it; a subclassed one remembers what it was built on.
+    A functional network declares the shape. A subclassed network remembers the shape
+    that it was built with.
+
+    Returns:
+        A tuple of integers, with None for an axis of any length; or None.
     """
     try:
         return tuple(network.input_shape)
