@@ -28,6 +28,20 @@ def clone(network, clone_function=None, *, tolerance=EQUAL):
         ValueError: If the copy does not have the network's weights, or computes
             something else.
     """
+    copy = with_initial_weights(network, clone_function)
+    return with_state_of(network, copy, tolerance=tolerance)
+
+
+def with_initial_weights(network, clone_function=None):
+    """A network of the same layers, whose weights are drawn anew.
+
+    Args:
+        network: A built `keras.Model` that can be cloned.
+        clone_function: As for `clone`.
+
+    Returns:
+        A `keras.Model` of its own.
+    """
     layers = _runtime.all_layers(network)
     functions = any(isinstance(layer, keras.layers.Lambda) for layer in layers)
 
@@ -41,8 +55,7 @@ def clone(network, clone_function=None, *, tolerance=EQUAL):
     arguments = {}
     if functions or clone_function is not None:
         arguments = {"clone_function": make, "recursive": True}
-    copy = keras.models.clone_model(network, **arguments)
-    return with_state_of(network, copy, tolerance=tolerance)
+    return keras.models.clone_model(network, **arguments)
 
 
 def _lambda_of(layer):

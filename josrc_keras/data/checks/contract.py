@@ -95,12 +95,14 @@ class Contract(NamedTuple):
         input_shape: `(None, H, W, channels)` of the network, or None if unknown.
         augmentation: The layer that makes the views, or None.
         needs_two_views: Whether training compares two views of an image.
+        num_samples: Number of samples that the model remembers, or None.
     """
 
     num_classes: int
     input_shape: Any
     augmentation: Any
     needs_two_views: bool = True
+    num_samples: Any = None
 
     def check(self, batch, *, training):
         """Checks the shapes and dtypes of a `Batch` of tensors, arrays or specs.

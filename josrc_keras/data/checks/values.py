@@ -14,7 +14,7 @@ from josrc_keras.data.checks import contract
 from josrc_keras.devices.replicas import MARK
 
 
-def _conditions(batch, num_classes, xp):
+def _conditions(batch, num_classes, num_samples, xp):
     """Yields `(holds, message, values for the message)` for a `Batch`.
 
     `xp` is `numpy` or `tf.experimental.numpy`.
@@ -42,6 +42,16 @@ def _conditions(batch, num_classes, xp):
             xp.logical_and(low >= 0, high <= last),
             f"Expected labels in [0, {last}]. Received: labels from {{}} to {{}}. "
             "Number the classes from 0, or pass the right `num_classes`.",
+            (low, high),
+        )
+    if batch.index is not None:
+        low, high = xp.min(batch.index), xp.max(batch.index)
+        last_number = np.iinfo(np.int32).max if num_samples is None else num_samples - 1
+        yield (
+            xp.logical_and(low >= 0, high <= last_number),
+            f"Expected numbers of samples in [0, {last_number}]. Received: numbers from "
+            "{} to {}. Number the samples from 0, with `josrc_keras.data.numbered`, or "
+            "make the model for as many samples as there are.",
             (low, high),
         )
     if batch.true_labels is not None:
@@ -81,7 +91,11 @@ def checked_inputs(data, expected, *, training):
     x, y, sample_weight = data
     if _is_tf_dataset(x):
         expected.check(contract.unpack(x.element_spec), training=training)
-        return _checked_dataset(x, expected.num_classes), y, sample_weight
+        return (
+            _checked_dataset(x, expected.num_classes, expected.num_samples),
+            y,
+            sample_weight,
+        )
     x, y, sample_weight = keras.tree.map_structure(
         lambda part: part.to_numpy() if hasattr(part, "to_numpy") else part,
         (x, y, sample_weight),
@@ -90,7 +104,7 @@ def checked_inputs(data, expected, *, training):
     if parts and all(hasattr(p, "shape") and hasattr(p, "dtype") for p in parts):
         batch = contract.unpack((x, y, sample_weight))
         expected.check(batch, training=training)
-        check_arrays(batch, expected.num_classes)
+        check_arrays(batch, expected.num_classes, expected.num_samples)
     elif isinstance(y, (list, tuple)):
         raise ValueError(
             "Expected labels as a NumPy array or tensor. Received: a "
@@ -120,7 +134,7 @@ def readable_errors():
         raise ValueError(parts[1]) from error
 
 
-def check_arrays(batch, num_classes):
+def check_arrays(batch, num_classes, num_samples=None):
     """Checks a `Batch` that holds a whole dataset in arrays.
 
     Raises:
@@ -137,17 +151,18 @@ def check_arrays(batch, num_classes):
         lambda part: None if part is None else np.asarray(part), tuple(batch)
     )
     batch = contract.Batch(*arrays)
-    for holds, message, values in _conditions(batch, num_classes, np):
+    for holds, message, values in _conditions(batch, num_classes, num_samples, np):
         if not holds:
             raise ValueError(message.format(*values))
 
 
-def _checked_dataset(dataset, num_classes):
+def _checked_dataset(dataset, num_classes, num_samples):
     """A `tf.data.Dataset` that checks each batch on its way.
 
     Args:
         dataset: A dataset of what `contract.unpack` takes.
         num_classes: C.
+        num_samples: Number of samples that the model remembers, or None.
 
     Returns:
         A dataset of the same elements, in which a broken batch raises an error that
@@ -158,7 +173,7 @@ def _checked_dataset(dataset, num_classes):
     @tf.autograph.experimental.do_not_convert
     def check(*data):
         batch = contract.unpack(data)
-        conditions = _conditions(batch, num_classes, tf.experimental.numpy)
+        conditions = _conditions(batch, num_classes, num_samples, tf.experimental.numpy)
         asserts = [
             tf.debugging.Assert(
                 holds, [tf.strings.format(MARK + message + MARK, values)]
