@@ -49,9 +49,10 @@ def _conditions(batch, num_classes, num_samples, xp):
         last_number = np.iinfo(np.int32).max if num_samples is None else num_samples - 1
         yield (
             xp.logical_and(low >= 0, high <= last_number),
-            f"Expected numbers of samples in [0, {last_number}]. Received: numbers from "
-            "{} to {}. Number the samples from 0, with `josrc_keras.data.numbered`, or "
-            "make the model for as many samples as there are.",
+            f"Expected numbers of samples in [0, {last_number}]. Received: numbers "
+            "from {} to {}. Number the samples from 0, with "
+            "`josrc_keras.data.numbered`, or make the model for as many samples as "
+            "there are.",
             (low, high),
         )
     if batch.true_labels is not None:
