@@ -1,4 +1,4 @@
-r"""Writes a dataset with its noisy labels as TFRecord files, to stream it in training.
+r"""Writes a dataset with its noisy labels as TFRecord files, which training streams.
 
 josrc-records --config=cifar80n_o --config.data.rate=0.5 --output=records/cifar80n_o
 josrc-train --config=cifar80n_o --config.data.name=records \
@@ -15,7 +15,7 @@ from absl import flags
 from josrc_keras.commands import shell
 
 _CONFIG = shell.define_config_flag()
-_OUTPUT = flags.DEFINE_string("output", None, "The folder to write, a new one.")
+_OUTPUT = flags.DEFINE_string("output", None, "The folder to write, which must be new.")
 flags.mark_flags_as_required(["config", "output"])
 
 
