@@ -1,9 +1,10 @@
 """Every field that a configuration can have, with the paper's CIFAR settings.
 
-Yao et al., "Jo-SRC: A Contrastive Approach for Combating Noisy Labels", CVPR 2021,
-section 4.1, and the published code's settings where the paper is silent. A field that
-is not listed here does not exist: a misspelt one is refused. A configuration file of
-your own can add arguments of its optimizer under `config.unlocked()`.
+The values are from Yao et al., "Jo-SRC: A Contrastive Approach for Combating Noisy
+Labels", CVPR 2021, section 4.1, and from the published code where the paper is silent.
+A field that is not listed here does not exist, so a misspelt field is an error. A
+configuration file of your own can add arguments of its optimizer under
+`config.unlocked()`.
 
 Where the paper's text and its published code differ, a recipe chooses, after a colon:
 `--config=cifar80n_o:published_code`.
@@ -14,8 +15,8 @@ Where the paper's text and its published code differ, a recipe chooses, after a 
     paper_text        epoch 1    >          linear  0.9            first view
 
 `paper` takes the text where it speaks, and the code's choice where the paper's figures
-need it; docs/explanation/paper_and_code.md has the whole list of differences. The
-default, `adaptive`, is our adaptive method, `config.method = "josrc_adaptive"`, which
+need it. docs/explanation/paper_and_code.md has the whole list of differences. The
+default, `adaptive`, is the adaptive method, `config.method = "josrc_adaptive"`, which
 reads `config.adaptive` instead of `config.model` and `config.threshold`.
 """
 
@@ -36,35 +37,50 @@ def get_config(recipe="adaptive"):
             f"Unknown recipe. Received: {recipe!r}. Expected one of {RECIPES}."
         )
     config = ml_collections.ConfigDict()
-    # "josrc_adaptive", our adaptive method; "josrc", the paper's; "standard" or
-    # "decoupling"; or "coteaching", "coteaching_plus" or "jocor", which are told the
-    # noise rate.
+    # The method: "josrc_adaptive" (the adaptive method), "josrc" (the paper's),
+    # "standard", "decoupling", or "coteaching", "coteaching_plus" or "jocor", which
+    # are told the noise rate.
     config.method = "josrc_adaptive" if recipe == "adaptive" else "josrc"
+    # Seed of the network, of the order of the data, and of the views.
     config.seed = 0
-    config.deterministic = "cpu"  # or "always", "never": see runs.seeding
+    # Where every operation is deterministic: "cpu" (unless there is an accelerator),
+    # "always" or "never".
+    config.deterministic = "cpu"
 
     config.data = ml_collections.ConfigDict()
-    # Or "records", "image_folder": `dir` is the folder that `josrc-records` wrote, or
-    # one of photos. Its labels are as they are there: `noise` and `rate` say nothing.
+    # The dataset: "cifar100n_c", "cifar80n_o", "cifar8n_o", "digits8n_o", "partial",
+    # "cifar10n", "cifar100n", "clothing1m", "food101n", or your own as "image_folder"
+    # or "records".
     config.data.name = "cifar80n_o"
+    # Folder of the photos ("image_folder") or of what `josrc-records` wrote
+    # ("records"). For "clothing1m" and "food101n" it holds their records, which are
+    # written if they are missing; None keeps them in the run folder.
     config.data.dir = config_dict.placeholder(str)
-    config.data.image_size = 64  # Pixels a side that photos are scaled to.
+    # Height and width that photos are scaled to, in pixels.
+    config.data.image_size = 64
     # Folder of photos to report on; None sets `validation_share` of `dir` aside.
     config.data.validation_dir = config_dict.placeholder(str)
-    config.data.broken = "skip"  # or "refuse": photos that can't be decoded
-    # Of Clothing1M, Food-101N and CIFAR-N: where TensorFlow Datasets finds what was
-    # downloaded by hand; and whether Clothing1M's clean training list is trained on,
-    # too. `dir` is for the records of the first two, written if they are not there.
+    # Photos that can't be decoded: "skip" leaves them out, "refuse" is an error.
+    config.data.broken = "skip"
+    # Folder of the files of Clothing1M, Food-101N or CIFAR-N that were downloaded by
+    # hand; None is TensorFlow Datasets' own.
     config.data.manual_dir = config_dict.placeholder(str)
+    # Whether Clothing1M's clean training list is trained on, too.
     config.data.use_clean_train = False
-    # Or "pairflip", "blockflip"; of CIFAR-10N "worst", "aggre", "random1" to "3".
+    # Noise kind of a benchmark: "symmetric", "pairflip" or "blockflip", for "partial"
+    # also "image"; for "cifar10n" its label: "worst", "aggre", "random1", "random2" or
+    # "random3". Other datasets keep the labels that they have.
     config.data.noise = "symmetric"
+    # Noise rate among the in-distribution images of a benchmark, in [0, 1].
     config.data.rate = 0.2
-    config.data.seed = config.get_ref("seed")  # of the noise; follows `seed`
-    config.data.train_size = config_dict.placeholder(int)  # first so many images
-    # Of `partial` alone: which images, see data.partial. Its noise may be "image", too.
+    # Seed of the noise, and of which images are set aside; follows `seed`.
+    config.data.seed = config.get_ref("seed")
+    # Number of training images to keep: the first ones, of photos random ones; None
+    # keeps all.
+    config.data.train_size = config_dict.placeholder(int)
+    # Which images "partial" has: arguments of data.partial.
     config.data.partial = ml_collections.ConfigDict()
-    config.data.partial.source = "cifar100"  # or "digits"
+    config.data.partial.source = "cifar100"
     config.data.partial.classes = 8
     config.data.partial.first_class = 0
     config.data.partial.images_per_class = config_dict.placeholder(int)
@@ -72,60 +88,75 @@ def get_config(recipe="adaptive"):
     config.data.partial.ood_share = 0.0
     config.data.partial.ood_skip = 0
     config.data.partial.imbalance = 1.0
-    # Whether an epoch has as many images of every given class, drawn anew each time: as
-    # many as the rarest has, or at most so many.
+    # Whether an epoch has equally many images of every given class, drawn anew each
+    # time.
     config.data.balanced = False
+    # The most images of a class in a balanced epoch; None takes as many of each class
+    # as the rarest class has.
     config.data.samples_per_class = config_dict.placeholder(int)
-    # Share of the training images that is not trained on, to choose and calibrate what
-    # is exported; with their noisy labels.
+    # Share of the training images that is held out, with labels as they are, to choose
+    # and calibrate what is exported; of photos, the share of each class to report on.
     config.data.validation_share = 0.0
 
+    # Images in a batch, over all devices.
     config.batch_size = 128
+    # Number of epochs.
     config.epochs = 200
-    config.steps_per_execution = config_dict.placeholder(int)  # None: by the backend
-    config.jit_compile = "auto"  # XLA; or "always", "never": see runs.build_model
-    config.precision = "float32"  # or "mixed_bfloat16", "mixed_float16"
-    config.checkpoint_every = config_dict.placeholder(int)  # epochs; see RunCheckpoint
+    # Steps that are run at a time, a divisor of the steps of an epoch; None is up to 50
+    # on JAX with an accelerator, else 1.
+    config.steps_per_execution = config_dict.placeholder(int)
+    # Whether XLA compiles the step: "auto" (as Keras decides), "always" or "never".
+    config.jit_compile = "auto"
+    # Precision of the computation: "float32", "mixed_bfloat16" or "mixed_float16".
+    config.precision = "float32"
+    # Number of epochs from one checkpoint to the next; None saves as often as takes a
+    # twentieth of the time.
+    config.checkpoint_every = config_dict.placeholder(int)
 
     config.network = ml_collections.ConfigDict()
+    # The network or backbone: a name that networks.by_name knows.
     config.network.name = "cnn7"
-    config.network.head = "mlp"  # or "linear"
-    config.network.width = 1.0  # factor on the number of filters
-    # Or "imagenet", for a ResNet or a backbone by name, see networks.by_name.
+    # What follows the features: "mlp" (the published code's) or "linear" (the text's).
+    config.network.head = "mlp"
+    # Factor on the number of filters.
+    config.network.width = 1.0
+    # Initial weights: "random", or "imagenet" for a ResNet or a backbone.
     config.network.weights = "random"
 
+    # Crop and flip of each view: arguments of views.CropAndFlip.
     config.augmentation = ml_collections.ConfigDict()
     config.augmentation.padding = 4
     config.augmentation.flip = True
-    # Pixels a side of a random crop that the network sees; None: the whole image.
     config.augmentation.size = config_dict.placeholder(int)
 
-    # RandAugment after the crop and the flip, of RGB images, drawn in tf.data on all
-    # cores; arguments of strong_views.rand_augment.
+    # RandAugment of RGB images after the crop and the flip, drawn in tf.data on all
+    # cores: arguments of views.strong.rand_augment.
     config.strong_views = ml_collections.ConfigDict()
+    # Whether views are strong.
     config.strong_views.enabled = False
     config.strong_views.num_ops = 2
-    config.strong_views.magnitude = 0.5  # in [0, 1]
-    # keras-cv's operations where it is installed; or "keras_cv", "keras".
+    config.strong_views.magnitude = 0.5
     config.strong_views.library = "auto"
 
-    # Of "josrc_adaptive": each field of adaptive.TrustRule, and
+    # What "josrc_adaptive" reads: each field of adaptive.TrustRule, and three more.
     config.adaptive = section_of(TrustRule())
-    # how far views are blended; None: by the data, see adaptive.values.mixup,
+    # How far views are blended, in [0, 1]; None follows the data, see
+    # adaptive.values.mixup.
     config.adaptive.mixup = config_dict.placeholder(float)
-    # the noise rate that is told to LabelTrust; None: estimated,
+    # The noise rate, where it is known, in [0, 1]; None estimates it.
     config.adaptive.rate = config_dict.placeholder(float)
-    # and MeanTeacher's decay; None: by the data, see adaptive.values.teacher_decay.
+    # The teacher's decay, in [0, 1); None follows the data, see
+    # adaptive.values.teacher_decay.
     config.adaptive.teacher_decay = config_dict.placeholder(float)
 
-    # Of "josrc": arguments of JoSRC and, among them, each field of Choices, of which
-    # "josrc_adaptive" reads `teacher_views` and `teacher_statistics`.
     choices = {
         "published_code": model.Choices.published_code(),
         "paper_text": model.Choices.paper_text(),
     }
+    # What "josrc" reads: arguments of JoSRC, among them each field of Choices.
+    # "josrc_adaptive" reads `teacher_views` and `teacher_statistics`.
     config.model = section_of(choices.get(recipe, model.Choices()))
-    # None: by the number of classes, see schedules.smoothing_for.
+    # None follows the number of classes, see schedules.smoothing_for.
     config.model.smoothing = config_dict.placeholder(float)
     config.model.smoothing = labels.SMOOTHING
     config.model.alpha = losses.ALPHA
@@ -133,41 +164,50 @@ def get_config(recipe="adaptive"):
     config.model.scale = labels.SCALE
     config.model.relabel = selection.UNCLEAN
 
-    config.threshold = ml_collections.ConfigDict()  # arguments of CleanThreshold
+    # The threshold of "josrc": arguments of CleanThreshold.
+    config.threshold = ml_collections.ConfigDict()
     config.threshold.tau_c = schedules.TAU_C
     config.threshold.tau_m = schedules.TAU_M
     config.threshold.warmup_epochs = schedules.WARMUP_EPOCHS
     config.threshold.first_epoch = 1
 
-    config.teacher = ml_collections.ConfigDict()  # arguments of MeanTeacher
+    # The mean teacher: arguments of MeanTeacher. "josrc_adaptive" has a decay of its
+    # own.
+    config.teacher = ml_collections.ConfigDict()
     config.teacher.decay = teacher.DECAY
     config.teacher.start_epoch = 1
     config.teacher.ramp_up_epochs = 0
     config.teacher.evaluate = "both"
 
-    config.forget = ml_collections.ConfigDict()  # arguments of ForgetRate
-    # None: the true share of wrong labels, out-of-distribution images included.
+    # The noise rate that "coteaching", "coteaching_plus" and "jocor" are told:
+    # arguments of ForgetRate.
+    config.forget = ml_collections.ConfigDict()
+    # None is the true share of wrong labels, out-of-distribution images included.
     config.forget.rate = config_dict.placeholder(float)
-    config.forget.warmup_epochs = 10  # as in the papers of all three
-    config.forget.agreeing_epochs = 5  # of Co-teaching+, as its code has for CIFAR-100
+    # The papers of all three methods have 10.
+    config.forget.warmup_epochs = 10
+    # The code of Co-teaching+ has 5 for CIFAR-100.
+    config.forget.agreeing_epochs = 5
 
+    # What "jocor" reads.
     config.jocor = ml_collections.ConfigDict()
-    config.jocor.co_lambda = 0.85  # its paper's for CIFAR-100
+    config.jocor.co_lambda = 0.85
 
     config.optimizer = ml_collections.ConfigDict()
+    # Name of a Keras optimizer.
     config.optimizer.name = "adam"
-    # Learning rate of the head, as a factor on that of the rest.
+    # Factor on the learning rate of the head; None is 1.
     config.optimizer.head_factor = config_dict.placeholder(float)
-    config.optimizer.arguments = ml_collections.ConfigDict()  # of the Keras optimizer
+    # Arguments of the Keras optimizer.
+    config.optimizer.arguments = ml_collections.ConfigDict()
     config.optimizer.arguments.learning_rate = 1e-3
     config.optimizer.arguments.weight_decay = config_dict.placeholder(float)
     config.optimizer.arguments.clipnorm = config_dict.placeholder(float)
 
-    # "linear": LinearDecay with these arguments; "cosine": CosineDecay, without any.
     config.learning_rate_decay = ml_collections.ConfigDict()
+    # "linear" is LinearDecay with the other fields, "cosine" is CosineDecay without.
     config.learning_rate_decay.name = "linear"
     config.learning_rate_decay.start_epoch = 80
-    # Adam's beta_1 from then on.
     config.learning_rate_decay.beta_1 = config_dict.placeholder(float)
     config.learning_rate_decay.beta_1 = 0.1
 
@@ -180,7 +220,7 @@ def get_config(recipe="adaptive"):
 
 
 def section_of(values):
-    """The fields of a dataclass, an instance of which has the defaults."""
+    """The section of a dataclass' fields, with the values of an instance."""
     section = ml_collections.ConfigDict()
     kinds = {"int | None": int, "float | None": float}
     for field in dataclasses.fields(values):

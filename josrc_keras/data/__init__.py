@@ -15,7 +15,7 @@ BENCHMARKS = {
     "cifar80n_o": cifar80n_o,
     "cifar8n_o": cifar8n_o,
 }
-HUMAN = {"cifar10n": cifar10n, "cifar100n": cifar100n}  # Noise that people made.
+HUMAN = {"cifar10n": cifar10n, "cifar100n": cifar100n}  # People gave their labels.
 
 __all__ = [
     "BENCHMARKS",

@@ -15,7 +15,7 @@ from josrc_keras.devices.replicas import MARK
 
 
 def _conditions(batch, num_classes, num_samples, xp):
-    """Yields `(holds, message, values for the message)` for a `Batch`.
+    """Yields `(holds, message, values for the message)` for each check of a `Batch`.
 
     `xp` is `numpy` or `tf.experimental.numpy`.
     """
@@ -74,17 +74,17 @@ def _conditions(batch, num_classes, num_samples, xp):
 
 
 def checked_inputs(data, expected, *, training):
-    """Checks what `fit` or `evaluate` got, as far as it can be known beforehand.
+    """Checks the data that `fit` or `evaluate` received, as far as is possible before.
 
     Args:
-        data: `x`, `y` and `sample_weight` as `fit` takes them; for a dataset the last
+        data: `x`, `y` and `sample_weight` as `fit` takes them. With a dataset the last
             two are None.
         expected: The model's `contract.Contract`.
-        training: Whether two views will be made.
+        training: Whether two views will be made of the images.
 
     Returns:
-        `x`, `y` and `sample_weight`: a `tf.data.Dataset` as one that checks the values
-        of each batch, pandas objects as arrays, all else as it is.
+        `x`, `y` and `sample_weight`. A `tf.data.Dataset` is replaced by one that checks
+        the values of each batch, pandas objects by arrays. All else is unchanged.
 
     Raises:
         ValueError: With what was received, what is expected, and the fix.
@@ -111,12 +111,23 @@ def checked_inputs(data, expected, *, training):
             "Expected labels as a NumPy array or tensor. Received: a "
             f"{type(y).__name__}. Use `np.asarray(labels)`."
         )
-    # A generator or another kind of dataset is checked by the first step.
+    # The first step checks a generator or another kind of dataset.
     return x, y, sample_weight
 
 
 def checked_validation(data, expected):
-    """The same for `validation_data`: a dataset or a tuple of arrays."""
+    """Does what `checked_inputs` does, for `validation_data`.
+
+    Args:
+        data: A dataset, or a tuple of arrays.
+        expected: The model's `contract.Contract`.
+
+    Returns:
+        What to pass to Keras instead of `data`.
+
+    Raises:
+        ValueError: With what was received, what is expected, and the fix.
+    """
     if isinstance(data, (tuple, list)):
         parts = keras.utils.unpack_x_y_sample_weight(tuple(data))
         return checked_inputs(parts, expected, training=False)
@@ -125,7 +136,7 @@ def checked_validation(data, expected):
 
 @contextlib.contextmanager
 def readable_errors():
-    """Turns a check that failed inside a dataset or a step into a `ValueError`."""
+    """Turns the error of a check inside a dataset or a step into a `ValueError`."""
     try:
         yield
     except Exception as error:
@@ -158,16 +169,16 @@ def check_arrays(batch, num_classes, num_samples=None):
 
 
 def _checked_dataset(dataset, num_classes, num_samples):
-    """A `tf.data.Dataset` that checks each batch on its way.
+    """A `tf.data.Dataset` that checks the values of each batch.
 
     Args:
-        dataset: A dataset of what `contract.unpack` takes.
+        dataset: A dataset of batches that `contract.unpack` takes.
         num_classes: C.
         num_samples: Number of samples that the model remembers, or None.
 
     Returns:
-        A dataset of the same elements, in which a broken batch raises an error that
-        `readable_errors` can read.
+        A dataset of the same elements, in which a batch that fails a check raises an
+        error that `readable_errors` can read.
     """
     import tensorflow as tf
 
