@@ -6,6 +6,10 @@ from josrc_keras.export import writers
 
 SERVE = {
     "onnx": """```python
+import os
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before onnxruntime is imported
+
 import numpy as np
 import onnxruntime
 

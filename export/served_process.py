@@ -16,6 +16,7 @@ AT_ONCE = 64  # Images that are predicted at a time.
 
 def onnx_predictor(path):
     """A function from a batch's name and images to outputs, by onnxruntime."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

@@ -12,6 +12,7 @@ and sets out-of-distribution photos aside, and `undo` moves them back. `csv` and
 audit first if there is no audit. No photo is ever deleted.
 """
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -43,7 +44,7 @@ flags.mark_flags_as_required(["run"])
 
 
 def _audit():
-    from josrc_keras.cleaning import audit_of_run, moves, plan
+    from josrc_keras.cleaning import moves, plan
 
     if _ROWS.value is not None and _APPLY.value not in ("csv", "copy", "move"):
         raise ValueError(
@@ -52,7 +53,8 @@ def _audit():
         )
     output = Path(_OUTPUT.value or Path(str(_RUN.value)) / "audit")
     if _APPLY.value == "undo":
-        shell.say(f"{moves.move_back(output)} photos moved back.")
+        with _alone_in(output):
+            shell.say(f"{moves.move_back(output)} photos moved back.")
         return
     if _APPLY.value == "move" and not (output / "audit.csv").exists():
         raise ValueError(
@@ -61,6 +63,29 @@ def _audit():
             "without --apply first."
         )
     chosen = None if _ROWS.value is None else plan.read_table(_ROWS.value)
+    with _alone_in(output):
+        _audit_in(output, chosen)
+
+
+@contextlib.contextmanager
+def _alone_in(output):
+    """Keeps other audits out of the audit's folder and of the folder of photos."""
+    from josrc_keras import _files
+    from josrc_keras.cleaning import audit_of_run
+
+    folders = [output if output.exists() else None]
+    if _APPLY.value in ("copy", "move"):
+        folders.append(audit_of_run.photos_of(_RUN.value))
+    with contextlib.ExitStack() as stack:
+        for folder in dict.fromkeys(folders):
+            if folder is not None and Path(folder).is_dir():
+                stack.enter_context(_files.locked(folder))
+        yield
+
+
+def _audit_in(output, chosen):
+    from josrc_keras.cleaning import audit_of_run
+
     if _APPLY.value == "none" or not (output / "audit.csv").exists():
         findings = audit_of_run.write(
             _RUN.value,

@@ -205,14 +205,20 @@ def _with_config_paths(argv):
 
 
 def _config_path(value):
+    """The path of a configuration; a name that comes with the package goes first.
+
+    A file of that name in the working directory is no configuration, and would run as
+    code: a path has a separator or ends in `.py`.
+    """
     file, colon, argument = value.partition(":")
-    if Path(file).exists() or file.endswith(".py"):
-        return value
     folder = configs_folder()
     names = sorted(p.stem for p in folder.glob("*.py") if p.stem != "__init__")
-    if file not in names:
-        raise ValueError(
-            f"Unknown configuration. Received: --config={file}. Expected the path of "
-            f"a Python file, or one of {', '.join(names)}."
-        )
-    return f"{folder / file}.py{colon}{argument}"
+    if file in names:
+        return f"{folder / file}.py{colon}{argument}"
+    separators = [each for each in (os.sep, os.altsep) if each]
+    if file.endswith(".py") or any(each in file for each in separators):
+        return value
+    raise ValueError(
+        f"Unknown configuration. Received: --config={file}. Expected the path of "
+        f"a Python file, or one of {', '.join(names)}."
+    )

@@ -6,11 +6,14 @@ from typing import Any
 
 import keras
 import ml_collections
+from absl import logging
 
 from josrc_keras import _checks, data
 from josrc_keras.data import batches
+from josrc_keras.data.batches import balance
 from josrc_keras.data.benchmark import Benchmark, Split
 from josrc_keras.data.records import from_folder
+from josrc_keras.devices import replicas
 from josrc_keras.runs import folder, large_sets
 from josrc_keras.runs.configuration import PATHS
 from josrc_keras.runs.methods import METHODS, balance_of
@@ -121,6 +124,40 @@ def _read_image_folder(config, workdir):
 
 
 SMALL = 64  # Images up to this height, in pixels, are evaluated 500 at a time.
+
+
+def with_batch_that_fits(
+    config: ml_collections.ConfigDict, train: Split
+) -> ml_collections.ConfigDict:
+    """The configuration with a batch size of at most the images of an epoch.
+
+    The log says where it is smaller than the configured one.
+
+    Args:
+        config: A configuration.
+        train: The training split.
+
+    Returns:
+        A configuration, the same one if its batch size fits.
+    """
+    images = len(train)
+    if balance_of(config):
+        limit = balance.limit_of(train.labels, balance_of(config))
+        images = balance.epoch_size(train.labels, limit)
+    parts = replicas.part_count()
+    largest = images - images % parts
+    if config.batch_size <= images or not largest:
+        return config
+    logging.warning(
+        "config.batch_size=%d is more than the %d images of an epoch: batches of %d "
+        "are taken. Set config.batch_size to choose.",
+        config.batch_size,
+        images,
+        largest,
+    )
+    config = config.copy_and_resolve_references()
+    config.batch_size = largest
+    return config
 
 
 def steps_per_epoch(split: Split, config: ml_collections.ConfigDict) -> int:

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import keras
@@ -24,6 +25,7 @@ from josrc_keras.runs.build_data import (
     make_benchmark,
     steps_per_epoch,
     train_batches,
+    with_batch_that_fits,
 )
 from josrc_keras.runs.build_model import make_model
 from josrc_keras.runs.configuration import PATHS, with_absolute_paths
@@ -69,10 +71,18 @@ def train(
     workdir = run_folder.open_folder(
         workdir, config.to_dict(), write=replicas.is_chief()
     )
+    only_one = _files.locked(workdir) if replicas.is_chief() else nullcontext()
+    with only_one:
+        return _train_in(workdir, config, verbose, callbacks)
+
+
+def _train_in(workdir, config, verbose, callbacks):
+    """Trains in a run folder that no other process works in."""
     seed_everything(config)
     benchmark = make_benchmark(config, workdir)
     if config.data.name in PATHS and replicas.is_chief():
         run_folder.write_data(workdir, benchmark)
+    config = with_batch_that_fits(config, benchmark.train)
     steps = steps_per_epoch(benchmark.train, config)
     shape = benchmark.train.images.shape[1:]
     samples = len(benchmark.train)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from absl import logging
 
+from josrc_keras.data.checks import names
+
 JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
 EXTENSIONS = (*JPEG, ".png", ".webp", ".bmp", ".gif", ".avif")
 NO_PHOTOS = ("__MACOSX", "@eaDir")  # Folders that macOS and Synology add.
@@ -54,12 +56,16 @@ def read(folder):
 
     Returns:
         A `Listing`.
+
+    Raises:
+        ValueError: If a person can't tell two class folders apart by their names.
     """
     listing = Listing()
     _walk(folder, "", frozenset(), listing)
     listing.files.sort(key=lambda file: (class_of(file[0]), file[0]))
     for part in (listing.broken, listing.stray, listing.class_folders):
         part.sort()
+    names.check_distinct(listing.class_folders, str(folder))
     if listing.others:
         logging.warning(
             "%s: %d files in class folders are ignored by their extension: %s. Photos "
