@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import JoSRC, networks, views
+from josrc_keras import Choices, JoSRC, networks, views
 from tests.tiny import (
     CLASSES,
     SHAPE,
@@ -159,7 +159,7 @@ def test_teacher_can_be_evaluated(statistics):
         CLASSES,
         smoothing=0.3,
         augmentation=views.crop_and_flip(0, flip=False),
-        teacher_statistics=statistics,
+        choices=Choices(teacher_statistics=statistics),
     )
     model.compile(keras.optimizers.SGD(0.01), metrics=["accuracy"])
     set_state(model, 0.0, 1.0, decay=0.0)
