@@ -148,7 +148,7 @@ def _as_keras(layer):
 
 
 def unrolled(network):
-    """The network with recurrent layers as one step after the other.
+    """The network with each recurrent layer unrolled into its steps.
 
     Neither ONNX's nor LiteRT's converter takes the loop that Keras makes of them.
     """

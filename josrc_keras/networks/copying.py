@@ -7,7 +7,7 @@ from josrc_keras import _runtime
 from josrc_keras.networks.checks import outputs_on_noise
 
 # Largest difference of a logit, as a share of the largest logit, between a network and
-# its copy: of equal precision, and of a copy in another one.
+# its copy: for a copy of equal precision, and for a copy of another precision.
 EQUAL = 1e-3
 ROUNDED = 0.1
 

@@ -41,7 +41,7 @@ def summarise(config, benchmark, checkpoint):
         columns = {"teacher": "val_accuracy"}
     elif config.method in JOSRC and config.teacher.evaluate == "student":
         columns = {"student": "val_accuracy"}
-    # Of equally good epochs the first is the best.
+    # The first of equally good epochs is the best.
     best = max(history, key=lambda row: row["val_accuracy"])
     return {
         "method": config.method,

@@ -11,7 +11,7 @@ from josrc_keras import _checks
 from josrc_keras.devices import replicas
 
 DATA_FORMATS = ("channels_last", "channels_first")
-MOST_CHANNELS = 4  # Of images; more along the first axis are rows.
+MOST_CHANNELS = 4  # An axis of more is taken for rows or columns.
 
 
 @keras.saving.register_keras_serializable(package="josrc_keras")
