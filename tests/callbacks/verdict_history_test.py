@@ -320,14 +320,11 @@ def test_a_count_below_that_of_the_arrays_is_refused(pairs):
     assert set(recorder.history.epochs) == {1}
 
 
-def test_class_weights_are_refused(pairs):
-    message = r"beside which Keras takes no `class_weight`\. .* Pass `sample_weight=`"
-    weights = dict.fromkeys(range(tiny.CLASSES), 1.0)
-    with pytest.raises(ValueError, match=message):
-        fit(make_model(), *pairs, VerdictHistory(), class_weight=weights)
-    sample_weight = np.ones(COUNT)
+@pytest.mark.parametrize("kind", ["class_weight", "sample_weight"])
+def test_weights_go_with_numbers(pairs, kind):
+    weights = {"class_weight": {0: 2.0}, "sample_weight": np.ones(COUNT)}[kind]
     recorder = VerdictHistory()
-    fit(make_model(), *pairs, recorder, sample_weight=sample_weight)
+    fit(make_model(), *pairs, recorder, **{kind: weights})
     assert set(recorder.history.epochs) == {1}
 
 

@@ -135,9 +135,7 @@ def test_a_frozen_layer_is_frozen_with_its_state():
 
 
 def test_a_copy_that_computes_something_else_is_refused():
-    message = (
-        r"A copy of the network .* computes something else\. Received: logits"
-    )
+    message = r"A copy of the network .* computes something else\. Received: logits"
     with pytest.raises(ValueError, match=message):
         JoSRC(centred(Forgetful), 3, augmentation=layers.Identity())
 
