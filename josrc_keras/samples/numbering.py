@@ -120,12 +120,6 @@ def number_samples(given, callbacks):
             name = type(recorder).__name__
             raise ValueError(NOT_NUMBERED.format(name, "a dataset of labels"))
         return
-    if given.get("class_weight") is not None:
-        raise ValueError(
-            f"{type(recorder).__name__} numbers the labels, beside which Keras takes "
-            "no `class_weight`. Received: both. Pass `sample_weight=` the weight of "
-            "each sample's given label instead."
-        )
     if not isinstance(labels, dict):
         labels = {"label": labels}
     count = len(labels["label"])

@@ -294,6 +294,8 @@ def test_the_number_of_samples_must_be_known(pairs):
 def test_numbers_out_of_range_are_refused(first, pairs):
     data = numbered(pairs, first + np.arange(COUNT)).batch(8)
     message = rf"number in \[0, {COUNT - 1}\]\. Received: 1 out of range in this epoch"
+    if first < 0:
+        message = r"numbers of samples of at least 0\. Received: numbers from -1 to"
     with pytest.raises(ValueError, match=message):
         fit(make_model(), data, recorder=VerdictHistory(COUNT))
 

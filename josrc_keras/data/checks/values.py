@@ -46,10 +46,13 @@ def _conditions(batch, num_classes, num_samples, xp):
         )
     if batch.index is not None:
         low, high = xp.min(batch.index), xp.max(batch.index)
-        last_number = np.iinfo(np.int32).max if num_samples is None else num_samples - 1
+        inside, expected = low >= 0, "of at least 0"
+        if num_samples is not None:
+            inside = xp.logical_and(inside, high < num_samples)
+            expected = f"in [0, {num_samples - 1}]"
         yield (
-            xp.logical_and(low >= 0, high <= last_number),
-            f"Expected numbers of samples in [0, {last_number}]. Received: numbers "
+            inside,
+            f"Expected numbers of samples {expected}. Received: numbers "
             "from {} to {}. Number the samples from 0, with "
             "`josrc_keras.data.numbered`, or make the model for as many samples as "
             "there are.",
