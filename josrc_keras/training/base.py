@@ -255,7 +255,7 @@ class NoisyLabelModel(ReportingModel):
         parts = [given.get(name) for name in names]
         if given.get("class_weight") is not None and isinstance(parts[1], dict):
             raise ValueError(
-                "Expected labels alone beside `class_weight`. Received: labels as a "
+                "Expected plain labels with `class_weight`. Received: labels as a "
                 f"dict of {sorted(parts[1])}. Pass `sample_weight=` the weight of each "
                 "sample's given label instead."
             )
