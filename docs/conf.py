@@ -1,0 +1,88 @@
+"""Configuration of the documentation site: `make docs` builds it into build/docs."""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
+
+# The tutorials' kernels and their shell cells inherit this environment.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+os.environ["PATH"] = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ["PATH"]]
+)
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # The pages show what a CPU computes.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+from generate import commands, configuration, docstrings
+
+from josrc_keras import __version__
+
+GENERATED = ROOT / "build" / "generated"
+GENERATED.mkdir(parents=True, exist_ok=True)
+for name, page in (
+    ("commands.md", commands.page()),
+    ("configuration.md", configuration.page()),
+):
+    path = GENERATED / name
+    if not path.exists() or path.read_text(encoding="utf-8") != page:
+        path.write_text(page, encoding="utf-8")
+
+project = "josrc_keras"
+author = "the authors of josrc_keras"
+copyright = author
+version = release = __version__
+language = "en"
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+]
+exclude_patterns = ["generate"]
+nitpicky = True
+# A docstring's `name` is a link where there is such an object, and code elsewhere.
+default_role = "py:obj"
+nitpick_ignore_regex = [
+    (r"py:obj", r".*"),
+    # Types of other packages, whose sites are not read: the build needs no network.
+    (r"py:.*", r"(keras|numpy|np|pandas|pathlib|Path|tf|tensorflow|jax)(\..*)?"),
+    (r"py:.*", r"(Any|Callable|Sequence|Iterable|Mapping|ClassVar|optional)"),
+]
+
+# Tutorials are executed anew by every build, and an error in a cell ends it.
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+nb_execution_in_temp = True
+nb_merge_streams = True
+nb_output_stderr = "remove"  # TensorFlow logs to it, whatever one sets.
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+
+html_theme = "furo"
+html_title = f"josrc_keras {release}"
+html_copy_source = False
+html_show_copyright = False
+linkcheck_timeout = 20
+linkcheck_retries = 2
+
+
+def setup(app):
+    """Reads the docstrings as what they are: Google's sections around Markdown."""
+    app.connect("autodoc-process-docstring", docstrings.process, priority=400)

@@ -1,0 +1,152 @@
+"""The page of the configuration: its fields, their defaults, and what they mean.
+
+    python docs/generate/configuration.py
+
+prints it. A field's meaning is the comment at its line of configs/base.py; where there
+is none, what the docstring of the class says that gets it as an argument.
+"""
+
+import ast
+import inspect
+import io
+import re
+import sys
+import tokenize
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = ("adaptive", "paper", "published_code", "paper_text")
+
+
+def fields():
+    """`{dotted name: {recipe: default}}`, in the order of configs/base.py."""
+    from josrc_keras.configs import base
+
+    configs = {recipe: _flat(base.get_config(recipe).to_dict()) for recipe in RECIPES}
+    found = {
+        name: {recipe: config[name] for recipe, config in configs.items()}
+        for name in configs["adaptive"]
+    }
+    order = list(comments())
+    return dict(sorted(found.items(), key=lambda each: _place(each[0], order)))
+
+
+def _place(name, order):
+    """Where a field, or the section that it belongs to, is first assigned."""
+    while name not in order and "." in name:
+        name = name.rpartition(".")[0]
+    return order.index(name) if name in order else len(order)
+
+
+def _flat(config, prefix=""):
+    flat: dict = {}
+    for name, value in config.items():
+        inner = isinstance(value, dict)
+        flat |= (
+            _flat(value, f"{prefix}{name}.") if inner else {f"{prefix}{name}": value}
+        )
+    return flat
+
+
+def comments():
+    """`{dotted name: comment}` of what configs/base.py assigns, first one first."""
+    text = (ROOT / "configs" / "base.py").read_text(encoding="utf-8")
+    at_line, alone = {}, set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            at_line[token.start[0]] = token.string.lstrip("# ")
+            if not token.line[: token.start[1]].strip():
+                alone.add(token.start[0])
+    found: dict = {}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Assign):
+            name = ast.unparse(node.targets[0])
+            if name.startswith("config."):
+                lines = _above(node.lineno, alone)
+                lines += range(node.lineno, node.end_lineno + 1)
+                parts = [at_line[line] for line in lines if line in at_line]
+                found.setdefault(name.removeprefix("config."), " ".join(parts))
+    return found
+
+
+def _above(line, alone):
+    """The lines of the comment right above a line."""
+    first = line
+    while first - 1 in alone:
+        first -= 1
+    return list(range(first, line))
+
+
+def arguments():
+    """`{section: classes or functions whose arguments its fields are}`."""
+    from josrc_keras import JoSRC, callbacks, strong_views, views
+
+    return {
+        "augmentation": [views.CropAndFlip],
+        "decay": [callbacks.LinearDecay],
+        "forget": [callbacks.ForgetRate],
+        "model": [JoSRC],
+        "strong_views": [strong_views.rand_augment],
+        "teacher": [callbacks.MeanTeacher],
+        "threshold": [callbacks.CleanThreshold],
+        "trust": [JoSRC, callbacks.LabelTrust, callbacks.MeanTeacher],
+    }
+
+
+def documented(thing):
+    """`{argument: meaning}` of a docstring's section `Args:`."""
+    section = re.search(
+        r"^Args:\n(.*?)(?=^\S|\Z)", inspect.getdoc(thing) or "", re.M | re.S
+    )
+    entries = re.findall(
+        r"^    (\w+): (.*?)(?=^    \S|\Z)", section[1] if section else "", re.M | re.S
+    )
+    return {name: " ".join(text.split()) for name, text in entries}
+
+
+def meanings():
+    """`{dotted name: meaning}` of every field."""
+    said, of_arguments = comments(), arguments()
+    found = {}
+    for name in fields():
+        section, _, argument = name.rpartition(".")
+        known = [said.get(name, "")]
+        known += [documented(each).get(argument, "") for each in of_arguments.get(section, ())]
+        found[name] = next(filter(None, known), "")
+    return found
+
+
+def page():
+    """The page without its introduction: a table a section."""
+    defaults, meant, said = fields(), meanings(), comments()
+    sections: dict = {}
+    for name in defaults:
+        sections.setdefault(name.rpartition(".")[0], []).append(name)
+    parts = []
+    for section, names in sections.items():
+        title = f"`config.{section}`" if section else "`config`"
+        about = said.get(section, "")
+        rows = [_row(name, defaults[name], meant[name]) for name in names]
+        table = ["| field | default | meaning |", "|---|---|---|", *rows]
+        parts += [f"## {title}", *([_sentence(about)] if about else []), "\n".join(table)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _sentence(text):
+    text = text.strip().rstrip(",:")
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
+
+
+def _row(name, defaults, meaning):
+    usual = defaults["adaptive"]
+    shown = f"`{usual!r}`"
+    for recipe, value in defaults.items():
+        if value != usual:
+            shown += f"; {recipe}: `{value!r}`"
+    text = _sentence(meaning) if meaning else ""
+    return f"| `{name}` | {shown} | {text} |".replace("\n", " ")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    sys.stdout.write(page())
