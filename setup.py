@@ -71,7 +71,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=list_packages(),
-    package_data={f"{PACKAGE}.audit": ["page.*"]},
+    package_data={f"{PACKAGE}.cleaning": ["page.*"]},
     package_dir={f"{PACKAGE}.{name}": name for name in OUTER_SUBPACKAGES},
     install_requires=[
         "keras>=3.15",
@@ -85,13 +85,13 @@ setup(
     extras_require=EXTRAS,
     entry_points={
         "console_scripts": [
-            "josrc-train = josrc_keras.train:main",
-            "josrc-records = josrc_keras.write_records:main",
-            "josrc-evaluate = josrc_keras.evaluate:main",
-            "josrc-reproduce = josrc_keras.reproduce:main",
-            "josrc-demo = josrc_keras.demo:main",
-            "josrc-export = josrc_keras.export.command:main",
-            "josrc-audit = josrc_keras.audit.command:main",
+            "josrc-train = josrc_keras.commands.train:main",
+            "josrc-records = josrc_keras.commands.records:main",
+            "josrc-evaluate = josrc_keras.commands.evaluate:main",
+            "josrc-reproduce = josrc_keras.commands.reproduce:main",
+            "josrc-demo = josrc_keras.commands.demo:main",
+            "josrc-export = josrc_keras.commands.export:main",
+            "josrc-audit = josrc_keras.commands.audit:main",
         ]
     },
     zip_safe=False,

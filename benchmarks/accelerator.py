@@ -21,9 +21,11 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from josrc_keras import experiment, jax_step, run_folder
 from josrc_keras.configs import cifar80n_o
 from josrc_keras.data import Split, batches
+from josrc_keras.runs import folder as run_folder
+from josrc_keras.runs import train
+from josrc_keras.training import jax_step
 
 CLASSES = 80
 ROUNDS = 5
@@ -70,7 +72,7 @@ def measure(precision, split, steps, batch, rates):
     config = cifar80n_o.get_config("paper")
     config.precision = precision
     config.batch_size = batch
-    model = experiment.make_model(config, CLASSES)
+    model = train.make_model(config, CLASSES)
     model.tau_clean.assign(0.7)
     model.joint.assign(1.0)
     model.set_monitored(True)
@@ -114,14 +116,14 @@ def measure_fit(config, split, steps):
         config.steps_per_execution = steps
         config.threshold.warmup_epochs = 1
         config.epochs = 3
-    model = experiment.make_model(config, CLASSES, per_epoch)
+    model = train.make_model(config, CLASSES, per_epoch)
     ends = []
     clock = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: ends.append(time.perf_counter()),
         on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter()),
     )
     with tempfile.TemporaryDirectory() as folder:
-        callbacks = experiment.make_callbacks(config, pathlib.Path(folder), split)
+        callbacks = train.make_callbacks(config, pathlib.Path(folder), split)
         model.fit(
             batches.train_batches(split, batch_size=config.batch_size, seed=0),
             epochs=config.epochs,

@@ -19,10 +19,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from josrc_keras import audit, experiment, files, run_folder
-from josrc_keras.audit import run_audit
+from josrc_keras import _files, audit
 from josrc_keras.callbacks import LinearDecay
+from josrc_keras.cleaning import audit_of_run
 from josrc_keras.data import batches
+from josrc_keras.runs import folder
+from josrc_keras.runs import train as experiment
 
 FOLDS = 5
 RESULTS = Path("results/audit")
@@ -58,7 +60,7 @@ def josrc(config, workdir):
         experiment.train(config, workdir, verbose=0)
     summary = json.loads(done.read_text())
     model = keras.saving.load_model(workdir / "model.keras")
-    model.sample_history = run_audit.read_history(workdir)
+    model.sample_history = audit_of_run.read_history(workdir)
     train = experiment.make_benchmark(config, workdir).train
     start = time.perf_counter()
     table = model.audit(train.images, train.labels)
@@ -130,7 +132,7 @@ def folds(config, path):
         "features": np.stack([features[row] for row in range(count)]),
         "seconds": np.array(seconds),
     }
-    with files.replacing(path) as beside, open(beside, "wb") as file:
+    with _files.replacing(path) as beside, open(beside, "wb") as file:
         np.savez_compressed(file, **found)
     return found
 
@@ -267,7 +269,7 @@ def main():
     found = josrc(config, args.workdir / name)
     held_out = folds(config, args.workdir / f"{name}-folds.npz")
     found |= cleanlab(held_out, train)
-    versions = run_folder.versions()
+    versions = folder.versions()
     versions["cleanlab"] = importlib.metadata.version("cleanlab")
     options = f"--config={args.config} --noise={args.noise} --rate={args.rate}"
     record = {
@@ -276,12 +278,12 @@ def main():
         "rate": args.rate,
         "seed": args.seed,
         "images": len(train),
-        "device": run_folder.device(),
+        "device": folder.device(),
         "versions": versions,
         "command": f"python benchmarks/audit.py {options} --seed={args.seed}",
         "found": json.loads(json.dumps(found, default=float)),
     }
-    files.write_json(RESULTS / f"{name}.json", record)
+    _files.write_json(RESULTS / f"{name}.json", record)
     print(json.dumps(record["found"], indent=2))
 
 

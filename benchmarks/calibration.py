@@ -24,8 +24,9 @@ import keras
 import ml_collections
 import numpy as np
 
-from josrc_keras import experiment, files, run_folder
+from josrc_keras import _files
 from josrc_keras.export import calibration, sources
+from josrc_keras.runs import folder, train
 
 
 def main():
@@ -42,8 +43,8 @@ def main():
         cells = (f"{v:.1%}" if isinstance(v, float) else v for v in row.values())
         print(" | ".join(cells))
     if arguments.output:
-        facts = {"device": run_folder.device(), "versions": run_folder.versions()}
-        files.write_json(arguments.output, facts | {"runs": rows})
+        facts = {"device": folder.device(), "versions": folder.versions()}
+        _files.write_json(arguments.output, facts | {"runs": rows})
 
 
 def mean(rows):
@@ -53,8 +54,8 @@ def mean(rows):
 
 
 def examined(run):
-    config = ml_collections.ConfigDict(run_folder.read_config(run))
-    benchmark = experiment.make_benchmark(config)
+    config = ml_collections.ConfigDict(folder.read_config(run))
+    benchmark = train.make_benchmark(config)
     student = keras.saving.load_model(run / "model.keras").student
     renewed = sources.with_new_statistics(student, benchmark.train.images)
     test, held_out = benchmark.test, benchmark.validation

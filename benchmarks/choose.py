@@ -39,11 +39,14 @@ from unittest import mock
 
 import keras
 
-from josrc_keras import datasets, experiment, files, recipes, run_folder, trust
-from josrc_keras.assembly import make_model
+from josrc_keras import _files, recipes
+from josrc_keras.adaptive import trust
 from josrc_keras.data import batches
-from josrc_keras.methods import METHODS
 from josrc_keras.reproduction import robustness, suite
+from josrc_keras.runs import build_data, folder
+from josrc_keras.runs import train as experiment
+from josrc_keras.runs.build_model import make_model
+from josrc_keras.runs.methods import METHODS
 
 ROWS = {f"{r.dataset}/{r.cell}": r for r in robustness.ROWS if r.half == "develop"}
 # Those of few classes and images, which take a third of the time of all.
@@ -170,8 +173,8 @@ def held_out_accuracy(config):
     """Trains, and returns the teacher's accuracy on noisy labels, epoch by epoch."""
     keras.backend.clear_session()
     experiment.seed_everything(config)
-    config = datasets.with_absolute_paths(config)
-    benchmark = datasets.make_benchmark(config)
+    config = build_data.with_absolute_paths(config)
+    benchmark = build_data.make_benchmark(config)
     train, held_out = benchmark.train, benchmark.validation
     steps = experiment._steps_per_epoch(train, config)
     model = make_model(
@@ -207,7 +210,7 @@ def run(work, name, candidate, seed):
         "held_out": 100 * statistics.fmean(accuracy[-LAST:]),
         "images": images,
     }
-    files.write_json(path, found)
+    _files.write_json(path, found)
     sys.stdout.write(f"{name} {candidate} {seed}: {found['held_out']:.1f}\n")
     sys.stdout.flush()
 
@@ -225,7 +228,7 @@ def take_known(work, path):
             run = {"row": name, "candidate": candidate, "seed": int(seed)}
             beside = path_of(work, name, candidate, seed)
             if not beside.exists():
-                files.write_json(beside, run | {"held_out": value})
+                _files.write_json(beside, run | {"held_out": value})
 
 
 def summarise(work):
@@ -298,8 +301,8 @@ def main():
             for name in rows or FIRST + FURTHER.get(candidate, ()):
                 run(flags.work, name, candidate, seed)
     found = {
-        "device": run_folder.device(),
-        "versions": run_folder.versions(),
+        "device": folder.device(),
+        "versions": folder.versions(),
         "command": " ".join(["python", *sys.argv]),
         **summarise(flags.work),
     }

@@ -19,8 +19,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from josrc_keras import JoSRC, networks, run_folder, views
-from josrc_keras.data import contract
+from josrc_keras import JoSRC, networks, views
+from josrc_keras.data.checks import contract
+from josrc_keras.runs import folder
 
 
 def functions(classes, batch):
@@ -87,8 +88,8 @@ def main():
     parser.add_argument("--output", help="JSON file")
     flags = parser.parse_args()
     found = {
-        "device": run_folder.device(),
-        "versions": run_folder.versions(),
+        "device": folder.device(),
+        "versions": folder.versions(),
         "command": " ".join(["python", *sys.argv]),
         "rows": [],
     }

@@ -25,9 +25,17 @@ import keras
 import numpy as np
 
 import josrc_keras  # noqa: F401  First: it sets oneDNN.
-from josrc_keras import data, files, networks, run_folder
+from josrc_keras import _files, data, networks
 from josrc_keras.baselines import Standard
-from josrc_keras.export import Serving, classifier, latency, preparation, serve, sources
+from josrc_keras.export import (
+    Serving,
+    classifier,
+    latency,
+    preparation,
+    served_process,
+    sources,
+)
+from josrc_keras.runs import folder as run_folder
 
 NETWORKS = {
     "digits_cnn": {"side": 8, "classes": 8},
@@ -71,7 +79,7 @@ def main():
     if arguments.output:
         facts = {"device": run_folder.device(), "versions": run_folder.versions()}
         facts |= {"arguments": vars(arguments), "exports": rows, "latency": times}
-        files.write_json(arguments.output, facts)
+        _files.write_json(arguments.output, facts)
 
 
 def trained(name, policy, arguments):
@@ -160,8 +168,8 @@ def against_bare(prepared, folder, rounds=2000, seconds=20):
     network.export(str(bare), format="onnx", verbose=False, input_signature=[spec])
     pixels = prepared.images[:1].astype(prepared.serving.dtype)
     calls = {
-        "bare": (serve.onnx_predictor(str(bare)), pixels.astype("float32")),
-        "ours": (serve.onnx_predictor(str(folder / "model.onnx")), pixels),
+        "bare": (served_process.onnx_predictor(str(bare)), pixels.astype("float32")),
+        "ours": (served_process.onnx_predictor(str(folder / "model.onnx")), pixels),
     }
     times = {key: [] for key in calls}
     end = time.perf_counter() + seconds

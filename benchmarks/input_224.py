@@ -30,8 +30,11 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from josrc_keras import data, run_folder, strong_views, views
-from josrc_keras.data import batches, records, streaming
+from josrc_keras import data, views
+from josrc_keras.data import batches, records
+from josrc_keras.data.batches import streamed
+from josrc_keras.runs import folder as run_folder
+from josrc_keras.views import strong as strong_views
 
 SIZE, CROP, CLASSES = 256, 224, 14
 DIFFERENT = 256  # Images; further ones are the same again.
@@ -93,18 +96,18 @@ def decoder(contents, batch, **options):
         return tf.io.decode_and_crop_jpeg(content, window, channels=3, **options)
 
     images = tf.data.Dataset.from_tensor_slices(contents).repeat()
-    images = images.map(decode, num_parallel_calls=streaming.DECODED_AT_ONCE)
+    images = images.map(decode, num_parallel_calls=streamed.DECODED_AT_ONCE)
     return images.shard(batch, batch - 1)  # Python would slow it down.
 
 
 def undecoded(split, batch):
     """The training input but for its decoder."""
-    whole = streaming._decoded
-    streaming._decoded = lambda data, images: data.map(lambda content, row: (row, row))
+    whole = streamed._decoded
+    streamed._decoded = lambda data, images: data.map(lambda content, row: (row, row))
     try:
         return batches.train_batches(split, batch_size=batch, seed=0)
     finally:
-        streaming._decoded = whole
+        streamed._decoded = whole
 
 
 @tf.function
@@ -126,7 +129,7 @@ def inputs(split, batch):
     ]
     trained = batches.train_batches(split, batch_size=batch, seed=0)
     viewed = trained.map(
-        views.two_views(crops), num_parallel_calls=streaming.DECODED_AT_ONCE
+        views.two_views(crops), num_parallel_calls=streamed.DECODED_AT_ONCE
     )
     strong = {
         f"strong views, {library}": strong_views.views_of(

@@ -92,11 +92,11 @@ def answer_requests(pipe, steps):
 def train(pipe, options):
     import keras
 
-    from josrc_keras import run_folder
     from josrc_keras.callbacks import CleanThreshold, MeanTeacher
+    from josrc_keras.runs import folder
 
     model = compiled_model(True if options.xla else "auto")
-    found = run_folder.versions()
+    found = folder.versions()
     versions = {name: found[name] for name in ("keras", keras.backend.backend())}
     pipe.reply(flops=flops(model.student, options.batch), **versions)
     model.fit(
@@ -121,7 +121,7 @@ def main():
     parser.add_argument("--xla", action="store_true")
     parser.add_argument("--devices", type=int, help="that the CPU is split into")
     options = parser.parse_args()
-    from josrc_keras import strategies
+    from josrc_keras.devices import strategies
 
     with strategies.scope("mirrored" if options.devices else "none", options.devices):
         train(pipe, options)

@@ -32,7 +32,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from josrc_keras import files
+from josrc_keras import _files
 
 ROOT = Path(__file__).resolve().parent.parent
 EPOCHS = 8
@@ -85,7 +85,7 @@ class Training:
 
     def unfinished(self):
         """Whether a checkpoint is being written, or was when the process died."""
-        return any((self.run / "checkpoint").glob(f"{files.PREFIX}*"))
+        return any((self.run / "checkpoint").glob(f"{_files.PREFIX}*"))
 
     def in_write(self, delay):
         """Whether it is so many seconds within a write; there it then stands still."""
@@ -163,10 +163,10 @@ def record(training, kind):
     elif kind == "checkpoint write":
         kind = "random time"
     left = []
-    for folder in run.rglob(f"{files.PREFIX}*"):
+    for folder in run.rglob(f"{_files.PREFIX}*"):
         parts = [path for path in folder.rglob("*") if path.is_file()]
         sizes = [f"{path.name} of {path.stat().st_size} B" for path in parts]
-        name = folder.name.removeprefix(files.PREFIX)[: -len("-????????")]
+        name = folder.name.removeprefix(_files.PREFIX)[: -len("-????????")]
         left.append(f"{name} ({', '.join(sizes) or 'empty'})")
     epoch = max(math.ceil(reached), 1)
     return {
@@ -267,7 +267,7 @@ def kill_all(folder, flags):
         same = {
             "same weights": same_weights(whole, run),
             "same history": history(whole) == history(run),
-            "nothing left": not any(run.rglob(f"{files.PREFIX}*")),
+            "nothing left": not any(run.rglob(f"{_files.PREFIX}*")),
         }
         answers = {name: "yes" if one else "NO" for name, one in same.items()}
         for each in records:

@@ -17,9 +17,9 @@ import time
 
 import numpy as np
 
-from josrc_keras import experiment, run_folder
 from josrc_keras.configs import cifar80n_o
-from josrc_keras.methods import METHODS
+from josrc_keras.runs import folder, train
+from josrc_keras.runs.methods import METHODS
 
 CLASSES = 80
 
@@ -28,7 +28,7 @@ def make_step(name, batch):
     """A function that takes one training step of a method on random images."""
     config = cifar80n_o.get_config("paper")
     config.method = name
-    model = experiment.make_model(config, CLASSES)
+    model = train.make_model(config, CLASSES)
     for variable, value in (
         ("tau_clean", 0.75),
         ("joint", 1.0),
@@ -66,8 +66,8 @@ def main():
         for _ in range(flags.rounds)
     ]
     found: dict = {
-        "device": run_folder.device(),
-        "versions": run_folder.versions(),
+        "device": folder.device(),
+        "versions": folder.versions(),
         "command": " ".join(["python", *sys.argv]),
         "batch": flags.batch,
         "rounds": flags.rounds,

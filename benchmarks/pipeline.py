@@ -23,9 +23,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from josrc_keras import data, run_folder, views
+from josrc_keras import data, views
 from josrc_keras.callbacks import CleanThreshold, MeanTeacher
 from josrc_keras.data import batches, records
+from josrc_keras.runs import folder as run_folder
 
 BATCH = 128
 

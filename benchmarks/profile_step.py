@@ -80,7 +80,7 @@ def main():
         if kind is not None and not operation.endswith((":If", ":_If")):
             totals[kind] += seconds
     whole = sum(totals.values())
-    from josrc_keras import run_folder
+    from josrc_keras.runs import folder as run_folder
 
     found = {
         "device": run_folder.device(),

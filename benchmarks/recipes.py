@@ -18,9 +18,10 @@ import time
 
 import numpy as np
 
-from josrc_keras import experiment, history, run_folder
 from josrc_keras.callbacks import LabelTrust
 from josrc_keras.configs import cifar80n_o
+from josrc_keras.runs import folder, train
+from josrc_keras.samples import history
 
 CLASSES = 80
 SAMPLES = 50_000
@@ -30,7 +31,7 @@ RECIPES = ("paper", "adaptive")
 def make_model(recipe):
     """The compiled model of a recipe, after its warm-up, that records."""
     config = cifar80n_o.get_config(recipe)
-    model = experiment.make_model(config, CLASSES, num_samples=SAMPLES)
+    model = train.make_model(config, CLASSES, num_samples=SAMPLES)
     for variable, value in (("tau_clean", 0.75), ("joint", 1.0)):
         getattr(model, variable).assign(value)
     model.teacher_decay.assign(0.99)
@@ -102,8 +103,8 @@ def main():
     epoch = SAMPLES // flags.batch * medians["adaptive"]
     quartiles = statistics.quantiles(ratios, n=4)
     found = {
-        "device": run_folder.device(),
-        "versions": run_folder.versions(),
+        "device": folder.device(),
+        "versions": folder.versions(),
         "command": " ".join(["python", *sys.argv]),
         "batch": flags.batch,
         "rounds": flags.rounds,

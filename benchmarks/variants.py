@@ -19,8 +19,8 @@ import josrc_step
 import keras
 import tensorflow as tf
 
-from josrc_keras import run_folder
-from josrc_keras.normalization import BatchNormalization
+from josrc_keras.networks.normalization import BatchNormalization
+from josrc_keras.runs import folder
 
 VARIANTS = {  # name: (fused batch norm, joint phase, XLA)
     "as it is": (True, 1.0, False),
@@ -60,8 +60,8 @@ def main():
             if number:  # The first round fills the caches.
                 times[name].append(time.perf_counter() - start)
     found = {
-        "device": run_folder.device(),
-        "versions": run_folder.versions(),
+        "device": folder.device(),
+        "versions": folder.versions(),
         "command": " ".join(["python", *sys.argv]),
         "rows": {},
     }

@@ -2,7 +2,7 @@
 
 import keras
 
-from josrc_keras import guards, schedules
+from josrc_keras import _checks, schedules
 
 
 class ForgetRate(keras.callbacks.Callback):
@@ -37,7 +37,7 @@ class ForgetRate(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Checks the model."""
-        guards.check_controlled(self)
+        _checks.check_controlled(self)
 
     def on_epoch_begin(self, epoch, logs=None):
         """Writes the model's variables for this epoch."""

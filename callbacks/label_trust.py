@@ -6,9 +6,11 @@ import keras
 import numpy as np
 from absl import logging
 
-from josrc_keras import guards, history, trust
+from josrc_keras import _checks
+from josrc_keras.adaptive import trust
+from josrc_keras.adaptive.model import DOUBT
 from josrc_keras.callbacks.verdict_history import VerdictHistory
-from josrc_keras.trusting import DOUBT
+from josrc_keras.samples import history
 
 NOT_HELD = -1.0  # In place of a least noise rate.
 
@@ -16,7 +18,7 @@ NOT_HELD = -1.0  # In place of a least noise rate.
 class LabelTrust(VerdictHistory):
     """Sets `label_trust` of a `JoSRC` model with `samples`, after every epoch.
 
-    See `josrc_keras.trust` for the rule. It needs no noise rate: it estimates it, and
+    See `josrc_keras.adaptive.trust` for the rule. It needs no noise rate: it estimates it, and
     adds it to what an epoch reports as `noise_rate`, 0 in the warm-up. That is what the
     rule works with, of samples that the network is sure of, and mostly less than the
     share of wrong labels (results/robustness/README.md has both);
@@ -108,7 +110,7 @@ class LabelTrust(VerdictHistory):
             TypeError: If the model does not keep trust.
             ValueError: If it keeps that of another number of samples.
         """
-        guards.check_controlled(self)
+        _checks.check_controlled(self)
         super().on_train_begin()
         if self.model.samples is None:
             raise TypeError(

@@ -2,7 +2,7 @@
 
 import keras
 
-from josrc_keras.guards import check_choice, check_controlled
+from josrc_keras._checks import check_choice, check_controlled
 from josrc_keras.model import EVALUATED
 
 

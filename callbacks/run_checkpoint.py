@@ -10,7 +10,8 @@ import keras
 import numpy as np
 from absl import logging
 
-from josrc_keras import files, replicas
+from josrc_keras import _files
+from josrc_keras.devices import replicas
 
 SHARE = 0.05  # Of the time, that saving may take.
 
@@ -94,7 +95,7 @@ class RunCheckpoint(keras.callbacks.Callback):
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         if replicas.is_chief(model):
-            files.remove_unfinished(self.directory)
+            _files.remove_unfinished(self.directory)
         self._restored = True
         folder, state, arrays = self._newest()
         # First, since JAX refuses to assign what differs between processes.
@@ -170,7 +171,7 @@ class RunCheckpoint(keras.callbacks.Callback):
             for name, array in of_callback.items():
                 arrays[f"carried{number}/{name}"] = array
         saved = self.directory / f"epoch-{epoch:05d}"
-        with files.replacing(saved) as folder:
+        with _files.replacing(saved) as folder:
             folder.mkdir()
             np.savez(folder / "variables.npz", **arrays)
             state = {"epoch": epoch, "history": self.history}
@@ -211,7 +212,7 @@ class RunCheckpoint(keras.callbacks.Callback):
 
     def _write_history(self):
         if self.history_path is not None:
-            files.write_csv(self.history_path, self.history)
+            _files.write_csv(self.history_path, self.history)
 
 
 def _pass_over(folder, error):

@@ -2,7 +2,8 @@
 
 import keras
 
-from josrc_keras import files, replicas
+from josrc_keras import _files
+from josrc_keras.devices import replicas
 
 
 class SelectionMonitor(keras.callbacks.Callback):
@@ -55,7 +56,7 @@ class SelectionMonitor(keras.callbacks.Callback):
         self.on_test_begin()
         wanted = self.histogram_path is not None and self.histogram is not None
         if wanted and replicas.is_chief(self.model):
-            files.write_json(self.histogram_path, self.histogram)
+            _files.write_json(self.histogram_path, self.histogram)
 
     def on_train_end(self, logs=None):
         """Switches the metrics off again."""

@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from josrc_keras import history, replicas
+from josrc_keras.devices import replicas
+from josrc_keras.samples import history
 
 
 class VerdictHistory(keras.callbacks.Callback):

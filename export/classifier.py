@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from josrc_keras import files
-from josrc_keras.export import conversion, metadata, proof, writers
+from josrc_keras import _files
+from josrc_keras._checks import check_choice
+from josrc_keras.export import in_tensorflow, metadata, proof, writers
 from josrc_keras.export.precision import check_precision
 from josrc_keras.export.preparation import prepare
-from josrc_keras.guards import check_choice
 from josrc_keras.networks import input_shape
 
 FORMATS = tuple(writers.WRITERS)
@@ -203,10 +203,10 @@ def export_prepared(prepared, path, options, *, extra_metadata=None, tolerance=1
         for name, batch in batches.items()
     }
     for name in (path.name, metadata.beside(path).name):
-        files.remove_unfinished(path.parent, name)  # Of an export that was killed.
-    with files.replacing(path) as beside:
+        _files.remove_unfinished(path.parent, name)  # Of an export that was killed.
+    with _files.replacing(path) as beside:
         order = options | {"calibration_images": few}
-        conversion.write(network, beside, serving, order, found)
+        in_tensorflow.write(network, beside, serving, order, found)
         served = proof.served_outputs(options["format"], beside, batches)
         report = proof.compare(expected, served, serving, tolerance if exact else None)
         if options["format"] in SUFFIXES:

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from josrc_keras.export import serve
+from josrc_keras.export import served_process
 from josrc_keras.networks import input_shape
 
 BATCHES = (1, 128)
@@ -31,7 +31,7 @@ def measure(network, serving, artefacts, batches=BATCHES, seconds=SECONDS):
         side or 64 for side in (*serving.image_size, input_shape(network)[-1])
     )
     predictors = {
-        name: serve.PREDICTORS[format](str(path))
+        name: served_process.PREDICTORS[format](str(path))
         for name, (format, path) in artefacts.items()
     }
     rows = []

@@ -4,8 +4,9 @@ import hashlib
 import json
 from pathlib import Path
 
-from josrc_keras import files, run_folder
+from josrc_keras import _files
 from josrc_keras.networks import input_shape
+from josrc_keras.runs import folder
 
 FILE = "metadata.json"
 
@@ -51,7 +52,7 @@ def describe(network, serving, options, findings):
         "class_names": list(serving.class_names),
         "temperature": serving.temperature,
         "weights_sha256": weights_checksum(network),
-        "versions": run_folder.versions(),
+        "versions": folder.versions(),
     }
 
 
@@ -76,7 +77,7 @@ def as_texts(found):
 
 def write_beside(path, found):
     """Writes it beside an artefact that can't hold it, as `PATH.json`."""
-    files.write_json(beside(path), found)
+    _files.write_json(beside(path), found)
 
 
 def beside(path):

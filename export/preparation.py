@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from josrc_keras._checks import check_choice
 from josrc_keras.export import calibration, proof, sources
 from josrc_keras.export.serving import Serving
-from josrc_keras.guards import check_choice
 from josrc_keras.networks import input_shape
 
 

@@ -8,10 +8,12 @@ import keras
 import ml_collections
 import numpy as np
 
-from josrc_keras import experiment, files, run_folder
+from josrc_keras import _files
 from josrc_keras.export import card, classifier, latency, metadata, sources, writers
 from josrc_keras.export.preparation import halves, prepare
 from josrc_keras.export.serving import Serving
+from josrc_keras.runs import folder as run_folder
+from josrc_keras.runs import train
 
 CARD = "README.md"
 REPORTS = "exports.json"  # The reports of what lies in the folder.
@@ -65,7 +67,7 @@ def prepare_run(
                 "Run josrc-train with the same --workdir until it ends."
             )
     model = keras.saving.load_model(run / "model.keras")
-    benchmark = experiment.make_benchmark(config, run)
+    benchmark = train.make_benchmark(config, run)
     serving = {"class_names": benchmark.class_names, **serving}
     # A run of before this field has none.
     crops = config.augmentation.get("size") is not None
@@ -202,7 +204,7 @@ def export_one(prepared, about, path, options):
     }
     report |= {name: found[name] for name in ("weights_sha256", "versions")}
     reports = _reports(path.parent) | {path.name: report}
-    files.write_json(path.parent / REPORTS, reports)
+    _files.write_json(path.parent / REPORTS, reports)
     return report
 
 
@@ -257,7 +259,7 @@ def time_exports(run, prepared, requests):
             f"{row['name']:<20}{row['batch']:>6}{row['milliseconds']:>10.2f}"
             f"{row['ratio']:>10.2f}"
         )
-    files.write_json(folder / REPORTS, reports)
+    _files.write_json(folder / REPORTS, reports)
     return "\n".join(lines)
 
 
@@ -269,9 +271,9 @@ def write_card(run, prepared, about):
     found = {"network": prepared.network.name, "class_names": names} | about
     plots = sorted((Path(run) / "plots").glob("*.png"))
     if plots:
-        with files.replacing(folder / "plots") as beside:
+        with _files.replacing(folder / "plots") as beside:
             beside.mkdir()
             for plot in plots:
                 shutil.copy(plot, beside)
-    files.write_text(folder / CARD, card.make_card(found, reports, plots))
+    _files.write_text(folder / CARD, card.make_card(found, reports, plots))
     return folder / CARD

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from josrc_keras._checks import check_choice
 from josrc_keras.export import sources
-from josrc_keras.guards import check_choice
 
 DTYPES = ("float32", "uint8")
 RESIZES = (None, "crop", "stretch")

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from josrc_keras.networks import input_shape
-from josrc_keras.normalization import BatchNormalization, as_keras
+from josrc_keras.networks.normalization import BatchNormalization, as_keras
 
 SOURCES = ("teacher", "student")
 BATCH = 64

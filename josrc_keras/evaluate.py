@@ -1,49 +1,8 @@
-"""Evaluates the student and the teacher of a finished run on its clean test set.
+"""`python -m josrc_keras.evaluate`, as recorded runs quote it; see `commands.evaluate`."""
 
-josrc-evaluate --workdir=runs/digits
-"""
+from josrc_keras.commands.evaluate import main
 
-import json
-from pathlib import Path
-
-from absl import flags
-
-from josrc_keras import shell
-
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder that was trained.")
-flags.mark_flags_as_required(["workdir"])
-
-
-def _evaluate():
-    import keras
-    import ml_collections
-
-    from josrc_keras import experiment, files, run_folder
-    from josrc_keras.data import batches
-
-    workdir = Path(str(_WORKDIR.value))
-    config = ml_collections.ConfigDict(run_folder.read_config(workdir))
-    path = workdir / "model.keras"
-    if not path.exists():
-        raise FileNotFoundError(
-            f"Expected a finished run. Received: {workdir}, which has no model.keras. "
-            "Run josrc-train with the same --workdir until it ends."
-        )
-    model = keras.saving.load_model(path)
-    test = experiment.make_benchmark(config, workdir).test
-    results = model.evaluate(
-        batches.evaluation_batches(test, batch_size=500), return_dict=True, verbose=0
-    )
-    results = {name: float(value) for name, value in results.items()}
-    results["test_images"] = len(test)
-    files.write_json(workdir / "evaluation.json", results)
-    shell.say(json.dumps(results, indent=2))
-
-
-def main():
-    """Entry point of `josrc-evaluate`."""
-    shell.run(_evaluate)
-
+__all__ = ["main"]
 
 if __name__ == "__main__":
     main()

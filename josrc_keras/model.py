@@ -5,20 +5,13 @@ from typing import ClassVar
 import keras
 from keras import ops
 
-from josrc_keras import (
-    divergence,
-    guards,
-    losses,
-    metrics,
-    selection,
-    teacher,
-)
+from josrc_keras import _checks, divergence, losses, metrics, selection, teacher
 from josrc_keras import labels as label_distributions
-from josrc_keras.base import NoisyLabelModel, weighted
-from josrc_keras.mixup import check_mixup
+from josrc_keras.adaptive.mixup import check_mixup
+from josrc_keras.adaptive.model import Outcome, Trusting, mean_probs
 from josrc_keras.networks import check_network
-from josrc_keras.recording import Recorded
-from josrc_keras.trusting import Outcome, Trusting, mean_probs
+from josrc_keras.samples.numbering import Recorded
+from josrc_keras.training.base import NoisyLabelModel, weighted
 
 TEACHER_VIEWS = ("both", "first")
 TEACHER_STATISTICS = ("batch", "moving")
@@ -53,7 +46,7 @@ class JoSRC(Recorded, Trusting, NoisyLabelModel):
     With `samples`, selection is not by one forward pass and a threshold that climbs:
     the model keeps how far each label is trusted, which the callback `LabelTrust`
     (instead of `CleanThreshold`) finds from what the epochs before predicted, see
-    `josrc_keras.trust`. `josrc_keras.recipes` has the arguments and callbacks of both.
+    `josrc_keras.adaptive.trust`. `josrc_keras.recipes` has the arguments and callbacks of both.
     The metric `clean_likelihood` is then the mean of that trust, not of eq. 3.
 
     Args:
@@ -89,7 +82,7 @@ class JoSRC(Recorded, Trusting, NoisyLabelModel):
         judge: With `samples`, whose predictions the history holds: the `"teacher"`'s,
             or the `"student"`'s, on what it is trained on, which is blended.
         mixup: With `samples`, how much of another image the student's views may be
-            blended with, in [0, 1]; see `josrc_keras.mixup`. What `fit` reports of the
+            blended with, in [0, 1]; see `josrc_keras.adaptive.mixup`. What `fit` reports of the
             student's accuracy on training images is on blended ones.
         temperature: With `samples`, of the teacher's predictions as targets, positive.
         unclean_weight: With `samples`, how much a target counts as far as the label is
@@ -152,7 +145,7 @@ class JoSRC(Recorded, Trusting, NoisyLabelModel):
         unclean_weight="confidence",
         **kwargs,
     ):
-        guards.check_backend("tensorflow", "jax")
+        _checks.check_backend("tensorflow", "jax")
         super().__init__(**kwargs)
         self.student = check_network(network, num_classes)
         self.teacher = teacher.clone(network)
@@ -161,23 +154,23 @@ class JoSRC(Recorded, Trusting, NoisyLabelModel):
         self.alpha = losses.check_alpha(alpha)
         self.tau_ood = selection.check_tau_ood(tau_ood)
         self.scale = label_distributions.check_scale(scale)
-        self.augmentation = guards.check_augmentation(augmentation)
+        self.augmentation = _checks.check_augmentation(augmentation)
         self.consistency_base = divergence.check_base(consistency_base)
         self.inclusive = inclusive
-        self.teacher_views = guards.check_choice(
+        self.teacher_views = _checks.check_choice(
             "teacher_views", teacher_views, TEACHER_VIEWS
         )
-        self.teacher_statistics = guards.check_choice(
+        self.teacher_statistics = _checks.check_choice(
             "teacher_statistics", teacher_statistics, TEACHER_STATISTICS
         )
         self.relabel = selection.check_unclean(relabel)
         self.bounded = bounded
         self.samples = samples
-        self.judge = guards.check_choice("judge", judge, JUDGES)
+        self.judge = _checks.check_choice("judge", judge, JUDGES)
         self.mixup = check_mixup(mixup)
         self.mixup_seed = keras.random.SeedGenerator() if samples else None
         self.temperature = label_distributions.check_temperature(temperature)
-        self.unclean_weight = guards.check_choice(
+        self.unclean_weight = _checks.check_choice(
             "unclean_weight", unclean_weight, UNCLEAN_WEIGHTS
         )
         self.evaluated = "both"
@@ -388,7 +381,7 @@ class JoSRC(Recorded, Trusting, NoisyLabelModel):
         Raises:
             ValueError: For any other value.
         """
-        guards.check_choice("evaluated", evaluated, EVALUATED)
+        _checks.check_choice("evaluated", evaluated, EVALUATED)
         if evaluated != self.evaluated:
             self.evaluated = evaluated
             self.test_function = None  # It is compiled for what it evaluates.

@@ -12,7 +12,7 @@ model.fit(images, labels, batch_size=64, epochs=40, callbacks=recipe.callbacks)
 
 from typing import Any, NamedTuple
 
-from josrc_keras import trust
+from josrc_keras.adaptive import trust
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 
 TEACHER_EPOCHS = 4  # Epochs that the adaptive recipe's teacher averages over.
@@ -76,7 +76,7 @@ def paper(
 def adaptive(*, num_classes, num_samples, batch_size=128, epochs=None):
     """The recipe without knobs: trusts each label as far as its history bears it out.
 
-    See `josrc_keras.trust` for the selection. What it takes from the data:
+    See `josrc_keras.adaptive.trust` for the selection. What it takes from the data:
 
     - number of samples: for how many to remember;
     - batch: with the number of samples, how fast the teacher follows, see
@@ -127,7 +127,7 @@ def adaptive(*, num_classes, num_samples, batch_size=128, epochs=None):
 
 
 def mixup(num_classes, num_samples, epochs):
-    """How much of another image views are blended with, see `josrc_keras.mixup`.
+    """How much of another image views are blended with, see `josrc_keras.adaptive.mixup`.
 
     Full where training sees at least 2,500 images of each class, and in proportion
     where it sees fewer: blends keep a network from learning wrong labels by heart,

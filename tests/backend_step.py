@@ -18,7 +18,7 @@ from josrc_keras import (
     Standard,
     networks,
 )
-from josrc_keras.data import contract
+from josrc_keras.data.checks import contract
 
 
 def main(path):

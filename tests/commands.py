@@ -36,7 +36,7 @@ def run_case(case):
 
 def main():
     """Runs one case after the other."""
-    import josrc_keras.experiment  # noqa: F401  (what every command imports)
+    import josrc_keras.runs.train  # noqa: F401  (what every command imports)
 
     for line in sys.stdin:
         pid = os.fork()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from josrc_keras import experiment
+from josrc_keras.runs import train
 
 ROOT = Path(__file__).parent.parent
 TRAIN = "josrc_keras.train"
@@ -109,7 +109,7 @@ DISK = {
 GOOD = {
     "help train": (TRAIN, ["--help"]),
     "help evaluate": (EVALUATE, ["--help"]),
-    "help demo": ("josrc_keras.demo", ["--help"]),
+    "help demo": ("josrc_keras.commands.demo", ["--help"]),
     "evaluate": (EVALUATE, ["--workdir=run"]),
 }
 LOG = re.compile(r"[IWE]\d{4} |WARNING: ?(All log messages before absl)?")
@@ -127,7 +127,7 @@ def contents(folder):
 def folder(tmp_path_factory, quick_config_of_a_module):
     """A folder with a finished run, a started one, a file, and so on."""
     folder = tmp_path_factory.mktemp("commands")
-    experiment.train(quick_config_of_a_module(), folder / "run", verbose=0)
+    train.train(quick_config_of_a_module(), folder / "run", verbose=0)
     (folder / "file").write_text("mine")
     (folder / "empty").mkdir()
     (folder / "started").mkdir()

@@ -7,9 +7,11 @@ import pytest
 from absl import flags
 from ml_collections import config_flags
 
-from josrc_keras import data, experiment, recipes, shell
+from josrc_keras import data, recipes
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, LinearDecay, MeanTeacher
+from josrc_keras.commands import shell
 from josrc_keras.configs import base
+from josrc_keras.runs import train
 
 NAMES = ("base", "cifar100n_c", "cifar80n_o", "cifar8n_o", "digits8n_o", "image_folder")
 
@@ -94,14 +96,14 @@ def test_a_recipe_reaches_model_and_callbacks(recipe, tmp_path):
     """By the name in `--config`; a quarter of the filters, the whole head."""
     config = parse(f"--config=cifar8n_o:{recipe}")
     first_epoch, inclusive, head, beta_1, teacher_views, _ = RECIPES[recipe]
-    model = experiment.make_model(config, 8)
+    model = train.make_model(config, 8)
     assert (model.inclusive, model.teacher_views) == (inclusive, teacher_views)
     assert model.relabel == ("in_distribution", "out_of_distribution")
     names = [layer.name for layer in model.student.layers]
     assert ("hidden" in names) == (head == "mlp")
     assert model.student.get_layer("conv1").filters == 16
     split = data.digits8n_o(train_size=64).train
-    found = experiment.make_callbacks(config, tmp_path, split)
+    found = train.make_callbacks(config, tmp_path, split)
     callbacks = {type(callback): callback for callback in found}
     assert callbacks[CleanThreshold].first_epoch == first_epoch
     assert LabelTrust not in callbacks and model.samples is None
@@ -116,11 +118,11 @@ def test_the_default_reaches_model_and_callbacks(flag, tmp_path):
     """And its fields can be set; those that are left out are the recipe's own."""
     fields = ["--config.trust.mixup=0.25", "--config.trust.sharpness=2"]
     config = parse(f"--config=cifar8n_o{flag}", *fields)
-    model = experiment.make_model(config, 8, num_samples=64)
+    model = train.make_model(config, 8, num_samples=64)
     assert (model.samples, model.mixup, model.alpha) == (64, 0.25, config.trust.alpha)
     config.batch_size = 16
     split = data.digits8n_o(train_size=64).train
-    found = experiment.make_callbacks(config, tmp_path, split)
+    found = train.make_callbacks(config, tmp_path, split)
     callbacks = {type(callback): callback for callback in found}
     assert CleanThreshold not in callbacks
     trust = callbacks[LabelTrust]

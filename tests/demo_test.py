@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 
-from josrc_keras import demo
+from josrc_keras.commands import demo
 
 
 def accuracy(value):
@@ -74,8 +74,8 @@ def test_verdicts_are_those_of_the_audit():
 @pytest.mark.usefixtures("deterministic")
 def test_josrc_beats_ordinary_training(tmp_path):
     """Three seeds: the student's last-10 mean at least 0.985, and 0.04 better."""
-    from josrc_keras import experiment
     from josrc_keras.configs import digits8n_o
+    from josrc_keras.runs import train
 
     means = {}
     for method in demo.METHODS:
@@ -84,7 +84,7 @@ def test_josrc_beats_ordinary_training(tmp_path):
             config = digits8n_o.get_config("paper")
             config.method, config.seed = method, seed
             workdir = tmp_path / f"{method}-{seed}"
-            summary = experiment.train(config, workdir, verbose=0)
+            summary = train.train(config, workdir, verbose=0)
             values.append(summary["student"]["last10_mean"])
         means[method] = statistics.fmean(values)
     print(means)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import evidence
+from josrc_keras.samples import evidence
 
 
 def softmax(logits):

@@ -7,8 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import assembly, data, experiment
+from josrc_keras import data
 from josrc_keras.data import batches
+from josrc_keras.runs import build_model
+from josrc_keras.runs import train as experiment
 
 STEPS = 6  # 384 images in batches of 64.
 
@@ -158,9 +160,9 @@ def test_steps_an_execution_by_default(
 ):
     """On an accelerator with JAX the largest divisor up to 50; elsewhere 1."""
     config = quick_config()
-    assert assembly.steps_per_execution(config, steps_per_epoch) == 1
-    monkeypatch.setattr(assembly, "on_accelerator", lambda: True)
-    assert assembly.steps_per_execution(config, steps_per_epoch) == expected
+    assert build_model.steps_per_execution(config, steps_per_epoch) == 1
+    monkeypatch.setattr(build_model, "on_accelerator", lambda: True)
+    assert build_model.steps_per_execution(config, steps_per_epoch) == expected
 
 
 def test_steps_of_an_epoch_are_those_of_the_batches(quick_config):

@@ -8,13 +8,13 @@ import stat
 
 import pytest
 
-from josrc_keras import files
+from josrc_keras import _files
 
 
 def test_replaces_a_file(tmp_path):
     path = tmp_path / "new" / "a.txt"
-    files.write_text(path, "first")
-    files.write_text(path, "zweite Fassung: ä")
+    _files.write_text(path, "first")
+    _files.write_text(path, "zweite Fassung: ä")
     assert path.read_text(encoding="utf-8") == "zweite Fassung: ä"
     assert [entry.name for entry in path.parent.iterdir()] == ["a.txt"]
 
@@ -23,7 +23,7 @@ def test_an_error_leaves_what_was_there(tmp_path):
     """Half a file is never seen under the name, nor left beside it."""
     path = tmp_path / "a.txt"
     path.write_text("whole")
-    with pytest.raises(RuntimeError, match="stop"), files.replacing(path) as beside:
+    with pytest.raises(RuntimeError, match="stop"), _files.replacing(path) as beside:
         beside.write_text("ha")
         assert path.read_text() == "whole"
         raise RuntimeError("stop")
@@ -32,7 +32,7 @@ def test_an_error_leaves_what_was_there(tmp_path):
 
 
 def test_an_error_leaves_nothing_where_nothing_was(tmp_path):
-    with pytest.raises(KeyboardInterrupt), files.replacing(tmp_path / "a") as beside:
+    with pytest.raises(KeyboardInterrupt), _files.replacing(tmp_path / "a") as beside:
         beside.mkdir()
         (beside / "part").write_text("ha")
         raise KeyboardInterrupt
@@ -44,7 +44,7 @@ def test_replaces_a_folder_whole(tmp_path):
     path = tmp_path / "folder"
     path.mkdir()
     (path / "old").write_text("old")
-    with files.replacing(path) as beside:
+    with _files.replacing(path) as beside:
         beside.mkdir()
         (beside / "new").write_text("new")
         assert (path / "old").exists()
@@ -57,7 +57,7 @@ def test_nothing_written_keeps_the_old_folder(tmp_path):
     path = tmp_path / "folder"
     path.mkdir()
     (path / "old").write_text("old")
-    with pytest.raises(FileNotFoundError), files.replacing(path):
+    with pytest.raises(FileNotFoundError), _files.replacing(path):
         pass
     assert (path / "old").read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
@@ -76,15 +76,15 @@ def test_a_file_system_that_flushes_no_folders(code, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", refuse)
     if code == errno.EIO:
         with pytest.raises(OSError, match="refused"):
-            files.write_text(tmp_path / "file", "text")
+            _files.write_text(tmp_path / "file", "text")
         return
-    files.write_text(tmp_path / "file", "text")
+    _files.write_text(tmp_path / "file", "text")
     assert (tmp_path / "file").read_text() == "text"
 
 
 def test_json_round_trip(tmp_path):
     value = {"a": [1, 2.5, None], "b": {"c": "d"}}
-    files.write_json(tmp_path / "a.json", value)
+    _files.write_json(tmp_path / "a.json", value)
     text = (tmp_path / "a.json").read_text()
     assert json.loads(text) == value
     assert text.endswith("}\n")
@@ -93,7 +93,7 @@ def test_json_round_trip(tmp_path):
 def test_csv_keeps_every_column_and_digit(tmp_path):
     """Columns in order of appearance; an absent value is an empty cell."""
     rows = [{"epoch": 1, "loss": 0.1 + 0.2}, {"epoch": 2, "loss": 0.25, "new": 1e-12}]
-    files.write_csv(tmp_path / "a.csv", rows)
+    _files.write_csv(tmp_path / "a.csv", rows)
     with open(tmp_path / "a.csv", newline="") as file:
         assert file.readline() == "epoch,loss,new\n"
         file.seek(0)
@@ -127,22 +127,22 @@ def unfinished(tmp_path):
 )
 def test_removes_what_is_unfinished_of_a_name(name, unfinished):
     """Of that file alone; files that are finished stay, whatever their name."""
-    files.remove_unfinished(unfinished, name)
+    _files.remove_unfinished(unfinished, name)
     left = {path.name for path in unfinished.iterdir()}
     assert left == MINE | {entry for entry, of in LEFT.items() if of != name}
 
 
 def test_removes_all_that_is_unfinished(unfinished):
-    files.remove_unfinished(unfinished)
+    _files.remove_unfinished(unfinished)
     assert {path.name for path in unfinished.iterdir()} == MINE
-    files.remove_unfinished(unfinished / "absent", "model.onnx")  # Nothing to do.
+    _files.remove_unfinished(unfinished / "absent", "model.onnx")  # Nothing to do.
 
 
 @pytest.mark.parametrize("name", ["model[1].onnx", "model*"])
 def test_a_name_is_no_pattern(name, unfinished):
     own = unfinished / f".josrc-unfinished-{name}-abcd_123"
     own.mkdir()
-    files.remove_unfinished(unfinished, name)
+    _files.remove_unfinished(unfinished, name)
     assert {path.name for path in unfinished.iterdir()} == MINE | set(LEFT)
 
 
@@ -150,15 +150,15 @@ def test_what_it_removes_is_what_replacing_leaves(tmp_path):
     """A process that is killed in the middle: here one whose cleaning fails."""
     path = tmp_path / "model.onnx"
     with pytest.MonkeyPatch.context() as patch, pytest.raises(RuntimeError):
-        patch.setattr(files.shutil, "rmtree", lambda *arguments, **more: None)
-        with files.replacing(path) as beside:
+        patch.setattr(_files.shutil, "rmtree", lambda *arguments, **more: None)
+        with _files.replacing(path) as beside:
             beside.write_text("ha")
             raise RuntimeError("killed")
     (left,) = tmp_path.iterdir()
     assert (left / "model.onnx").read_text() == "ha"
-    files.remove_unfinished(tmp_path, "other.onnx")
+    _files.remove_unfinished(tmp_path, "other.onnx")
     assert list(tmp_path.iterdir()) == [left]
-    files.remove_unfinished(tmp_path, "model.onnx")
+    _files.remove_unfinished(tmp_path, "model.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -174,11 +174,11 @@ def write_file(beside):
 def test_replaces_a_file_by_a_folder_and_back(tmp_path):
     path = tmp_path / "model"
     path.write_text("old")
-    with files.replacing(path) as beside:
+    with _files.replacing(path) as beside:
         write_folder(beside)
         assert path.read_text() == "old"
     assert [p.read_text() for p in path.iterdir()] == ["new"]
-    with files.replacing(path) as beside:
+    with _files.replacing(path) as beside:
         write_file(beside)
         assert path.is_dir()
     assert path.read_text() == "new"
@@ -193,7 +193,7 @@ def test_an_error_keeps_the_old_one(old, new, fails, tmp_path, monkeypatch):
     path = tmp_path / "model"
     old(path)
     before = {p.relative_to(tmp_path): p.is_dir() for p in tmp_path.rglob("*")}
-    replace = files.os.replace
+    replace = _files.os.replace
 
     def refuse(source, target):
         if target == path and source.name == path.name:
@@ -201,9 +201,9 @@ def test_an_error_keeps_the_old_one(old, new, fails, tmp_path, monkeypatch):
         replace(source, target)
 
     if fails == "renaming":
-        monkeypatch.setattr(files.os, "replace", refuse)
+        monkeypatch.setattr(_files.os, "replace", refuse)
     error = {"writing": RuntimeError, "renaming": PermissionError}[fails]
-    with pytest.raises(error), files.replacing(path) as beside:
+    with pytest.raises(error), _files.replacing(path) as beside:
         new(beside)
         if fails == "writing":
             raise RuntimeError("stop")

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import JoSRC, guards, networks
+from josrc_keras import JoSRC, _checks, networks
 from josrc_keras.callbacks import CleanThreshold, MeanTeacher
 
 
@@ -41,7 +41,7 @@ def test_looks_at_loss_and_likelihood(name, value):
     What breaks in batch 5 is in the numbers of batch 20, which it judges at batch 40;
     the message counts from 1.
     """
-    guard = guards.FiniteLoss()
+    guard = _checks.FiniteLoss()
     guard.on_epoch_begin(2)
     look(guard, range(40), 5, name, value)  # The device is spared until then.
     with pytest.raises(FloatingPointError, match=f"epoch 3, by batch 21.*{value}"):
@@ -54,7 +54,7 @@ def test_looks_at_loss_and_likelihood(name, value):
 )
 def test_is_found_at_the_second_look_at_the_latest(broken_from, found_at, told):
     """The last batch before the error, and the batch that the message names."""
-    guard, done = guards.FiniteLoss(), []
+    guard, done = _checks.FiniteLoss(), []
     guard.on_epoch_begin(0)
     with pytest.raises(FloatingPointError, match=rf"epoch 1, by batch {told}\."):
         for batch in range(200):
@@ -66,7 +66,7 @@ def test_is_found_at_the_second_look_at_the_latest(broken_from, found_at, told):
 @pytest.mark.parametrize("batches", [1, 20, 21, 40])
 def test_is_found_at_the_end_of_an_epoch_at_the_latest(batches):
     """An epoch with too few batches for a look that is late."""
-    guard = guards.FiniteLoss()
+    guard = _checks.FiniteLoss()
     guard.on_epoch_begin(7)
     look(guard, range(batches), broken_from=min(1, batches - 1))
     with pytest.raises(FloatingPointError, match=r"in epoch 8\. Received.*nan"):
@@ -85,7 +85,7 @@ class Trained:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_broken_weight_is_found_behind_a_finite_loss(value):
-    guard = guards.FiniteLoss()
+    guard = _checks.FiniteLoss()
     guard.set_model(Trained([1.0, 2.0], [3.0, value]))
     with pytest.raises(
         FloatingPointError, match=r"epoch 2\. Received: weights: \['ker"
@@ -100,7 +100,7 @@ def test_nothing_is_carried_over():
 
     Be it of the same `fit` or, with the same callback, of another one.
     """
-    guard = guards.FiniteLoss()
+    guard = _checks.FiniteLoss()
     guard.set_model(Trained())
     for epoch in (3, 4, 0):
         guard.on_epoch_begin(epoch)
@@ -116,7 +116,7 @@ def test_nothing_is_carried_over():
 def test_other_metrics_may_be_anything():
     """It looked (at batch 40, the third of its looks) and went on."""
     for logs in ({"loss": 1.0, "mine": np.nan}, {}):
-        guard = guards.FiniteLoss()
+        guard = _checks.FiniteLoss()
         guard.set_model(Trained())
         guard.on_epoch_begin(0)
         for batch in range(41):
@@ -130,7 +130,7 @@ def test_looks_though_an_execution_runs_many_batches():
 
     It judges that at the next look, 47 (39 is in the same twenty as 23).
     """
-    guard, ends = guards.FiniteLoss(), [7, 15, 23, 31, 39, 47]
+    guard, ends = _checks.FiniteLoss(), [7, 15, 23, 31, 39, 47]
     guard.on_epoch_begin(2)
     look(guard, ends[:4], broken_from=23)
     with pytest.raises(FloatingPointError, match="epoch 3, by batch 24"):
@@ -154,17 +154,17 @@ def test_every_kind_of_callbacks_gets_the_guard():
     """None, one, a list, and a `CallbackList` get a FiniteLoss."""
     own = keras.callbacks.Callback()
     for callbacks in (None, own, [own], keras.callbacks.CallbackList([own])):
-        result = guards.with_required_callbacks(callbacks, {})
+        result = _checks.with_required_callbacks(callbacks, {})
         result = getattr(result, "callbacks", result)
         kinds = [type(callback) for callback in result]
-        assert kinds.count(guards.FiniteLoss) == 1
+        assert kinds.count(_checks.FiniteLoss) == 1
         assert (own in result) == (callbacks is not None)
 
 
 def test_choice():
-    assert guards.check_choice("colour", "red", ("red", "blue")) == "red"
+    assert _checks.check_choice("colour", "red", ("red", "blue")) == "red"
     with pytest.raises(ValueError, match=r"colour as one of .*blue.*Received: 'green'"):
-        guards.check_choice("colour", "green", ("red", "blue"))
+        _checks.check_choice("colour", "green", ("red", "blue"))
 
 
 def test_another_backend_is_refused(monkeypatch):

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import history
-from josrc_keras.history import EpochFindings, SampleHistory
+from josrc_keras.samples import history
+from josrc_keras.samples.history import EpochFindings, SampleHistory
 
 
 def columns(count, verdict="clean", label=1, value=0.5):

@@ -7,9 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import experiment, schedules
+from josrc_keras import schedules
 from josrc_keras.configs import image_folder
 from josrc_keras.export import read_metadata
+from josrc_keras.runs import train as experiment
 from tests import photos
 from tests.commands_test import contents
 from tests.forks import Forks, rows_of

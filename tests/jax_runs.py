@@ -7,9 +7,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from josrc_keras import experiment, networks
+from josrc_keras import networks
 from josrc_keras.callbacks import CleanThreshold, MeanTeacher, SelectionMonitor
 from josrc_keras.configs import digits8n_o
+from josrc_keras.runs import train as experiment
 from tests.tiny import CLASSES, SHAPE, linear_network, make_model
 
 STEPS = 14  # Of an epoch of the digits.

@@ -141,33 +141,36 @@ def importers_of(module, *, in_functions):
 
 
 def test_tensorflow_is_imported_where_it_is_needed():
-    """On import by `data.pipeline` and `data.streaming`, and JAX by `data.resident`.
+    """On import by `in_memory` and `streamed`, and JAX by `on_device`.
 
     `data.batches` imports one of the three, and only when it is asked for batches; so
     are strong views, which are drawn in tf.data.
     """
     on_import = {
         "tensorflow": {
-            "josrc_keras/data/pipeline.py",
-            "josrc_keras/data/streaming.py",
-            "josrc_keras/strong_views.py",
+            "josrc_keras/data/batches/in_memory.py",
+            "josrc_keras/data/batches/streamed.py",
+            "josrc_keras/views/strong.py",
         },
-        "jax": {"josrc_keras/data/resident.py"},
+        "jax": {"josrc_keras/data/batches/on_device.py"},
         "tensorflow_datasets": {
-            "josrc_keras/data/clothing1m.py",
-            "josrc_keras/data/food101n.py",
+            "josrc_keras/data/benchmarks/clothing1m.py",
+            "josrc_keras/data/benchmarks/food101n.py",
         },
-        "josrc_keras.data.pipeline": {"josrc_keras/data/streaming.py"},
-        "josrc_keras.data.streaming": set(),
-        "josrc_keras.data.resident": set(),
+        "josrc_keras.data.batches.in_memory": {"josrc_keras/data/batches/streamed.py"},
+        "josrc_keras.data.batches.streamed": set(),
+        "josrc_keras.data.batches.on_device": set(),
     }
     for module, files in on_import.items():
         assert importers_of(module, in_functions=False) == files, module
-    for name in ("pipeline", "streaming", "resident"):
-        files = importers_of(f"josrc_keras.data.{name}", in_functions=True)
-        others = {"pipeline": {"streaming"}, "streaming": {"records"}}.get(name, set())
-        expected = {f"josrc_keras/data/{each}.py" for each in {"batches", *others}}
+    others = {"in_memory": ("streamed",), "streamed": ("records/dataset",)}
+    for name in ("in_memory", "streamed", "on_device"):
+        files = importers_of(f"josrc_keras.data.batches.{name}", in_functions=True)
+        expected = {"josrc_keras/data/batches/choose.py"}
+        for other in others.get(name, ()):
+            folder = "" if "/" in other else "batches/"
+            expected.add(f"josrc_keras/data/{folder}{other}.py")
         assert files == expected
     files = importers_of("tensorflow_datasets", in_functions=True)
     names = ("cifar_files", "cifar_n", "clothing1m", "encoded", "food101n")
-    assert files == {f"josrc_keras/data/{name}.py" for name in names}
+    assert files == {f"josrc_keras/data/benchmarks/{name}.py" for name in names}

@@ -6,11 +6,15 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import datasets, experiment, large_sets, run_folder
-from josrc_keras.audit import run_audit
+from josrc_keras.cleaning import audit_of_run
 from josrc_keras.configs import clothing1m_resnet18, food101n_resnet50
-from josrc_keras.data import balance, encoded, records
+from josrc_keras.data import records
+from josrc_keras.data.batches import balance
+from josrc_keras.data.benchmarks import encoded
 from josrc_keras.export import run_exports
+from josrc_keras.runs import build_data, large_sets
+from josrc_keras.runs import folder as run_folder
+from josrc_keras.runs import train as experiment
 from tests import manual_data
 from tests.forks import Forks, rows_of
 from tests.image_folder_run_test import StopAfter
@@ -72,12 +76,12 @@ def test_labels_validation_and_what_was_skipped(stored):
         manual_data.clothing_key(n) for n in SKIPPED
     }
     assert benchmark.train.images.shape == (15, 20, 20, 3)
-    assert run_audit._held_out(clothing1m_resnet18.get_config(), benchmark) == []
+    assert audit_of_run._held_out(clothing1m_resnet18.get_config(), benchmark) == []
 
 
 def test_more_is_set_aside_where_it_is_asked_for(downloads, stored):
     config = make_config(downloads, stored, **{"data.validation_share": 0.2})
-    benchmark = datasets.make_benchmark(config)
+    benchmark = build_data.make_benchmark(config)
     assert (len(benchmark.train), len(benchmark.validation)) == (12, 3)
     assert benchmark.validation.true_labels is None
 
@@ -90,20 +94,20 @@ def test_records_of_other_settings_are_refused(downloads, stored, field, value):
     with pytest.raises(
         ValueError, match=rf"{field[5:]}': {value}.*Received: .*records"
     ):
-        datasets.make_benchmark(config)
+        build_data.make_benchmark(config)
 
 
 def test_records_of_another_set_are_refused(downloads, stored):
     config = make_config(downloads, stored, food101n_resnet50)
     with pytest.raises(ValueError, match=r"food101n.*Received: .*'clothing1m'"):
-        datasets.make_benchmark(config)
+        build_data.make_benchmark(config)
 
 
 def test_only_one_process_writes(downloads, tmp_path, monkeypatch):
     monkeypatch.setattr(large_sets.replicas, "process_count", lambda: 2)
     config = make_config(downloads, tmp_path / "records")
     with pytest.raises(ValueError, match=r"Received: 2 processes.*`josrc-records`"):
-        datasets.make_benchmark(config)
+        build_data.make_benchmark(config)
     assert not (tmp_path / "records").exists()
 
 
@@ -116,9 +120,9 @@ def test_a_write_that_was_interrupted_begins_anew(downloads, tmp_path, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(records.record_writing, "write_index", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            datasets.make_benchmark(config)
+            build_data.make_benchmark(config)
     assert not (tmp_path / "records").exists()
-    assert len(datasets.make_benchmark(config).train) == 15
+    assert len(build_data.make_benchmark(config).train) == 15
 
 
 def test_a_stopped_run_equals_the_whole(
@@ -143,7 +147,7 @@ def test_a_stopped_run_equals_the_whole(
     ]
     equal_arrays(*(model.get_weights() for model in models))
 
-    findings = run_audit.write(run, tmp_path / "audit", max_thumbnails=5)
+    findings = audit_of_run.write(run, tmp_path / "audit", max_thumbnails=5)
     assert findings["images"] == 14
     assert len(findings["skipped"]) == 5
     assert (tmp_path / "audit/report.html").exists()
@@ -232,9 +236,9 @@ def test_a_wrong_folder_is_one_line_and_leaves_nothing(
 def test_balanced_epochs_by_configuration(quick_config, tmp_path):
     """Each epoch has as many samples of every given class, and fewer steps."""
     config = quick_config(**{"data.train_size": 400, "batch_size": 16})
-    whole = experiment._steps_per_epoch(datasets.make_benchmark(config).train, config)
+    whole = experiment._steps_per_epoch(build_data.make_benchmark(config).train, config)
     config.data.balanced = True
-    benchmark = datasets.make_benchmark(config)
+    benchmark = build_data.make_benchmark(config)
     counts = np.bincount(benchmark.train.labels)
     steps = experiment._steps_per_epoch(benchmark.train, config)
     assert steps == counts.min() * len(counts) // config.batch_size < whole

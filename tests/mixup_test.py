@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import mixup
+from josrc_keras.adaptive import mixup
 
 
 def draw(count, most, seed=0):

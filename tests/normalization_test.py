@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from josrc_keras.normalization import BatchNormalization, as_keras
+from josrc_keras.networks.normalization import BatchNormalization, as_keras
 
 SHAPE = (6, 5, 4, 3)
 

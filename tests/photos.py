@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from josrc_keras.data import decoding, image_folder
+from josrc_keras.data.photos import decoding
+from josrc_keras.data.photos import folder as image_folder
 
 SIZE = 8
 

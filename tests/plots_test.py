@@ -5,7 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from josrc_keras import metrics, plots
+from josrc_keras import metrics
+from josrc_keras.runs import plots
 
 KINDS = ("clean", "id", "ood")
 

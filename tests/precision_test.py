@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import JoSRC, experiment
+from josrc_keras import JoSRC
 from josrc_keras.callbacks import CleanThreshold, MeanTeacher
-from josrc_keras.normalization import BatchNormalization
+from josrc_keras.networks.normalization import BatchNormalization
+from josrc_keras.runs import train
 
 CLASSES = 4
 random = np.random.default_rng(0)
@@ -116,17 +117,17 @@ def test_a_step_compiled_by_xla_is_the_same_step():
 def test_xla_is_a_field(quick_config):
     choices = {"auto": (True, False), "always": (True,), "never": (False,)}
     for name, expected in choices.items():
-        model = experiment.make_model(quick_config(jit_compile=name), CLASSES)
+        model = train.make_model(quick_config(jit_compile=name), CLASSES)
         assert model.jit_compile in expected
     with pytest.raises(ValueError, match=r"one of \('auto', 'always', 'never'\)"):
-        experiment.make_model(quick_config(jit_compile="yes"), CLASSES)
+        train.make_model(quick_config(jit_compile="yes"), CLASSES)
 
 
 def test_xla_and_determinism_exclude_one_another(quick_config, deterministic):
     """Keras would leave XLA out with a warning."""
     config = quick_config(jit_compile="always")
     with pytest.raises(ValueError, match=r"Set config\.deterministic=never"):
-        experiment.make_model(config, CLASSES)
+        train.make_model(config, CLASSES)
 
 
 @pytest.mark.slow
@@ -137,7 +138,7 @@ def test_a_whole_run_in_half_precision(tmp_path, precision):
 
     config = digits8n_o.get_config("paper")
     config.precision = precision
-    summary = experiment.train(config, tmp_path, verbose=0)
+    summary = train.train(config, tmp_path, verbose=0)
     assert summary["student"]["last10_mean"] > 0.95
     assert summary["teacher"]["last10_mean"] > 0.95
     assert "NaN" not in json.dumps(summary)

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import networks, rates
+from josrc_keras import networks
+from josrc_keras.runs import head_rate
 
 
 def network():
@@ -15,7 +16,7 @@ def network():
 def changes(factor, optimizer):
     """How far one step takes the kernels before and behind `features`."""
     made = network()
-    made.compile(rates.scale(optimizer, rates.head_of(made), factor), "mse")
+    made.compile(head_rate.scale(optimizer, head_rate.head_of(made), factor), "mse")
     kernels = {"conv1": made.get_layer("conv1").kernel}
     kernels["logits"] = made.get_layer("logits").kernel
     before = {name: np.array(kernel) for name, kernel in kernels.items()}
@@ -37,18 +38,18 @@ def test_the_head_moves_so_many_times_as_far(make):
 
 def test_the_head_is_what_is_behind_the_features():
     made = network()
-    names = {variable.path for variable in rates.head_of(made)}
+    names = {variable.path for variable in head_rate.head_of(made)}
     # Under MLP: a kernel, a norm's scale and offset, and the logits' kernel and bias.
     assert len(names) == 5
     assert all(name.startswith(("hidden", "logits")) for name in names)
     with pytest.raises(ValueError, match=r"layer named 'features'.*Received: 'plain'"):
-        rates.head_of(keras.Sequential([keras.layers.Dense(2)], name="plain"))
+        head_rate.head_of(keras.Sequential([keras.layers.Dense(2)], name="plain"))
 
 
 @pytest.mark.parametrize("factor", [0, -1.0])
 def test_a_factor_is_positive(factor):
     with pytest.raises(ValueError, match="positive factor"):
-        rates.scale(keras.optimizers.SGD(), [], factor)
+        head_rate.scale(keras.optimizers.SGD(), [], factor)
 
 
 def test_weight_decay_shrinks_weights_without_a_gradient():

@@ -8,10 +8,12 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import JoSRC, assembly, data, methods, recipes, trust, views
+from josrc_keras import JoSRC, data, recipes, views
+from josrc_keras.adaptive import trust
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 from josrc_keras.configs import base, digits8n_o
-from josrc_keras.reproduction import grid, records, suite
+from josrc_keras.reproduction import results, suite, tables
+from josrc_keras.runs import build_model, methods
 from tests import tiny
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -90,7 +92,7 @@ def test_the_adaptive_recipe_makes_what_its_configuration_makes(samples, batch, 
     josrc = methods.METHODS["josrc"]
     if epochs is not None:
         config.epochs = epochs
-        model = assembly.make_model(config, 8, num_samples=samples)
+        model = build_model.make_model(config, 8, num_samples=samples)
         for name, value in recipe.model.items():
             assert getattr(model, name) == value, name
     ours = by_class(recipe.callbacks)
@@ -202,7 +204,7 @@ def test_balanced_epochs_are_what_counts():
     config.data.balanced = True
     _, teacher = methods.METHODS["josrc"].callbacks(config, split, None)
     assert teacher.decay == pytest.approx(1 - 1 / 40)  # Four epochs of ten steps.
-    model = assembly.make_model(config, 8, 10, num_samples=640)
+    model = build_model.make_model(config, 8, 10, num_samples=640)
     assert model.mixup == pytest.approx(40 * 160 / (2500 * 8))
 
 
@@ -292,18 +294,18 @@ def test_the_papers_figures_are_unchanged():
     for path in paths:
         run = json.loads(path.read_text(encoding="utf-8"))["run"]
         folder = path.parents[2]
-        make = suite.SuiteRun if folder.name == suite.NAME else grid.Run
+        make = suite.SuiteRun if folder.name == suite.NAME else tables.Run
         made = make(
             run["dataset"],
             run["cell"],
             run["method"],
             run["recipe"],
             run["seed"],
-            grid.in_order(run["overrides"]),
+            tables.in_order(run["overrides"]),
         )
-        assert records.path_of(folder, made) == path
+        assert results.path_of(folder, made) == path
         config = made.config()
-        assert records.is_done(folder, made, config.to_dict())
+        assert results.is_done(folder, made, config.to_dict())
         if run["method"] == "josrc":
             assert methods.trusts(config) == (run["recipe"] == "adaptive")
         recipes_seen.add(run["recipe"])
@@ -313,7 +315,7 @@ def test_the_papers_figures_are_unchanged():
 @pytest.mark.parametrize("method", ["coteaching", "josrc"])
 def test_a_pretrained_network_has_a_pretrained_peer(method, monkeypatch):
     """Made as the first, weights and all; Jo-SRC's teacher is a copy and needs none."""
-    made, make = [], assembly._make_network
+    made, make = [], build_model._make_network
 
     def spy(config, *arguments):
         weights = config.network.weights
@@ -323,11 +325,11 @@ def test_a_pretrained_network_has_a_pretrained_peer(method, monkeypatch):
         config.network.weights = weights
         return made[-1]
 
-    monkeypatch.setattr(assembly, "_make_network", spy)
+    monkeypatch.setattr(build_model, "_make_network", spy)
     config = digits8n_o.get_config("paper")
     config.method = method
     config.network.weights = "imagenet"
-    model = assembly.make_model(config, 8)
+    model = build_model.make_model(config, 8)
     assert model.student is made[0]
     assert len(made) == (2 if method == "coteaching" else 1)
     assert method == "josrc" or model.peer is made[1]

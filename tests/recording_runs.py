@@ -11,8 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from josrc_keras import JoSRC, replicas, strategies, views
+from josrc_keras import JoSRC, views
 from josrc_keras.callbacks import CleanThreshold, MeanTeacher, VerdictHistory
+from josrc_keras.devices import replicas, strategies
 from tests import tiny
 
 COUNT = 40

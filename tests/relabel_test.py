@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from josrc_keras import JoSRC, selection
-from josrc_keras.data import contract
+from josrc_keras.data.checks import contract
 from tests import oracle
 from tests.tiny import CLASSES, make_model, pair_batch, set_state
 

@@ -7,9 +7,10 @@ import types
 import numpy as np
 import pytest
 
-from josrc_keras import files, run_folder
+from josrc_keras import _files
 from josrc_keras.configs import digits8n_o
 from josrc_keras.data import Benchmark, Split
+from josrc_keras.runs import folder as run_folder
 
 CONFIG = {"epochs": 3, "data": {"rate": 0.5, "train_size": None}}
 
@@ -171,8 +172,8 @@ def test_reads_history_and_summary(tmp_path):
         with pytest.raises(FileNotFoundError):
             read(tmp_path)
     rows = [{"epoch": 1, "loss": 0.1 + 0.2}, {"epoch": 2, "loss": 1e-9, "more": 4}]
-    files.write_csv(tmp_path / "history.csv", rows)
-    files.write_json(tmp_path / "summary.json", {"epochs": 2})
+    _files.write_csv(tmp_path / "history.csv", rows)
+    _files.write_json(tmp_path / "summary.json", {"epochs": 2})
     assert run_folder.read_history(str(tmp_path)) == rows
     assert run_folder.read_summary(str(tmp_path)) == {"epochs": 2}
 
@@ -203,7 +204,7 @@ def test_draw_reads_the_histogram(tmp_path):
 
 
 def test_draw_removes_what_a_killed_process_drew(tmp_path):
-    unfinished = tmp_path / "plots" / f"{files.PREFIX}accuracy.png-12345678"
+    unfinished = tmp_path / "plots" / f"{_files.PREFIX}accuracy.png-12345678"
     unfinished.mkdir(parents=True)
     run_folder.draw(tmp_path, [{"epoch": 1, "val_accuracy": 0.5}])
     names = [path.name for path in (tmp_path / "plots").iterdir()]

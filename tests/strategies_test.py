@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from josrc_keras import strategies
+from josrc_keras.devices import strategies
 from tests.commands_test import QUICK, TRAIN, error_line
 
 ROOT = Path(__file__).parents[1]

@@ -12,18 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from josrc_keras import (
-    Decoupling,
-    JoSRC,
-    data,
-    experiment,
-    labels,
-    networks,
-    replicas,
-    selection,
-    strategies,
-    views,
-)
+from josrc_keras import Decoupling, JoSRC, data, labels, networks, selection, views
 from josrc_keras.callbacks import (
     CleanThreshold,
     LabelTrust,
@@ -32,7 +21,9 @@ from josrc_keras.callbacks import (
 )
 from josrc_keras.configs import digits8n_o
 from josrc_keras.data import batches
-from josrc_keras.normalization import BatchNormalization
+from josrc_keras.devices import replicas, strategies
+from josrc_keras.networks.normalization import BatchNormalization
+from josrc_keras.runs import train
 
 CLASSES = 4
 SHAPES = {CLASSES: (6, 6, 1), 8: (8, 8, 1)}  # Here, and of the digits.
@@ -202,13 +193,11 @@ def attempt(function):
 def run_folder(folder, steps):
     """A whole `experiment.train`; the numbers if this process wrote any."""
     networks.NETWORKS["tiny"] = normalized
-    experiment.run_folder.draw = lambda *arguments: []
+    train.run_folder.draw = lambda *arguments: []
     # 356 in batches of 355: of the last one there is none for a second replica.
     made = batches.evaluation_batches
-    experiment.batches = types.SimpleNamespace(**vars(batches))
-    experiment.batches.evaluation_batches = lambda split, **_: made(
-        split, batch_size=355
-    )
+    train.batches = types.SimpleNamespace(**vars(batches))
+    train.batches.evaluation_batches = lambda split, **_: made(split, batch_size=355)
     config = digits8n_o.get_config("paper")
     config.update_from_flattened_dict(
         {
@@ -226,12 +215,12 @@ def run_folder(folder, steps):
             "steps_per_execution": steps,
         }
     )
-    summary = experiment.train(config, folder, verbose=0)
-    again = attempt(lambda: experiment.train(config, folder, verbose=0))
+    summary = train.train(config, folder, verbose=0)
+    again = attempt(lambda: train.train(config, folder, verbose=0))
     path = folder / "checkpoint" / "epoch-00003" / "variables.npz"
     found = {"summary": summary, "again": again}
     if path.exists():
-        found["history"] = experiment.run_folder.read_history(folder)
+        found["history"] = train.run_folder.read_history(folder)
         with np.load(path) as stored:
             found["end"] = [stored[name].tolist() for name in sorted(stored.files)]
     return found

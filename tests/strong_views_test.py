@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from josrc_keras import experiment, strong_views
 from josrc_keras.data import batches
+from josrc_keras.runs import train as experiment
+from josrc_keras.views import strong
 from tests import photos
 from tests.image_folder_run_test import StopAfter, make_config
 from tests.views_test import found, random_images
@@ -21,8 +22,8 @@ without_keras_cv = pytest.mark.skipif(
 )
 LIBRARIES = ["keras", pytest.param("keras_cv", marks=without_keras_cv)]
 MAKERS = {
-    "keras": strong_views._operations_of_keras,
-    "keras_cv": strong_views._operations_of_keras_cv,
+    "keras": strong._operations_of_keras,
+    "keras_cv": strong._operations_of_keras_cv,
 }
 
 
@@ -40,7 +41,7 @@ def dataset(images, batch=8):
 def drawn(data, augment, **arguments):
     """`(view_a, view_b, index)` of a whole dataset, in arrays."""
     arguments.setdefault("seed", 3)
-    found = list(strong_views.views_of(data, augment, **arguments))
+    found = list(strong.views_of(data, augment, **arguments))
     parts = [(pair["view_a"], pair["view_b"], known["index"]) for pair, known in found]
     return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
@@ -49,7 +50,7 @@ def drawn(data, augment, **arguments):
 def views(request):
     """`(augment, images, view_a, view_b, index)`: one image, 32 times."""
     images = np.repeat(random_photos(1), 32, axis=0)
-    augment = strong_views.rand_augment(size=10, library=request.param)
+    augment = strong.rand_augment(size=10, library=request.param)
     return augment, images, *drawn(dataset(images), augment)
 
 
@@ -123,13 +124,13 @@ def test_solarising_inverts_what_is_bright():
 
 def test_crops_and_flips_are_each_images_own(monkeypatch):
     """Without operations a view is a crop of the padded image, in any of 18 ways."""
-    monkeypatch.setattr(strong_views, "_operations_of_keras", lambda magnitude: [])
+    monkeypatch.setattr(strong, "_operations_of_keras", lambda magnitude: [])
     images = random_photos(64, 6, 5)
-    augment = strong_views.rand_augment(padding=1, library="keras")
+    augment = strong.rand_augment(padding=1, library="keras")
     for view in drawn(dataset(images), augment)[:2]:
         ways = found(view, images, 1)
         assert len(np.unique(ways, axis=0)) > 12
-    still = strong_views.rand_augment(flip=False, library="keras")
+    still = strong.rand_augment(flip=False, library="keras")
     np.testing.assert_array_equal(drawn(dataset(images), still)[0], images)
 
 
@@ -145,8 +146,8 @@ def test_operations_are_drawn_evenly(monkeypatch):
     def make(magnitude):
         return [lambda x, s, v=value: add(v, x, s) for value in (1.0, 8.0, 64.0)]
 
-    monkeypatch.setattr(strong_views, "_operations_of_keras", make)
-    augment = strong_views.rand_augment(library="keras")
+    monkeypatch.setattr(strong, "_operations_of_keras", make)
+    augment = strong.rand_augment(library="keras")
     view, *_ = drawn(dataset(np.zeros((3600, 1, 1, 3), "uint8"), 60), augment)
     sums, counts = np.unique(view[..., 0], return_counts=True)
     expected = {0: 1, 2: 1, 16: 1, 128: 1, 1: 2, 8: 2, 64: 2, 9: 2, 65: 2, 72: 2}
@@ -159,12 +160,12 @@ def test_without_keras_cv_it_is_keras(monkeypatch):
     monkeypatch.setitem(sys.modules, "keras_cv", None)
     image = random_photos(1)[0]
     ours, theirs = (
-        strong_views.rand_augment(library=library) for library in ("auto", "keras")
+        strong.rand_augment(library=library) for library in ("auto", "keras")
     )
     for seed in range(3):
         np.testing.assert_array_equal(ours(image, (0, seed)), theirs(image, (0, seed)))
     with pytest.raises(ImportError) as caught:
-        strong_views.rand_augment(library="keras_cv")
+        strong.rand_augment(library="keras_cv")
     assert str(caught.value) == (
         "Strong views of library='keras_cv' need keras-cv, which is not installed. Run "
         "`pip install josrc-keras[keras-cv]`."
@@ -179,7 +180,7 @@ def test_with_keras_cv_it_is_keras_cv():
     before = stateful_random_ops.global_generator
     image = random_photos(1)[0]
     ours, theirs, others = (
-        strong_views.rand_augment(library=library)
+        strong.rand_augment(library=library)
         for library in ("auto", "keras_cv", "keras")
     )
     results = [np.stack([f(image, (0, s)) for s in range(4)]) for f in (ours, theirs)]
@@ -204,7 +205,7 @@ def test_with_keras_cv_it_is_keras_cv():
 )
 def test_arguments_out_of_range_are_refused(arguments, text):
     with pytest.raises(ValueError, match=text):
-        strong_views.rand_augment(**arguments)
+        strong.rand_augment(**arguments)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +217,7 @@ def test_arguments_out_of_range_are_refused(arguments, text):
     ],
 )
 def test_other_images_are_refused(image, text):
-    augment = strong_views.rand_augment(library="keras", size=11, padding=1)
+    augment = strong.rand_augment(library="keras", size=11, padding=1)
     with pytest.raises(ValueError, match=text):
         augment(tf.constant(image), (0, 0))
 
@@ -224,7 +225,7 @@ def test_other_images_are_refused(image, text):
 def test_batches_of_unknown_size_are_refused():
     data = dataset(random_photos(4)).unbatch().batch(3)
     with pytest.raises(ValueError, match=r"shape \(None, 12, 15, 3\)\. Batch with"):
-        strong_views.views_of(data, None, seed=0)
+        strong.views_of(data, None, seed=0)
 
 
 def test_data_on_the_device_is_refused(monkeypatch, tmp_path):

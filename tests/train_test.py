@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import experiment
+from josrc_keras.runs import train
 
 ROOT = Path(__file__).parent.parent
 kills = types.SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks" / "kills.py")))
@@ -104,7 +104,7 @@ def test_run_folder_is_complete(whole):
         "checkpoint",
         "model.keras",
         "plots",
-        *(["tensorboard"] if experiment._tensorboard(run) else []),
+        *(["tensorboard"] if train._tensorboard(run) else []),
     }
     assert json.loads(out) == json.loads((run / "summary.json").read_text())
     config = json.loads((run / "config.json").read_text())
@@ -138,7 +138,7 @@ def test_history_and_summary_agree(whole):
         assert summary[network]["last10_mean"] == pytest.approx(np.mean(values))
     assert float(rows[-1]["val_accuracy"]) > 0.3  # It has learnt something.
     assert summary["noise_checksum"] == (
-        experiment.make_benchmark(config_of(run)).noise_checksum
+        train.make_benchmark(config_of(run)).noise_checksum
     )
     command = ["python", "-m", "josrc_keras.train", *FLAGS, "--workdir=run"]
     assert summary["command"] == " ".join(command)
@@ -197,11 +197,11 @@ def test_resumption_is_told(interrupted):
 
 def test_same_seed_same_history(quick_config, deterministic, tmp_path, monkeypatch):
     """Two runs are equal to the last digit; another seed is another run."""
-    monkeypatch.setattr(experiment.run_folder, "draw", lambda *arguments: [])
+    monkeypatch.setattr(train.run_folder, "draw", lambda *arguments: [])
     histories = []
     for number, seed in enumerate((0, 0, 1)):
         workdir = tmp_path / str(number)
-        experiment.train(quick_config(epochs=2, seed=seed), workdir, verbose=0)
+        train.train(quick_config(epochs=2, seed=seed), workdir, verbose=0)
         histories.append((workdir / "history.csv").read_text())
     assert histories[0] == histories[1]
     assert histories[0] != histories[2]
@@ -215,7 +215,7 @@ def test_same_seed_same_history(quick_config, deterministic, tmp_path, monkeypat
 
 def test_standard_makes_a_run_folder_too(quick_config, deterministic, tmp_path):
     """The baseline: the same folder, without verdicts and teacher."""
-    summary = experiment.train(
+    summary = train.train(
         quick_config(epochs=2, method="standard"), tmp_path / "run", verbose=0
     )
     assert summary["method"] == "standard"
@@ -229,11 +229,11 @@ def test_finished_run_is_left_as_it_is(
     quick_config, deterministic, tmp_path, monkeypatch
 ):
     """Training again in a finished folder trains nothing and changes no number."""
-    monkeypatch.setattr(experiment.run_folder, "draw", lambda *arguments: [])
+    monkeypatch.setattr(train.run_folder, "draw", lambda *arguments: [])
     config = quick_config(epochs=2)
-    experiment.train(config, tmp_path, verbose=0)
+    train.train(config, tmp_path, verbose=0)
     history = (tmp_path / "history.csv").read_bytes()
-    summary = experiment.train(config, tmp_path, verbose=0)
+    summary = train.train(config, tmp_path, verbose=0)
     assert (tmp_path / "history.csv").read_bytes() == history
     assert summary["epochs"] == 2
 
@@ -254,9 +254,9 @@ def test_a_refused_configuration_can_be_corrected(
     ):
         config = quick_config(epochs=1, **{field: value})
         with pytest.raises(ValueError, match=text):
-            experiment.train(config, tmp_path / "run", verbose=0)
+            train.train(config, tmp_path / "run", verbose=0)
     config = quick_config(epochs=1)
-    summary = experiment.train(config, tmp_path / "run", verbose=0)
+    summary = train.train(config, tmp_path / "run", verbose=0)
     assert summary["epochs"] == 1
     written = json.loads((tmp_path / "run" / "config.json").read_text())
     assert written["data"]["rate"] == 0.5

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from josrc_keras import trust
+from josrc_keras.adaptive import trust
 
 
 @pytest.mark.parametrize(

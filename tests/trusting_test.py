@@ -4,9 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import JoSRC, history, mixup, trusting
+from josrc_keras import JoSRC
+from josrc_keras.adaptive import mixup
+from josrc_keras.adaptive import model as trusting
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
-from josrc_keras.data import contract
+from josrc_keras.data.checks import contract
+from josrc_keras.samples import history
 from tests import oracle, tiny
 
 COUNT = 12

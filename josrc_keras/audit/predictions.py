@@ -6,8 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from josrc_keras import evidence, selection
 from josrc_keras import labels as label_distributions
+from josrc_keras import selection
+from josrc_keras.samples import evidence
 
 KEPT = 64  # Features a sample.
 

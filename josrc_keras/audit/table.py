@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import logging
 
-from josrc_keras import guards
-from josrc_keras.audit import neighbours, samples, scores
+from josrc_keras import _checks
+from josrc_keras.audit import neighbours, reading, scores
 from josrc_keras.audit.predictions import Predictions, same_views
-from josrc_keras.history import VERDICTS
-from josrc_keras.recording import Recorded
+from josrc_keras.samples.history import VERDICTS
+from josrc_keras.samples.numbering import Recorded
 
 COLUMNS = (
     "id",
@@ -172,7 +172,7 @@ def _predict(model, x, y, view_pairs, batch_size):
     predictions = Predictions(model, view_pairs)
     parts: list = []
     done = 0
-    for batch in samples.batches(x, y, model.data_contract(), batch_size):
+    for batch in reading.batches(x, y, model.data_contract(), batch_size):
         part = predictions.of(batch) | {"label": batch.labels}
         count = len(batch.labels)
         part["index"] = np.arange(done, done + count)
@@ -285,4 +285,4 @@ def _check_history(past, labels):
 
 
 def _pandas():
-    return guards.imported("pandas", "An audit is a table of pandas", "report")
+    return _checks.imported("pandas", "An audit is a table of pandas", "report")

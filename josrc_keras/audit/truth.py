@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from josrc_keras import guards
+from josrc_keras import _checks
 from josrc_keras.audit import scores
 
 
@@ -85,6 +85,6 @@ def _average_precision(values, positive):
 
 
 def _sklearn():
-    return guards.imported(
+    return _checks.imported(
         "sklearn.metrics", "A comparison with the truth needs scikit-learn", "report"
     )

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from josrc_keras import guards, losses
-from josrc_keras.base import NoisyLabelModel, weighted
+from josrc_keras import _checks, losses
 from josrc_keras.networks import check_network
+from josrc_keras.training.base import NoisyLabelModel, weighted
 
 
 @keras.saving.register_keras_serializable(package="josrc_keras")
@@ -31,11 +31,11 @@ class Standard(NoisyLabelModel):
     needs_two_views = False
 
     def __init__(self, network, num_classes, augmentation=None, **kwargs):
-        guards.check_backend("tensorflow", "jax")
+        _checks.check_backend("tensorflow", "jax")
         super().__init__(**kwargs)
         self.student = check_network(network, num_classes)
         self.num_classes = num_classes
-        self.augmentation = guards.check_augmentation(augmentation)
+        self.augmentation = _checks.check_augmentation(augmentation)
         self.make_metrics()
         self.built = True
 

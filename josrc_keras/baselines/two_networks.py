@@ -5,11 +5,11 @@ from typing import Any, ClassVar, NamedTuple
 import keras
 from keras import ops
 
-from josrc_keras import guards, losses
-from josrc_keras.base import NoisyLabelModel, weighted
+from josrc_keras import _checks, losses
 from josrc_keras.baselines.small_loss import disagreement
 from josrc_keras.networks import check_network
 from josrc_keras.selection import Selection
+from josrc_keras.training.base import NoisyLabelModel, weighted
 
 
 class Choice(NamedTuple):
@@ -60,7 +60,7 @@ class TwoNetworks(NoisyLabelModel):
     training_metrics: ClassVar[tuple] = ("clean_fraction", "disagreement")
 
     def __init__(self, network, num_classes, augmentation=None, peer=None, **kwargs):
-        guards.check_backend("tensorflow", "jax")
+        _checks.check_backend("tensorflow", "jax")
         super().__init__(**kwargs)
         self.student = check_network(network, num_classes)
         if peer is None:
@@ -77,7 +77,7 @@ class TwoNetworks(NoisyLabelModel):
         self.peer = check_network(peer, num_classes)
         _check_different(self.student, self.peer)
         self.num_classes = num_classes
-        self.augmentation = guards.check_augmentation(augmentation)
+        self.augmentation = _checks.check_augmentation(augmentation)
         self.make_metrics()
         self.built = True
 

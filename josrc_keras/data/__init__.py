@@ -1,11 +1,12 @@
 """Datasets with known label noise, by name."""
 
-from josrc_keras.data import image_folder, noise, records
+from josrc_keras.data import noise, records
 from josrc_keras.data.benchmark import Benchmark, Split
-from josrc_keras.data.cifar import cifar8n_o, cifar80n_o, cifar100n_c
-from josrc_keras.data.cifar_n import cifar10n, cifar100n
-from josrc_keras.data.digits import digits8n_o
-from josrc_keras.data.partial import partial
+from josrc_keras.data.benchmarks.cifar import cifar8n_o, cifar80n_o, cifar100n_c
+from josrc_keras.data.benchmarks.cifar_n import cifar10n, cifar100n
+from josrc_keras.data.benchmarks.digits import digits8n_o
+from josrc_keras.data.benchmarks.partial import partial
+from josrc_keras.data.photos import folder as image_folder
 
 BENCHMARKS = {
     "digits8n_o": digits8n_o,

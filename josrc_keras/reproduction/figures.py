@@ -3,8 +3,9 @@
 import statistics
 from pathlib import Path
 
-from josrc_keras import files, plots
-from josrc_keras.reproduction import grid, page
+from josrc_keras import _files
+from josrc_keras.reproduction import tables, tables_page
+from josrc_keras.runs import plots
 
 COLOURS = {
     "standard": "#999999",
@@ -41,7 +42,7 @@ def draw(records, folder):
     drawn = []
     plain = {
         key: found
-        for key, found in page.grouped(records).items()
+        for key, found in tables_page.grouped(records).items()
         if key[3] == "paper" and key[4] == "{}"
     }
     for dataset in dict.fromkeys(key[0] for key in plain):
@@ -69,11 +70,11 @@ def _draw_precision(path, groups):
 def _draw_methods(path, groups, column, label):
     """A panel for each cell with a line for each method; False without any line."""
     lines = {
-        (cell, method): [(column, page.NAMES[method], COLOURS.get(method))]
+        (cell, method): [(column, tables_page.NAMES[method], COLOURS.get(method))]
         for cell, method in groups
     }
     cells = _cells(groups)
-    panels = [[[(cell, method) for method in grid.METHODS] for cell in cells]]
+    panels = [[[(cell, method) for method in tables.METHODS] for cell in cells]]
     return _draw_panels(path, groups, panels, lines, cells, [label])
 
 
@@ -82,14 +83,14 @@ def _draw_kinds(path, groups):
     kinds = [(column, name, colour) for column, (name, colour) in KINDS.items()]
     lines = dict.fromkeys(groups, kinds)
     cells = _cells(groups)
-    compared = [m for m in grid.COMPARED if any(key[1] == m for key in groups)]
+    compared = [m for m in tables.COMPARED if any(key[1] == m for key in groups)]
     panels = [[[(cell, method)] for cell in cells] for method in compared]
-    labels = [f"{page.NAMES[method]}, %" for method in compared]
+    labels = [f"{tables_page.NAMES[method]}, %" for method in compared]
     return _draw_panels(path, groups, panels, lines, cells, labels)
 
 
 def _cells(groups):
-    return [cell for cell in grid.CELLS if any(key[0] == cell for key in groups)]
+    return [cell for cell in tables.CELLS if any(key[0] == cell for key in groups)]
 
 
 def _draw_panels(path, groups, panels, lines, titles, labels):
@@ -142,7 +143,7 @@ def _draw_panels(path, groups, panels, lines, titles, labels):
             ncols=min(len(names), 4 if columns > 2 else columns),
             frameon=False,
         )
-        with files.replacing(path) as beside:
+        with _files.replacing(path) as beside:
             figure.savefig(beside, dpi=110)
     pyplot.close(figure)
     return bool(names)

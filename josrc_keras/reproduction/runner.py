@@ -9,8 +9,10 @@ import time
 import keras
 from absl import logging
 
-from josrc_keras import datasets, experiment, files, large_sets, run_folder
-from josrc_keras.reproduction import figures, page, records, suite, suite_page
+from josrc_keras import _files
+from josrc_keras.reproduction import figures, robustness_page, suite, tables_page
+from josrc_keras.reproduction import results as records
+from josrc_keras.runs import build_data, folder, large_sets, train
 
 
 class Queue:
@@ -83,7 +85,7 @@ class Queue:
             pace = Pace(deadline, lambda *found: say(self._forecast(*found)))
             try:
                 with scope():
-                    summary = experiment.train(
+                    summary = train.train(
                         self.configs[run], workdir, verbose=0, callbacks=[pace]
                     )
             except FloatingPointError as error:
@@ -104,7 +106,7 @@ class Queue:
     def _progress(self, run):
         """How far an unfinished run has come."""
         try:
-            epochs = len(run_folder.read_history(self.workdirs / run.name))
+            epochs = len(folder.read_history(self.workdirs / run.name))
         except OSError:
             return ""
         return f" (after epoch {epochs} of {self.configs[run].epochs})"
@@ -139,7 +141,7 @@ def _placed(config, data, manual_dir):
     if config.data.name in large_sets.NAMES:
         config.data.dir = str(data / large_sets.folder_name(config))
         config.data.manual_dir = manual_dir
-    return datasets.with_absolute_paths(config)
+    return build_data.with_absolute_paths(config)
 
 
 class Pace(keras.callbacks.Callback):
@@ -183,14 +185,14 @@ def write_page(results, protocol):
         )
     path = results / "README.md"
     if protocol == suite.NAME:
-        files.write_text(path, suite_page.write(found))
+        _files.write_text(path, robustness_page.write(found))
         return path
     drawn = []
     if importlib.util.find_spec("matplotlib") is None:
         logging.info("No figures: `pip install josrc-keras[report]` adds them.")
     else:
         drawn = figures.draw(found, results)
-    files.write_text(path, page.write(found, protocol, drawn))
+    _files.write_text(path, tables_page.write(found, protocol, drawn))
     return path
 
 

@@ -2,9 +2,9 @@
 
 import importlib
 
-from josrc_keras import guards
-from josrc_keras import methods as registry
-from josrc_keras.reproduction import grid, robustness
+from josrc_keras import _checks
+from josrc_keras.reproduction import robustness, tables
+from josrc_keras.runs import methods as registry
 
 NAME = "robustness"
 ROWS = {(row.dataset, row.cell): row for row in robustness.ROWS}
@@ -41,7 +41,7 @@ IDEAS = {
 }
 
 
-class SuiteRun(grid.Run):
+class SuiteRun(tables.Run):
     """A run of one of the suite's rows; `dataset` and `cell` say of which."""
 
     closed = (
@@ -84,21 +84,23 @@ def runs_of(*, half, cells=(), methods=(), recipes=(), seeds, overrides=()):
     Raises:
         ValueError: If an argument is unknown.
     """
-    guards.check_choice("the half", half, robustness.HALVES)
+    _checks.check_choice("the half", half, robustness.HALVES)
     rows = {
         f"{row.dataset}/{row.cell}": row for row in robustness.ROWS if row.half == half
     }
     for cell in cells:
         known = tuple(f"{row.dataset}/{row.cell}" for row in robustness.ROWS)
-        guards.check_choice("the cell", cell, known)
+        _checks.check_choice("the cell", cell, known)
     if not methods or "all" in methods:
         methods = (*BASELINES, "josrc")
     for recipe in recipes:
-        guards.check_choice("the recipe", recipe, RECIPES)
+        _checks.check_choice("the recipe", recipe, RECIPES)
     for method in methods:
-        guards.check_choice("the method", method, (*BASELINES, "josrc"))
+        _checks.check_choice("the method", method, (*BASELINES, "josrc"))
     return [
-        SuiteRun(row.dataset, row.cell, method, recipe, seed, grid.in_order(overrides))
+        SuiteRun(
+            row.dataset, row.cell, method, recipe, seed, tables.in_order(overrides)
+        )
         for seed in seeds
         for name, row in rows.items()
         if not cells or name in cells

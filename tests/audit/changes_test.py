@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 from absl import logging
 
-from josrc_keras.audit import changes
+from josrc_keras.cleaning import plan
 
 pandas = pytest.importorskip("pandas")
 
-CLEAN, NOISE, FOREIGN = changes.ACTIONS
+CLEAN, NOISE, FOREIGN = plan.ACTIONS
 NAMES = ["01", "1.0", "NA", "null", "nan", "True", "Ärger", "a, b", 'so "so"', " x "]
 
 
 def table(*rows):
     """An audit's table, or a part of it: `(id, given, verdict, predicted)` each."""
-    result = pandas.DataFrame(rows, columns=changes.TEXTS)
+    result = pandas.DataFrame(rows, columns=plan.TEXTS)
     result["label_score"] = np.linspace(0.1, 0.9, len(rows))
     return result
 
@@ -35,7 +35,7 @@ def actions(planned):
 
 def test_each_verdict_has_its_action():
     """A suggestion of the label that it has already changes nothing."""
-    planned = changes.plan(AUDIT)
+    planned = plan.plan(AUDIT)
     assert actions(planned) == {
         "a/1.png": ("keep", "a"),
         "a/2.png": ("relabel", "b"),
@@ -53,14 +53,14 @@ def test_only_chosen_rows_change_as_they_were_edited():
         ("b/2.png", "b", NOISE, "a"),
         ("a/1.png", "a", FOREIGN, "b"),
     )
-    assert actions(changes.plan(AUDIT, chosen)) == {
+    assert actions(plan.plan(AUDIT, chosen)) == {
         "a/1.png": ("set_aside", ""),
         "a/2.png": ("keep", "a"),
         "a/3.png": ("keep", "a"),
         "b/1.png": ("keep", "b"),
         "b/2.png": ("relabel", "a"),
     }
-    nothing = changes.plan(AUDIT, chosen.head(0))
+    nothing = plan.plan(AUDIT, chosen.head(0))
     assert set(nothing["action"]) == {"keep"}
 
 
@@ -68,7 +68,7 @@ def test_chosen_rows_that_are_clean_are_kept_with_a_warning(monkeypatch):
     lines = []
     monkeypatch.setattr(logging, "warning", lambda text, *v: lines.append(text % v))
     chosen = table(("a/1.png", "a", CLEAN, "b"), ("a/2.png", "a", NOISE, "b"))
-    planned = actions(changes.plan(AUDIT, chosen))
+    planned = actions(plan.plan(AUDIT, chosen))
     assert planned["a/1.png"] == ("keep", "a")
     assert planned["a/2.png"] == ("relabel", "b")
     assert len(lines) == 1 and lines[0].startswith("1 of the chosen rows are called cl")
@@ -81,13 +81,13 @@ HOSTILE = ["../../x", "/etc", "", ".", "..", "b/c", "c", "nan", "B"]
 def test_a_new_label_is_a_class_of_the_audit(name):
     chosen = table(("a/2.png", "a", NOISE, name))
     with pytest.raises(ValueError, match=r"Use one of \['a', 'b'\]") as error:
-        changes.plan(AUDIT, chosen)
+        plan.plan(AUDIT, chosen)
     assert f"Received: {name!r} for 'a/2.png'" in str(error.value)
 
 
 def test_the_label_of_what_is_not_relabelled_does_not_matter():
     chosen = table(("a/2.png", "a", FOREIGN, "../x"), ("a/3.png", "a", CLEAN, ""))
-    assert actions(changes.plan(AUDIT, chosen))["a/2.png"] == ("set_aside", "")
+    assert actions(plan.plan(AUDIT, chosen))["a/2.png"] == ("set_aside", "")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_the_label_of_what_is_not_relabelled_does_not_matter():
 )
 def test_strange_rows_are_refused(rows, message):
     with pytest.raises(ValueError, match=message):
-        changes.plan(AUDIT, table(*rows))
+        plan.plan(AUDIT, table(*rows))
 
 
 def rows_of_all_names():
@@ -114,16 +114,16 @@ def rows_of_all_names():
 def test_texts_come_back_as_they_were(tmp_path):
     """Names like numbers and like missing values, and ids with any character."""
     before = table(*rows_of_all_names())
-    changes.write_table(before, tmp_path / "audit.csv")
-    found = changes.read_table(tmp_path / "audit.csv")
-    for name in changes.TEXTS:
+    plan.write_table(before, tmp_path / "audit.csv")
+    found = plan.read_table(tmp_path / "audit.csv")
+    for name in plan.TEXTS:
         assert found[name].tolist() == before[name].tolist()
     np.testing.assert_array_equal(found["label_score"], before["label_score"])
 
 
 def test_the_plan_as_a_table(tmp_path):
-    planned = changes.plan(table(*rows_of_all_names()))
-    path = changes.write_csv(planned, tmp_path)
+    planned = plan.plan(table(*rows_of_all_names()))
+    path = plan.write_csv(planned, tmp_path)
     assert path == tmp_path / "relabel.csv"
     found = pandas.read_csv(path, dtype=str, keep_default_na=False)
     assert list(found) == ["id", "given_name", "action", "new_name", "label_score"]
@@ -135,8 +135,8 @@ def test_the_plan_as_a_table(tmp_path):
 def test_missing_scores_are_missing(tmp_path):
     before = table(*rows_of_all_names())
     before["clean_share"] = np.nan
-    changes.write_table(before, tmp_path / "audit.csv")
-    assert changes.read_table(tmp_path / "audit.csv")["clean_share"].isna().all()
+    plan.write_table(before, tmp_path / "audit.csv")
+    assert plan.read_table(tmp_path / "audit.csv")["clean_share"].isna().all()
 
 
 @pytest.mark.parametrize(
@@ -161,12 +161,12 @@ def test_a_file_that_is_no_audit(tmp_path, text, message):
     path = tmp_path / "rows.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ValueError, match=message):
-        changes.read_table(path)
+        plan.read_table(path)
 
 
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ValueError, match=r"Received: .*absent\.csv \(.*No such file"):
-        changes.read_table(tmp_path / "absent.csv")
+        plan.read_table(tmp_path / "absent.csv")
 
 
 def test_what_a_spreadsheet_adds(tmp_path):
@@ -174,7 +174,5 @@ def test_what_a_spreadsheet_adds(tmp_path):
     lines = ["\ufeffverdict,id,note,given_name,predicted_name"]
     lines += [f"{NOISE},a/2.png,hm,01,NA"]
     (tmp_path / "rows.csv").write_text("\r\n".join(lines), encoding="utf-8")
-    found = changes.read_table(tmp_path / "rows.csv")
-    assert found[list(changes.TEXTS)].values.tolist() == [
-        ["a/2.png", "01", NOISE, "NA"]
-    ]
+    found = plan.read_table(tmp_path / "rows.csv")
+    assert found[list(plan.TEXTS)].values.tolist() == [["a/2.png", "01", NOISE, "NA"]]

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from josrc_keras import experiment
 from josrc_keras.audit.table import COLUMNS
+from josrc_keras.runs import train
 from tests import photos
 from tests.commands_test import contents, error_line
 from tests.forks import ROOT, Forks
@@ -21,7 +21,7 @@ pandas = pytest.importorskip("pandas")
 pytest.importorskip("pyarrow")
 pytest.importorskip("PIL")
 
-AUDIT = "josrc_keras.audit.command"
+AUDIT = "josrc_keras.commands.audit"
 TRAIN = "josrc_keras.train"
 QUICK = [
     "--progress=none",
@@ -105,7 +105,7 @@ def test_what_is_written_of_digits(digits):
     assert {path.name for path in (run / "audit").iterdir()} == FILES
     table = read(run / "audit")
     assert list(table) == list(COLUMNS)
-    benchmark = experiment.make_benchmark(config_of(run))
+    benchmark = train.make_benchmark(config_of(run))
     splits = benchmark.train, benchmark.validation
     assert [len(split) for split in splits] == [96, 32]
     ids = np.concatenate([split.ids for split in splits])
@@ -157,7 +157,7 @@ def test_findings_of_digits(digits):
     table = read(run / "audit")
     assert findings["images"] == 128 and findings["classes"] == 8
     assert findings["noise_rate"] == pytest.approx(table["is_label_issue"].mean())
-    benchmark = experiment.make_benchmark(config_of(run))
+    benchmark = train.make_benchmark(config_of(run))
     wrong = [s.labels != s.true_labels for s in (benchmark.train, benchmark.validation)]
     share = np.concatenate(wrong).mean()
     assert findings["quality"]["noise_rate"] == pytest.approx(share)
@@ -176,7 +176,7 @@ def test_what_is_written_of_photos(pictures):
     assert set(table["given_name"]) == set(CLASSES)
     assert (table["given_name"] == table["id"].str.partition("/")[0]).all()
     held = table["clean_share"].isna()
-    benchmark = experiment.make_benchmark(config_of(run), run)
+    benchmark = train.make_benchmark(config_of(run), run)
     assert set(table["id"][held]) >= set(benchmark.test.ids.tolist())
     assert len(benchmark.test) == 3
     findings = json.loads((run / "audit/findings.json").read_text())
@@ -231,7 +231,7 @@ def test_photos_in_records(world, validated):
     size = f"--config.data.image_size={photos.SIZE}"
     write = ["--config=image_folder", "--config.data.dir=photos", size]
     write += ["--config.data.validation_dir=held", "--output=written"]
-    good(world.run(*write, module="josrc_keras.write_records"))
+    good(world.run(*write, module="josrc_keras.commands.records"))
     data = ["--config.data.name=records", "--config.data.dir=written"]
     good(world.run(*PHOTOS, *data, "--workdir=recorded", module=TRAIN))
     good(world.run("--run=recorded"))
@@ -448,14 +448,14 @@ def test_a_run_without_a_history(world, digits):
 def test_records(world):
     """Images that are streamed are audited too, with thumbnails of their own."""
     small = ["--config=digits8n_o", "--config.data.train_size=96"]
-    write = "josrc_keras.write_records"
+    write = "josrc_keras.commands.records"
     good(world.run(*small, "--output=records", module=write))
     data = ["--config.data.name=records", "--config.data.dir=records"]
     few = [*DIGITS, "--config.data.train_size=96", *data, "--workdir=streamed"]
     good(world.run(*few, module=TRAIN))
     good(world.run("--run=streamed"))
     table = read(world.folder / "streamed/audit")
-    benchmark = experiment.make_benchmark(small_digits())
+    benchmark = train.make_benchmark(small_digits())
     assert table["id"].tolist() == benchmark.train.ids.tolist()
     assert table["given_label"].tolist() == benchmark.train.labels.tolist()
     assert not table["clean_share"].isna().any()

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from josrc_keras import files
-from josrc_keras.audit import changes, moves
+from josrc_keras import _files
+from josrc_keras.cleaning import moves
+from josrc_keras.cleaning import plan as changes
 
 pandas = pytest.importorskip("pandas")
 
@@ -162,9 +163,9 @@ def test_copy_that_gets_no_name_leaves_nothing(
 
 def test_what_a_killed_copy_left_is_removed(photos, output):
     """Of this version and of before; nothing else."""
-    others = [f"{files.PREFIX}audit.csv-12345678", "mine"]
+    others = [f"{_files.PREFIX}audit.csv-12345678", "mine"]
     for name in ("copy", "cleaned", "set_aside"):
-        half = output / f"{files.PREFIX}{name}-12345678"
+        half = output / f"{_files.PREFIX}{name}-12345678"
         (half / "cleaned/a").mkdir(parents=True)
         (half / "cleaned/a/keep.png").write_bytes(b"half")
     for name in others:
@@ -299,7 +300,7 @@ def test_killed_between_copying_and_removing(photos, output, other_disk, monkeyp
         )
         moves.move(planned(), photos, output)
     assert (photos / "b/same-1.png").exists() and (photos / "a/same.png").exists()
-    unfinished = photos / f"b/{files.PREFIX}same-1.png-12345678"
+    unfinished = photos / f"b/{_files.PREFIX}same-1.png-12345678"
     unfinished.mkdir()
     (unfinished / "same-1.png").write_bytes(b"half")
     assert moves.move_back(output) == 1

@@ -11,7 +11,7 @@ import numpy as np
 import pandas
 import pytest
 
-from josrc_keras.audit.report import write_report
+from josrc_keras.cleaning.report import write_report
 from tests.audit.tables import (
     HOSTILE,
     VERDICTS,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas
 import pytest
 
-from josrc_keras.audit import report
+from josrc_keras.cleaning import report
 from tests.audit.tables import HOSTILE, make_findings, make_image, make_table
 
 Image = pytest.importorskip("PIL.Image", reason="needs Pillow")

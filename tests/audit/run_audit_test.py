@@ -4,7 +4,7 @@ import ml_collections
 import numpy as np
 import pytest
 
-from josrc_keras.audit import run_audit
+from josrc_keras.cleaning import audit_of_run
 from josrc_keras.data.benchmark import Benchmark, Split
 
 TRAIN = ["cat/1.png", "dog/1.png"]
@@ -26,7 +26,7 @@ def config(name, validation_dir=None):
 
 
 def ids_of(name, found, validation_dir=None):
-    held_out = run_audit._held_out(config(name, validation_dir), found)
+    held_out = audit_of_run._held_out(config(name, validation_dir), found)
     return [each.ids.tolist() for each in held_out]
 
 
@@ -74,5 +74,5 @@ def test_true_labels_are_not_audited():
 
 def test_images_stay_with_their_ids():
     test = split(["cat/1.png"])
-    (found,) = run_audit._held_out(config("records"), benchmark(test))
+    (found,) = audit_of_run._held_out(config("records"), benchmark(test))
     assert found.images is test.images and found.labels is test.labels

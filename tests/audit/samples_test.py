@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from josrc_keras import views
-from josrc_keras.audit import samples
-from josrc_keras.data.contract import Contract
+from josrc_keras.audit import reading
+from josrc_keras.data.checks.contract import Contract
 
 EXPECTED = Contract(4, (None, 8, 8, 1), None)
 X = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 1)).astype("uint8")
@@ -18,7 +18,7 @@ Y = np.random.default_rng(1).integers(0, 4, 24)
 
 def read(x, y=None, batch_size=7, expected=EXPECTED):
     """Labels and images in the order of their numbers, and the numbers or None."""
-    found = list(samples.batches(x, y, expected, batch_size))
+    found = list(reading.batches(x, y, expected, batch_size))
     given = np.concatenate([batch.labels for batch in found])
     images = np.concatenate([batch.images for batch in found])
     if found[0].index is None:
@@ -121,10 +121,10 @@ def test_views_need_numbers():
     with pytest.raises(ValueError, match=message):
         read(data)
     data = numbered().shuffle(24).batch(7).map(views.two_views(augment))
-    found = list(samples.batches(data, None, EXPECTED, 7))
+    found = list(reading.batches(data, None, EXPECTED, 7))
     assert sum(len(batch.index) for batch in found) == 24
     assert all(batch.fingerprints is None for batch in found)
-    found = list(samples.batches({"view_a": X, "view_b": X}, Y, EXPECTED, 7))
+    found = list(reading.batches({"view_a": X, "view_b": X}, Y, EXPECTED, 7))
     np.testing.assert_array_equal(np.concatenate([b.labels for b in found]), Y)
 
 
@@ -133,14 +133,14 @@ def test_images_of_equal_pixels_have_equal_fingerprints():
     images = np.zeros((5, 8, 8, 1), "float32")
     images[1, 0, 0] = 1e-20
     images[3] = images[1]
-    (batch,) = samples.batches(images, np.zeros(5, int), EXPECTED, 7)
+    (batch,) = reading.batches(images, np.zeros(5, int), EXPECTED, 7)
     first, second = batch.fingerprints[:2]
     assert first != second
     np.testing.assert_array_equal(
         batch.fingerprints, [first, second, first, second, first]
     )
     other = Contract(4, (None, None, None, 1), None)
-    (wide,) = samples.batches(np.zeros((1, 4, 16, 1), "float32"), [0] * Y[:1], other, 7)
+    (wide,) = reading.batches(np.zeros((1, 4, 16, 1), "float32"), [0] * Y[:1], other, 7)
     assert wide.fingerprints[0] != first
 
 
@@ -214,7 +214,7 @@ def test_memory_is_that_of_a_batch():
 
     expected = Contract(4, (None, 32, 32, 3), None)
     tracemalloc.start()
-    for found in samples.batches(Many(), None, expected, batch):
+    for found in reading.batches(Many(), None, expected, batch):
         assert len(found.labels) == batch
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

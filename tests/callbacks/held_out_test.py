@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import experiment
 from josrc_keras.callbacks import CleanThreshold, HeldOut, MeanTeacher
 from josrc_keras.configs import digits8n_o as page
 from josrc_keras.data import batches, digits8n_o
 from josrc_keras.data.benchmark import Split
+from josrc_keras.runs import train
 
 NAMES = {"held_out_accuracy", "held_out_teacher_accuracy"}
 
@@ -149,8 +149,8 @@ def runs(tmp_path_factory):
 
     folders = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment.run_folder, "draw", lambda *arguments: [])
-        patch.setattr(experiment, "_tensorboard", lambda workdir: [])
+        patch.setattr(train.run_folder, "draw", lambda *arguments: [])
+        patch.setattr(train, "_tensorboard", lambda workdir: [])
         for name, share in (("held out", 0.25), ("silent", 0.25), ("whole", 0.0)):
             config = page.get_config("paper")
             fields = {"epochs": 2, "data.train_size": 256, "batch_size": 32}
@@ -160,9 +160,9 @@ def runs(tmp_path_factory):
                 fields |= {"epochs": 1, "data.train_size": 64}
             config.update_from_flattened_dict(fields)
             if name == "silent":
-                patch.setattr(experiment, "HeldOut", Nothing)
+                patch.setattr(train, "HeldOut", Nothing)
             folders[name] = tmp_path_factory.mktemp(name.replace(" ", "_"))
-            experiment.train(config, folders[name], verbose=0)
+            train.train(config, folders[name], verbose=0)
     determinism.disable_op_determinism()
     return folders
 

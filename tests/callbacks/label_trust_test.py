@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from josrc_keras import JoSRC, Standard, experiment, history, trust, views
+from josrc_keras import JoSRC, Standard, views
+from josrc_keras.adaptive import trust
 from josrc_keras.callbacks import (
     CleanThreshold,
     LabelTrust,
@@ -17,6 +18,8 @@ from josrc_keras.callbacks import (
     VerdictHistory,
     label_trust,
 )
+from josrc_keras.runs import train
+from josrc_keras.samples import history
 from tests import tiny
 
 COUNT = 24
@@ -91,7 +94,7 @@ def rate_by_hand(tables, given, other):
 
 
 def bayes(given, other, rate, flip, sharpness, least):
-    """The rule in the docstring of `josrc_keras.trust`."""
+    """The rule in the docstring of `josrc_keras.adaptive.trust`."""
     rate = np.clip(rate, trust.LEAST, trust.MOST)
     rest = np.maximum(1 - given - other, 0) / (tiny.CLASSES - 1)
     right = (1 - rate) * given**sharpness
@@ -437,15 +440,15 @@ def test_a_resumed_run_is_the_uninterrupted_one(
     quick_config, deterministic, monkeypatch, tmp_path
 ):
     """Through `experiment.train`: history, weights, memory, to the last digit."""
-    monkeypatch.setattr(experiment.run_folder, "draw", lambda *arguments: [])
-    monkeypatch.setattr(experiment, "_tensorboard", lambda workdir: [])
+    monkeypatch.setattr(train.run_folder, "draw", lambda *arguments: [])
+    monkeypatch.setattr(train, "_tensorboard", lambda workdir: [])
     config = quick_config("adaptive", **{"trust.warmup_epochs": 1})
     parts, whole = tmp_path / "parts", tmp_path / "whole"
-    assert experiment.train(config, parts, verbose=0, callbacks=[StopAfter(3)]) is None
-    summary = experiment.train(config, parts, verbose=0)
+    assert train.train(config, parts, verbose=0, callbacks=[StopAfter(3)]) is None
+    summary = train.train(config, parts, verbose=0)
     assert summary == json.loads((parts / "summary.json").read_text())
     assert summary["teacher"]["last"] != summary["student"]["last"]
-    experiment.train(config, whole, verbose=0)
+    train.train(config, whole, verbose=0)
     rows = history_of(parts)
     assert rows == history_of(whole) and len(rows) == 4
     assert {"noise_rate", "clean_auroc", "val_teacher_accuracy"} < rows[0].keys()

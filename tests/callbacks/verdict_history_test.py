@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from josrc_keras import JoSRC, Standard, history, labels, networks, selection, views
+from josrc_keras import JoSRC, Standard, labels, networks, selection, views
 from josrc_keras.callbacks import CleanThreshold, MeanTeacher, VerdictHistory
-from josrc_keras.data import values
+from josrc_keras.data.checks import values
+from josrc_keras.samples import history
 from tests import tiny
 
 COUNT = 24

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from josrc_keras import data
-from josrc_keras.data import balance, batches, records
+from josrc_keras.data import batches, records
+from josrc_keras.data.batches import balance
 from tests.jax_test import run
 
 COUNTS = {0: 30, 1: 5, 3: 12}  # Of each class; class 2 does not occur.

@@ -6,9 +6,10 @@ import ml_collections
 import numpy as np
 import pytest
 
-from josrc_keras import data, experiment
+from josrc_keras import data
 from josrc_keras.data import noise
 from josrc_keras.data.benchmark import Benchmark, Split
+from josrc_keras.runs import train
 
 FIELDS = ("images", "labels", "true_labels", "ids")
 COUNT = 200
@@ -119,7 +120,7 @@ def config(quick_config):
 def test_the_configuration_holds_out(config):
     """Of the noisy labels, after the noise was drawn: the same labels and checksum."""
     config.data.validation_share = 0.1
-    result = experiment.make_benchmark(config)
+    result = train.make_benchmark(config)
     whole = data.digits8n_o(rate=0.5)
     assert (len(result.validation), len(result.train)) == (135, 1212)  # 134.7.
     assert result.noise_checksum == whole.noise_checksum
@@ -134,10 +135,10 @@ def test_the_configuration_holds_out(config):
 
 def test_the_datas_seed_chooses_from_the_configuration(config):
     config.data.validation_share = 0.1
-    expected = experiment.make_benchmark(config).validation.ids
+    expected = train.make_benchmark(config).validation.ids
     with config.unlocked():
         config.data.seed = 5
-    other = experiment.make_benchmark(config)
+    other = train.make_benchmark(config)
     assert len(np.setdiff1d(other.validation.ids, expected)) > 90
     chosen = data.digits8n_o(rate=0.5, seed=5).hold_out(0.1, 5)
     check_equal(other.validation, chosen.validation)
@@ -145,17 +146,17 @@ def test_the_datas_seed_chooses_from_the_configuration(config):
 
 def test_a_configuration_without_it_holds_out_nothing(config):
     """As by default, and as in a run of before there was such a field."""
-    assert experiment.make_benchmark(config).validation is None
+    assert train.make_benchmark(config).validation is None
     fields = config.to_dict()
     del fields["data"]["validation_share"]
-    before = experiment.make_benchmark(ml_collections.ConfigDict(fields))
+    before = train.make_benchmark(ml_collections.ConfigDict(fields))
     assert before.validation is None and len(before.train) == 1347
 
 
 def test_it_is_held_out_of_what_is_kept(config):
     config.data.train_size = 100
     config.data.validation_share = 0.2
-    result = experiment.make_benchmark(config)
+    result = train.make_benchmark(config)
     assert (len(result.validation), len(result.train)) == (20, 80)
     kept = data.digits8n_o(rate=0.5, train_size=100)
     both = np.concatenate([result.train.ids, result.validation.ids])

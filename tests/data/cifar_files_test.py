@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from josrc_keras.data import cifar8n_o, cifar80n_o, cifar_files, noise
+from josrc_keras.data import cifar8n_o, cifar80n_o, noise
+from josrc_keras.data.benchmarks import cifar_files
 
 NAMES = [f"name_{index}" for index in range(100)]
 ROWS = {"train": 1600, "test": 300}

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from josrc_keras.data import cifar_n, noise
+from josrc_keras.data import noise
+from josrc_keras.data.benchmarks import cifar_n
 from tests import manual_data
 
 ROWS = 400

@@ -11,8 +11,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from josrc_keras.data import encoded, manual_files
-from josrc_keras.data.clothing1m import Clothing1m
+from josrc_keras.data.benchmarks import encoded, manual_files
+from josrc_keras.data.benchmarks.clothing1m import Clothing1m
 from tests import manual_data
 
 SKIPPED = {2, 3, 4, 5, 9}

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from josrc_keras.data import decoding
+from josrc_keras.data.photos import decoding
 
 Image = pytest.importorskip("PIL.Image")
 decoding.require()

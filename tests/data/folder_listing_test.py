@@ -5,7 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from josrc_keras.data import decoding, folder_listing
+from josrc_keras.data.photos import decoding
+from josrc_keras.data.photos import listing as folder_listing
 from tests import photos
 
 FORMATS = {

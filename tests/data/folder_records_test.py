@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from josrc_keras import datasets, experiment
-from josrc_keras.audit import run_audit
+from josrc_keras.cleaning import audit_of_run
 from josrc_keras.configs import image_folder as image_folder_page
 from josrc_keras.configs import photos_resnet50
-from josrc_keras.data import folder_records, image_folder, records
+from josrc_keras.data import records
+from josrc_keras.data.photos import folder as image_folder
+from josrc_keras.data.records import from_folder
+from josrc_keras.runs import build_data, train
 from tests import photos
 from tests.forks import Forks
 
@@ -27,7 +29,7 @@ def folder(tmp_path):
 def both(folder, tmp_path):
     """What the cache holds, and what the records do."""
     options = {"image_size": photos.SIZE, "validation_share": 0.2, "seed": 3}
-    folder_records.write(folder, tmp_path / "records", **options)
+    from_folder.write(folder, tmp_path / "records", **options)
     cached = image_folder.read(folder, cache=tmp_path / "cache", **options)
     return cached, records.read(tmp_path / "records")
 
@@ -53,7 +55,7 @@ def test_classes_are_mixed_in_a_random_order(folder, both, tmp_path):
     labels = written.train.labels
     assert len(set(labels[:12])) == 3
     for seed in (3, 4):
-        folder_records.write(
+        from_folder.write(
             folder,
             tmp_path / f"again{seed}",
             image_size=photos.SIZE,
@@ -67,7 +69,7 @@ def test_classes_are_mixed_in_a_random_order(folder, both, tmp_path):
 
 def test_a_folder_to_validate_on(folder, tmp_path):
     photos.fill(tmp_path / "held", cat=3, eel=2)
-    folder_records.write(
+    from_folder.write(
         folder, tmp_path / "r", image_size=photos.SIZE, validation_dir=tmp_path / "held"
     )
     found = records.read(tmp_path / "r")
@@ -85,13 +87,13 @@ def test_a_folder_to_validate_on(folder, tmp_path):
 )
 def test_what_is_refused(folder, tmp_path, options, text):
     with pytest.raises(ValueError, match=text):
-        folder_records.write(folder, tmp_path / "records", **options)
+        from_folder.write(folder, tmp_path / "records", **options)
     assert not (tmp_path / "records").exists()
 
 
 def test_records_within_the_photos_are_refused(folder):
     with pytest.raises(ValueError, match="Received"):
-        folder_records.write(folder, folder / "records")
+        from_folder.write(folder, folder / "records")
 
 
 def test_from_the_shell_to_an_audit(folder, tmp_path, tmp_path_factory):
@@ -99,7 +101,7 @@ def test_from_the_shell_to_an_audit(folder, tmp_path, tmp_path_factory):
     (folder / "cat/broken.jpg").write_text("no image")
     (folder / "dog/none.jpg").write_bytes(b"")
     forks = Forks(
-        "josrc_keras.write_records", tmp_path, tmp_path_factory.mktemp("logs")
+        "josrc_keras.commands.records", tmp_path, tmp_path_factory.mktemp("logs")
     )
     command = ["--config=image_folder", "--config.data.dir=photos", "--output=records"]
     try:
@@ -124,11 +126,11 @@ def test_from_the_shell_to_an_audit(folder, tmp_path, tmp_path_factory):
         "threshold.warmup_epochs": 1,
     }
     config.update_from_flattened_dict(fields)
-    summary = experiment.train(config, tmp_path / "run", verbose=0)
+    summary = train.train(config, tmp_path / "run", verbose=0)
     assert (summary["train_images"], summary["test_images"]) == (41, 4)
     assert (summary["skipped_images"], summary["test_labels"]) == (2, "as given")
-    assert datasets.make_benchmark(config).validation is None
-    run_audit.write(tmp_path / "run", tmp_path / "audit", max_thumbnails=3)
+    assert build_data.make_benchmark(config).validation is None
+    audit_of_run.write(tmp_path / "run", tmp_path / "audit", max_thumbnails=3)
     found = json.loads((tmp_path / "audit/findings.json").read_text())
     assert (found["images"], found["classes"]) == (45, 3)  # With those to report on.
     assert {each["id"] for each in found["skipped"]} == {

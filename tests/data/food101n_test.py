@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import tensorflow_datasets as tfds
 
-from josrc_keras.data import encoded
-from josrc_keras.data.food101n import Food101n
+from josrc_keras.data.benchmarks import encoded
+from josrc_keras.data.benchmarks.food101n import Food101n
 from tests import manual_data
 
 RELEASE = "Food-101N_release"

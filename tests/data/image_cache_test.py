@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from josrc_keras.data import decoding, image_cache
+from josrc_keras.data.photos import cache as image_cache
+from josrc_keras.data.photos import decoding
 from tests.photos import SIZE, content, make, read, save
 from tests.photos import opened as count_opened
 

@@ -6,7 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from josrc_keras.data import decoding, image_folder, noise
+from josrc_keras.data import noise
+from josrc_keras.data.photos import decoding
+from josrc_keras.data.photos import folder as image_folder
 from tests.photos import SIZE, content, fill, make, read, save
 from tests.photos import opened as count_opened
 

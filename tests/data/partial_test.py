@@ -7,11 +7,12 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from josrc_keras import datasets
 from josrc_keras.configs import partial_digits
-from josrc_keras.data import noise, partial
-from josrc_keras.data.digits import load_digits
-from josrc_keras.data.weak_labels import weak_labels
+from josrc_keras.data import noise
+from josrc_keras.data.benchmarks import partial
+from josrc_keras.data.benchmarks.digits import load_digits
+from josrc_keras.data.benchmarks.image_noise import weak_labels
+from josrc_keras.runs import build_data
 
 pytest.importorskip("sklearn.datasets")
 
@@ -277,7 +278,7 @@ def test_a_configuration_names_all_of_it():
         "train_size": 99,
     }
     config.data.update_from_flattened_dict(fields)
-    made = datasets.make_benchmark(config)
+    made = build_data.make_benchmark(config)
     names = {name.removeprefix("partial."): value for name, value in fields.items()}
     expected = digits(**names)
     assert made.class_names == expected.class_names == ("7", "8", "9", "0", "1")

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from josrc_keras import data, experiment
-from josrc_keras.data import decoding, record_writing, records
+from josrc_keras import data
+from josrc_keras.data import records
+from josrc_keras.data.photos import decoding
+from josrc_keras.data.records import writing
+from josrc_keras.runs import train as experiment
 from tests import photos
 
 NAMES = ("cat", "dog", "eel")
@@ -199,8 +202,8 @@ def test_a_write_that_was_killed_is_done_again(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(record_writing, "write_index", killed)
-        patched.setattr(record_writing.files.shutil, "rmtree", lambda *_, **__: None)
+        patched.setattr(writing, "write_index", killed)
+        patched.setattr(writing.files.shutil, "rmtree", lambda *_, **__: None)
         with pytest.raises(KeyboardInterrupt):
             write(tmp_path, examples(9))
     assert len(list(tmp_path.iterdir())) == 1  # As after `kill -9`.

@@ -17,7 +17,8 @@ PROGRAM = """
 import json, pathlib, sys
 import numpy as np
 import tensorflow as tf
-from josrc_keras.data import batches, records, streaming
+from josrc_keras.data import batches, records
+from josrc_keras.data.batches import streamed as streaming
 
 streaming.BUFFER = 512  # Some of them are in memory at a time.
 folder, (count, streamed, images_per_file) = sys.argv[1], map(int, sys.argv[2:])

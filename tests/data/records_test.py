@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from josrc_keras import data, experiment
+from josrc_keras import data
 from josrc_keras.data import batches, records
+from josrc_keras.runs import train as experiment
 
 COUNT, CLASSES, BATCH = 70, 3, 8
 
@@ -127,9 +128,9 @@ def test_the_order_does_not_follow_the_global_seed(stored):
 
 def test_a_buffer_that_does_not_hold_all(stored, monkeypatch):
     """Nothing is lost, and there is another order."""
-    from josrc_keras.data import streaming
+    from josrc_keras.data.batches import streamed
 
-    monkeypatch.setattr(streaming, "BUFFER", 20)
+    monkeypatch.setattr(streamed, "BUFFER", 20)
     benchmark, found = stored
     (images, _), *_ = epochs(found.train, 0, 1)
     rows = rows_of(images, benchmark.train)
@@ -252,9 +253,10 @@ MEMORY = """
 import sys
 import numpy as np
 from josrc_keras import data
-from josrc_keras.data import batches, records, streaming
+from josrc_keras.data import batches, records
+from josrc_keras.data.batches import streamed as streaming
 
-streaming.BLOCK = 512  # Some of them are in memory at a time.
+streaming.BUFFER = 512  # Some of them are in memory at a time.
 
 def resident():
     with open("/proc/self/status") as status:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from josrc_keras.data.weak_labels import weak_labels
+from josrc_keras.data.benchmarks.image_noise import weak_labels
 
 CLASSES = 3
 BLOBS = ((1, 1), (1, 5), (5, 3))  # Top left corner of each class's bright square.

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from josrc_keras import data, networks
-from josrc_keras.export import export_classifier, proof, serve
+from josrc_keras.export import export_classifier, proof, served_process
 
 onnx = pytest.importorskip("onnx", reason="needs josrc-keras[onnx]")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs josrc-keras[onnx]")
@@ -34,7 +34,7 @@ def quick_proof():
 
     def run(command, **options):
         try:
-            serve.main(command[3:])
+            served_process.main(command[3:])
         except Exception as error:
             return types.SimpleNamespace(returncode=1, stderr=f"log\n{error!r}\n")
         return types.SimpleNamespace(returncode=0, stderr="")

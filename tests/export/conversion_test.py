@@ -12,7 +12,13 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras.export import ExportError, Serving, conversion, read_metadata, serve
+from josrc_keras.export import (
+    ExportError,
+    Serving,
+    in_tensorflow,
+    read_metadata,
+    served_process,
+)
 
 pytest.importorskip("onnxruntime", reason="needs josrc-keras[onnx]")
 pytest.importorskip("tf2onnx", reason="needs josrc-keras[onnx]")
@@ -122,7 +128,9 @@ def found(folder):
 
 
 def served(format, path, images):
-    outputs = serve.PREDICTORS[format](str(path))("all", images.astype("float32"))
+    outputs = served_process.PREDICTORS[format](str(path))(
+        "all", images.astype("float32")
+    )
     return {name: np.asarray(value) for name, value in outputs.items()}
 
 
@@ -194,18 +202,18 @@ def test_what_the_process_with_tensorflow_does(doubling, tmp_path, monkeypatch):
     seen = {}
 
     def run(command, env, **arguments):
-        assert command[1:3] == ["-m", "josrc_keras.export.conversion"]
+        assert command[1:3] == ["-m", "josrc_keras.export.in_tensorflow"]
         seen.update(env)
-        conversion.main(command[3])
+        in_tensorflow.main(command[3])
         return subprocess.CompletedProcess(command, 0, "", "")
 
     modules = []
     importlib = types.SimpleNamespace(import_module=modules.append)
-    monkeypatch.setattr(conversion, "importlib", importlib)
-    monkeypatch.setattr(conversion, "subprocess", types.SimpleNamespace(run=run))
+    monkeypatch.setattr(in_tensorflow, "importlib", importlib)
+    monkeypatch.setattr(in_tensorflow, "subprocess", types.SimpleNamespace(run=run))
     options = {"format": "onnx", "precision": "float32", "opset": 15}
     path = tmp_path / "m.onnx"
-    conversion._write_elsewhere(network, path, serving, options, {"source": "mine"})
+    in_tensorflow._write_elsewhere(network, path, serving, options, {"source": "mine"})
     assert modules == [Doubled.__module__]
     assert seen["KERAS_BACKEND"] == "tensorflow" and seen["CUDA_VISIBLE_DEVICES"] == ""
     assert set(sys.path) <= set(seen["PYTHONPATH"].split(os.pathsep))
@@ -222,10 +230,10 @@ def test_an_error_of_the_writer_is_an_export_error(doubling, tmp_path, monkeypat
     def fail(*arguments):
         raise OSError("no space left")
 
-    monkeypatch.setattr(conversion.writers, "write", fail)
+    monkeypatch.setattr(in_tensorflow.writers, "write", fail)
     network, serving = doubling
     text = r"written as litert\. Received: OSError: no space left"
     with pytest.raises(ExportError, match=text):
-        conversion.write(
+        in_tensorflow.write(
             network, tmp_path / "m.tflite", serving, {"format": "litert"}, {}
         )

@@ -13,7 +13,7 @@ import pytest
 from keras import layers
 
 from josrc_keras import data, networks
-from josrc_keras.export import ExportError, conversion, export_classifier, proof
+from josrc_keras.export import ExportError, export_classifier, in_tensorflow, proof
 from tests.export.classifier_test import (
     NAMES,
     check_same,
@@ -43,7 +43,7 @@ def contents(folder):
     return {str(part.relative_to(folder)): part.read_bytes() for part in parts}
 
 
-HALVES = {"write": (conversion.writers, "write"), "prove": (proof, "served_outputs")}
+HALVES = {"write": (in_tensorflow.writers, "write"), "prove": (proof, "served_outputs")}
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras.export import Serving, export_classifier, latency, serve
+from josrc_keras.export import Serving, export_classifier, latency, served_process
 
 PAUSES = {"slow": 0.03, "fast": 0.01}  # Seconds.
 
@@ -37,7 +37,7 @@ def predictors(monkeypatch):
 
         return predict
 
-    monkeypatch.setattr(serve, "PREDICTORS", {"onnx": make, "litert": make})
+    monkeypatch.setattr(served_process, "PREDICTORS", {"onnx": make, "litert": make})
     return seen
 
 

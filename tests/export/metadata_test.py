@@ -16,7 +16,7 @@ from josrc_keras.export import (
     export_classifier,
     proof,
     read_metadata,
-    serve,
+    served_process,
 )
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs josrc-keras[onnx]")
@@ -42,7 +42,7 @@ def run_here(command, **arguments):
     """What `subprocess.run` does with `serve.py`, without a new process's seconds."""
     script, *rest = command[2:]
     assert Path(script).name == "serve.py"
-    serve.main(rest)
+    served_process.main(rest)
     return subprocess.CompletedProcess(command, 0, "", "")
 
 
@@ -147,7 +147,7 @@ def test_outputs_are_those_it_has(format, artefacts):
     """The names and shapes that it states are the ones it serves."""
     path, _ = artefacts[format]
     stated = read_metadata(path)["outputs"]
-    served = serve.PREDICTORS[format](str(path))(
+    served = served_process.PREDICTORS[format](str(path))(
         "batch", np.zeros((2, 8, 8, 1), "float32")
     )
     assert set(served) == set(stated)

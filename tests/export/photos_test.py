@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from josrc_keras import data, experiment
+from josrc_keras import data
 from josrc_keras.export import read_metadata, run_exports
+from josrc_keras.runs import train
 from tests import photos
 from tests.export.classifier_test import quick_proof
 from tests.image_folder_run_test import make_config
@@ -20,8 +21,8 @@ def run(tmp_path_factory):
     photos.fill(folder / "photos", cat=32, dog=26)
     config = make_config(folder / "photos", epochs=1, deterministic="never")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment.run_folder, "draw", lambda *arguments: [])
-        experiment.train(config, folder / "run", verbose=0)
+        patch.setattr(train.run_folder, "draw", lambda *arguments: [])
+        train.train(config, folder / "run", verbose=0)
     return folder / "run"
 
 

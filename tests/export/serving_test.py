@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from josrc_keras.data import decoding
+from josrc_keras.data.photos import decoding
 from josrc_keras.export import Serving, export_classifier
 from tests.export.classifier_test import NAMES, client, quick_proof
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from josrc_keras import experiment
-from josrc_keras.reproduction import grid
+from josrc_keras.reproduction import tables
+from josrc_keras.runs import train
 
 
 @pytest.fixture(scope="session")
@@ -16,8 +16,8 @@ def trained_run(tmp_path_factory):
         ("epochs", 2),
         ("threshold.warmup_epochs", 1),
     )
-    run = grid.Run("digits8n_o", "symmetric-0.5", "josrc", overrides=overrides)
+    run = tables.Run("digits8n_o", "symmetric-0.5", "josrc", overrides=overrides)
     workdir = tmp_path_factory.mktemp("trained") / "run"
-    experiment.train(run.config(), workdir, verbose=0)
+    train.train(run.config(), workdir, verbose=0)
     determinism.disable_op_determinism()
     return run, workdir

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from josrc_keras.reproduction import grid, paper
+from josrc_keras.reproduction import paper, tables
 
 ALL_CELLS = {
     "symmetric-0.2": ("symmetric", 0.2),
@@ -29,7 +29,7 @@ ALL_DATASETS = ("cifar100n_c", *DATASETS.values())
 
 
 def runs_of(table, protocol="full", *, seeds=(0,), overrides=(), **choice):
-    return grid.runs_of(
+    return tables.runs_of(
         table, protocol=protocol, seeds=seeds, overrides=overrides, **choice
     )
 
@@ -45,7 +45,7 @@ def flat(fields, prefix=""):
 
 def flat_config(*arguments, **keywords):
     """The configuration of a run with dotted names."""
-    return flat(grid.Run(*arguments, **keywords).config().to_dict())
+    return flat(tables.Run(*arguments, **keywords).config().to_dict())
 
 
 TABLES = [(1, "full", "cifar100n_c")]
@@ -93,7 +93,9 @@ def test_choices_replace_the_defaults():
         overrides=[("epochs", 3)],
     )
     assert runs == [
-        grid.Run("digits8n_o", cell, "standard", "published_code", 4, (("epochs", 3),))
+        tables.Run(
+            "digits8n_o", cell, "standard", "published_code", 4, (("epochs", 3),)
+        )
         for cell in ("asymmetric-0.4", "symmetric-0.8")
     ]
 
@@ -138,7 +140,7 @@ def test_names_are_unique_paths():
 
 
 def test_a_name_says_what_the_run_is():
-    run = grid.Run(
+    run = tables.Run(
         "cifar8n_o", "asymmetric-0.4", "josrc-ci", "paper_text", 7, (("epochs", 3),)
     )
     assert run.name == "cifar8n_o/asymmetric-0.4/josrc-ci-paper_text+epochs=3-7"
@@ -161,7 +163,7 @@ def test_the_order_of_overrides_makes_no_difference():
 @pytest.mark.parametrize("cell", ALL_CELLS)
 def test_config_is_what_the_run_says(dataset, cell, method):
     overrides = (("epochs", 3), ("data.train_size", 99))
-    config = grid.Run(dataset, cell, method, seed=3, overrides=overrides).config()
+    config = tables.Run(dataset, cell, method, seed=3, overrides=overrides).config()
     assert (config.data.name, config.data.noise, config.data.rate) == (
         dataset,
         *ALL_CELLS[cell],
@@ -253,11 +255,11 @@ def test_unknown_choices_are_refused(name):
 
 def config_with(**overrides):
     fields = tuple((k.replace("__", "."), v) for k, v in overrides.items())
-    return grid.Run("digits8n_o", "symmetric-0.2", "josrc", overrides=fields).config()
+    return tables.Run("digits8n_o", "symmetric-0.2", "josrc", overrides=fields).config()
 
 
 def test_unknown_recipe_is_refused():
-    run = grid.Run("digits8n_o", "symmetric-0.2", "josrc", "published")
+    run = tables.Run("digits8n_o", "symmetric-0.2", "josrc", "published")
     with pytest.raises(ValueError, match=r"Received: 'published'.*'published_code'"):
         run.config()
 
@@ -301,7 +303,7 @@ def test_a_refused_override_is_told_in_a_line():
 )
 def test_an_override_cannot_belie_the_name(method, field, value):
     """Cell, method and seed have flags of their own; the page goes by those."""
-    run = grid.Run("digits8n_o", "symmetric-0.2", method, overrides=((field, value),))
+    run = tables.Run("digits8n_o", "symmetric-0.2", method, overrides=((field, value),))
     with pytest.raises(ValueError, match=rf"Expected .*Received: .*{field}"):
         run.config()
 

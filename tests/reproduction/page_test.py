@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 
-from josrc_keras.reproduction import grid, page, paper
+from josrc_keras.reproduction import paper, tables, tables_page
 from tests.reproduction import synthetic
 from tests.reproduction.synthetic import make_record, table, tables_of
 
@@ -49,7 +49,7 @@ def made():
 
 @pytest.fixture(scope="module")
 def written(made):
-    return page.write(made, "digits")
+    return tables_page.write(made, "digits")
 
 
 def of(made, cell, method):
@@ -90,7 +90,7 @@ def test_accuracies_by_hand():
     first, second = make_record(seed=0), make_record(seed=1)
     first["history"]["val_accuracy"] = [0.1, 0.9, 0.1, 0.1] + [0.5] * 10
     second["history"]["val_accuracy"] = [0.7, 0.2, 0.2, 0.2] + [0.6] * 10
-    text = page.write([first, second], "digits")
+    text = tables_page.write([first, second], "digits")
     (row,) = table(text, "As Table 2")
     assert row["student"] == "**55.0 ± 7.1**"
     assert row["student's best epoch"] == "80.0 ± 14.1"
@@ -165,27 +165,27 @@ def test_a_row_a_run(made, written):
 
 
 def test_the_order_of_the_records_is_nothing(made, written):
-    assert page.write(made[::-1], "digits") == written
+    assert tables_page.write(made[::-1], "digits") == written
 
 
 def test_the_histories_count_and_not_the_summaries(made, written):
     """One number of a history changes the page; a summary's accuracies do not."""
     changed = copy.deepcopy(made)
     changed[0]["history"]["val_accuracy"][-1] += 0.05
-    assert page.write(changed, "digits") != written
+    assert tables_page.write(changed, "digits") != written
     changed = copy.deepcopy(made)
     changed[1]["history"]["ood_f1"][-1] += 0.5
-    assert page.write(changed, "digits") != written
+    assert tables_page.write(changed, "digits") != written
     changed = copy.deepcopy(made)
     for record in changed:
         for name in ("student", "teacher", "best_epoch", "verdicts_last_epoch"):
             record["summary"][name] = None
-    assert page.write(changed, "digits") == written
+    assert tables_page.write(changed, "digits") == written
     assert "43.2" not in written  # What the summaries claim.
 
 
 def test_one_seed_has_no_deviation():
-    (row,) = table(page.write([make_record(seed=5)], "digits"), "As Table 2")
+    (row,) = table(tables_page.write([make_record(seed=5)], "digits"), "As Table 2")
     assert row["student"] == f"**{last_ten(make_record(seed=5)):.1f}**"
     assert row["seeds"] == "5"
 
@@ -194,7 +194,7 @@ def test_one_seed_has_no_deviation():
 def test_runs_of_few_epochs(epochs):
     """Fewer than ten are all the last; a single one has no deviation."""
     record = make_record(epochs=epochs)
-    text = page.write([record], "digits")
+    text = tables_page.write([record], "digits")
     values = 100 * np.array(record["history"]["val_accuracy"][-10:])
     (row,) = table(text, "As Table 2")
     assert row["student"] == f"**{np.mean(values):.1f}**"
@@ -211,7 +211,7 @@ def test_a_column_that_begins_late():
     record = make_record()
     late = [None] * 6 + [0.3] + [0.7] * 7
     record["history"]["val_teacher_accuracy"] = late
-    text = page.write([record], "digits")
+    text = tables_page.write([record], "digits")
     (row,) = table(text, "As Table 2")
     assert row["teacher"] == "65.0"  # (0.3 + 7 * 0.7) / 8
     (run,) = table(text, "The runs")
@@ -222,7 +222,7 @@ def test_a_column_that_begins_late():
 def test_a_teacher_that_never_came():
     record = make_record()
     record["history"]["val_teacher_accuracy"] = [None] * 14
-    (row,) = table(page.write([record], "digits"), "As Table 2")
+    (row,) = table(tables_page.write([record], "digits"), "As Table 2")
     assert row["teacher"] == ""
 
 
@@ -234,7 +234,7 @@ def test_recipes_and_overrides_are_rows_of_their_own():
         make_record(seed=0, overrides={"model.alpha": 0.5, "epochs": 9}),
         make_record(seed=1, overrides={"epochs": 9, "model.alpha": 0.5}),
     ]
-    rows = table(page.write(made, "digits"), "As Table 2")
+    rows = table(tables_page.write(made, "digits"), "As Table 2")
     assert {row["recipe"]: (row["seeds"], row["student"]) for row in rows} == {
         "paper": ("0", f"**{last_ten(made[0]):.1f}**"),
         "paper_text": ("0", f"**{last_ten(made[1]):.1f}**"),
@@ -253,14 +253,14 @@ def ablation(dataset, cell="symmetric-0.2", **run):
 def test_the_ablation_is_of_the_cells_that_leave_something_out():
     """The whole method stands below its parts, and only there."""
     others = [make_record("josrc", "symmetric-0.8"), make_record("standard")]
-    text = page.write([*ablation("digits8n_o"), *others], "digits")
+    text = tables_page.write([*ablation("digits8n_o"), *others], "digits")
     rows = table(text, "Table 6")
     assert [row["method"] for row in rows] == [SHOWN[method] for method in ABLATION]
     assert {row["noise"] for row in rows} == {"symmetric-0.2"}
     for row, record in zip(rows, ablation("digits8n_o"), strict=True):
         assert row["student"] == f"**{last_ten(record):.1f}**"
         assert row["teacher"] == f"{last_ten(record, 'teacher'):.1f}"
-    assert "Table 6" not in page.write(others, "digits")
+    assert "Table 6" not in tables_page.write(others, "digits")
 
 
 def constant(record, value):
@@ -277,7 +277,7 @@ def test_the_papers_values_and_the_signed_differences():
         *[constant(record, 0.62) for record in ablation("cifar80n_o")],
         constant(make_record("standard", "asymmetric-0.4", dataset="cifar80n_o"), 0.3),
     ]
-    text = page.write(made, "full")
+    text = tables_page.write(made, "full")
 
     def beside(beginning):
         rows = table(text, beginning)
@@ -318,7 +318,7 @@ def test_whole_runs_of_the_adaptive_recipe_stand_beside_the_best_published():
         of("cifar80n_o", 0.9, overrides={"epochs": 3}),
     ]
     others += [of("digits8n_o", 0.9)]
-    text = page.write([*whole, *others], "full")
+    text = tables_page.write([*whole, *others], "full")
     assert table(text, "Beside the best published, Table 2") == [
         {
             "noise": "symmetric-0.2",
@@ -335,7 +335,7 @@ def test_whole_runs_of_the_adaptive_recipe_stand_beside_the_best_published():
             "difference": "-14.40",
         },
     ]
-    assert "best published" not in page.write(others, "full")
+    assert "best published" not in tables_page.write(others, "full")
 
 
 def test_the_difference_is_that_of_the_mean_over_the_seeds():
@@ -344,7 +344,7 @@ def test_the_difference_is_that_of_the_mean_over_the_seeds():
         constant(make_record(seed=seed, dataset="cifar80n_o"), value)
         for seed, value in ((0, 0.6), (1, 0.7))
     ]
-    (row,) = table(page.write(made, "full"), "Table 2")
+    (row,) = table(tables_page.write(made, "full"), "Table 2")
     assert (row["paper"], row["difference"]) == ("58.51", "+6.49")
 
 
@@ -359,7 +359,7 @@ def test_a_shortened_run_has_no_papers_value_beside_it(overrides):
         *ablation("cifar80n_o", overrides=overrides),
         make_record(dataset="cifar100n_c", overrides=overrides),
     ]
-    text = page.write(made, "full")
+    text = tables_page.write(made, "full")
     for beginning, count in (("Table 1", 0), ("Table 2", 1), ("Table 6", 4)):
         rows = table(text, beginning)
         shortened = [row for row in rows if row["recipe"] != "paper"]
@@ -382,7 +382,7 @@ def test_other_protocols_show_no_number_of_the_paper(protocol, dataset):
         for cell in CELLS
         for overrides in ({}, {"model.alpha": 0.5})
     ]
-    text = page.write(made, protocol)
+    text = tables_page.write(made, protocol)
     for _, rows in tables_of(text):
         assert not {"paper", "difference"} & set(rows[0])
     numbers = [
@@ -405,7 +405,7 @@ def test_what_training_has_learnt():
     made = [make_record(seed=seed) for seed in (0, 1)]
     (row,) = [
         line
-        for line in page.write(made, "digits").split(LEARNT)[1].splitlines()
+        for line in tables_page.write(made, "digits").split(LEARNT)[1].splitlines()
         if line.startswith("| symmetric")
     ][:1]
     names = ("clean", "id_given", "id_true", "ood_given")
@@ -422,7 +422,7 @@ def test_what_training_has_learnt():
 def test_headings_and_introductions():
     """Each dataset has its tables; the full protocol is said to be the paper's."""
     made = [make_record(dataset="cifar80n_o"), make_record(dataset="cifar100n_c")]
-    text = page.write(made, "full")
+    text = tables_page.write(made, "full")
     assert [line for line in text.splitlines() if line.startswith("#")] == [
         "# Full protocol",
         "## Table 1: CIFAR100N-C",
@@ -437,7 +437,7 @@ def test_headings_and_introductions():
     assert "do not edit" in text
     assert text.endswith("|\n") and not text.endswith("\n\n")
     titles = [
-        page.write([make_record(dataset=dataset)], protocol).splitlines()[0]
+        tables_page.write([make_record(dataset=dataset)], protocol).splitlines()[0]
         for protocol, dataset in (("reduced", "cifar8n_o"), ("digits", "digits8n_o"))
     ]
     assert titles == ["# Reduced protocol", "# Digits"]
@@ -445,7 +445,7 @@ def test_headings_and_introductions():
 
 def test_figures_stand_before_the_runs(made, written):
     """The page is else the same."""
-    with_figures = page.write(made, "digits", [("Figure 9: x", "figure9.png")])
+    with_figures = tables_page.write(made, "digits", [("Figure 9: x", "figure9.png")])
     added = "## Figure 9: x\n\n![Figure 9: x](figure9.png)\n\n"
     assert with_figures.replace(added, "") == written
     assert with_figures.index(added) == written.index("## The runs")
@@ -457,7 +457,7 @@ def test_a_run_that_evaluates_the_teacher_shows_no_student():
     `run_folder.summarise` gives it to the teacher.
     """
     overrides = (("teacher.evaluate", "teacher"),)
-    run = grid.Run("digits8n_o", "symmetric-0.5", "josrc", overrides=overrides)
+    run = tables.Run("digits8n_o", "symmetric-0.5", "josrc", overrides=overrides)
     try:
         run.config()
     except ValueError as error:
@@ -466,5 +466,5 @@ def test_a_run_that_evaluates_the_teacher_shows_no_student():
     record = make_record(overrides=dict(overrides))
     record["config"]["teacher"] = {"evaluate": "teacher"}
     del record["history"]["val_teacher_accuracy"]
-    (row,) = table(page.write([record], "digits"), "As Table 2")
+    (row,) = table(tables_page.write([record], "digits"), "As Table 2")
     assert (row["student"], row["teacher"]) == ("", f"{last_ten(record):.1f}")

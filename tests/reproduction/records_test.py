@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from josrc_keras.reproduction import grid, page, records
+from josrc_keras.reproduction import results, tables, tables_page
 from tests.reproduction import synthetic
 
 
@@ -15,7 +15,7 @@ from tests.reproduction import synthetic
 def written(trained_run, tmp_path_factory):
     """`(folder of the protocol, path of the record)` of the run of two epochs."""
     folder = tmp_path_factory.mktemp("results") / "digits"
-    return folder, records.write(folder, *trained_run)
+    return folder, results.write(folder, *trained_run)
 
 
 def rows_of(workdir):
@@ -26,9 +26,9 @@ def rows_of(workdir):
 def test_a_record_reads_back(written, trained_run):
     """The run, its configuration and its summary, under the run's name."""
     (folder, path), (run, workdir) = written, trained_run
-    assert path == folder / f"{run.name}.json" == records.path_of(folder, run)
+    assert path == folder / f"{run.name}.json" == results.path_of(folder, run)
     assert [p for p in folder.rglob("*") if p.is_file()] == [path]
-    record = records.read(path)
+    record = results.read(path)
     assert list(record) == ["run", "summary", "config", "history"]
     assert record["run"] == {
         "dataset": "digits8n_o",
@@ -44,12 +44,12 @@ def test_a_record_reads_back(written, trained_run):
     }
     assert record["summary"] == json.loads((workdir / "summary.json").read_text())
     assert record["config"] == json.loads(json.dumps(run.config().to_dict()))
-    assert records.read_all(folder) == [record]
+    assert results.read_all(folder) == [record]
 
 
 def test_the_history_is_that_of_the_run(written, trained_run):
     """Every column and epoch of history.csv, to six decimals."""
-    history = records.read(written[1])["history"]
+    history = results.read(written[1])["history"]
     rows = rows_of(trained_run[1])
     assert list(history) == list(rows[0])
     assert history["epoch"] == [1, 2]
@@ -79,10 +79,10 @@ def test_an_absent_value_is_null(trained_run, tmp_path):
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    record = records.read(records.write(tmp_path / "digits", run, late))
+    record = results.read(results.write(tmp_path / "digits", run, late))
     last = float(rows[1]["val_teacher_accuracy"])
     assert record["history"]["val_teacher_accuracy"] == [None, round(last, 6)]
-    first, second = page.rows_of(record)
+    first, second = tables_page.rows_of(record)
     assert "val_teacher_accuracy" not in first
     assert second["val_teacher_accuracy"] == round(last, 6)
     assert len(first) == len(second) - 1 == len(rows[0]) - 1
@@ -91,10 +91,10 @@ def test_an_absent_value_is_null(trained_run, tmp_path):
 def test_is_done_by_its_record(written, trained_run, tmp_path):
     (folder, _), (run, _) = written, trained_run
     config = run.config().to_dict()
-    assert records.is_done(folder, run, config) is True
-    assert records.is_done(tmp_path, run, config) is False
+    assert results.is_done(folder, run, config) is True
+    assert results.is_done(tmp_path, run, config) is False
     other = dataclasses.replace(run, seed=1)
-    assert records.is_done(folder, other, other.config().to_dict()) is False
+    assert results.is_done(folder, other, other.config().to_dict()) is False
 
 
 def test_a_record_of_another_configuration_is_refused(written, trained_run):
@@ -104,7 +104,7 @@ def test_a_record_of_another_configuration_is_refused(written, trained_run):
     config.model.alpha = 0.25
     text = r"Received: .*\(model\.alpha: 0\.3 there, 0\.25 now\)\. Choose another"
     with pytest.raises(ValueError, match=text) as refused:
-        records.is_done(folder, run, config.to_dict())
+        results.is_done(folder, run, config.to_dict())
     assert str(path) in str(refused.value)
     assert "or delete the record" in str(refused.value)
 
@@ -117,15 +117,15 @@ def test_what_only_the_adaptive_recipe_reads_may_differ_elsewhere(
     record = json.loads(path.read_text(encoding="utf-8"))
     record["config"]["selection"] = "trust" if adaptive else "threshold"
     record["config"]["trust"]["mixup"] = 0.125
-    copy = records.path_of(tmp_path, run)
+    copy = results.path_of(tmp_path, run)
     copy.parent.mkdir(parents=True)
     copy.write_text(json.dumps(record), encoding="utf-8")
     config = run.config().to_dict() | {"selection": record["config"]["selection"]}
     if not adaptive:
-        assert records.is_done(tmp_path, run, config)
+        assert results.is_done(tmp_path, run, config)
         return
     with pytest.raises(ValueError, match=r"trust\.mixup: 0\.125 there"):
-        records.is_done(tmp_path, run, config)
+        results.is_done(tmp_path, run, config)
 
 
 BROKEN = {
@@ -149,11 +149,11 @@ def test_a_broken_record_is_refused(name, tmp_path):
     content = BROKEN[name]
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     text = r"Expected a record of `josrc-reproduce`\. Received: (.*) \(.*Delete it to"
-    run = grid.Run("digits8n_o", "symmetric-0.5", "josrc")
+    run = tables.Run("digits8n_o", "symmetric-0.5", "josrc")
     for read in (
-        lambda: records.read(path),
-        lambda: records.read_all(tmp_path),
-        lambda: records.is_done(tmp_path, run, run.config().to_dict()),
+        lambda: results.read(path),
+        lambda: results.read_all(tmp_path),
+        lambda: results.is_done(tmp_path, run, run.config().to_dict()),
     ):
         with pytest.raises(ValueError, match=text) as refused:
             read()
@@ -194,14 +194,14 @@ def test_an_incomplete_record_is_refused(name, tmp_path):
     path = tmp_path / "record.json"
     path.write_text(json.dumps(INCOMPLETE[name](synthetic.make_record())))
     with pytest.raises(ValueError, match=r"Received: .*record\.json .*Delete it to"):
-        records.read(path)
+        results.read(path)
 
 
 def test_the_incomplete_records_lack_only_that(tmp_path):
     """Whole, the same record is read."""
     record = synthetic.make_record()
     (tmp_path / "record.json").write_text(json.dumps(record))
-    assert records.read(tmp_path / "record.json") == record
+    assert results.read(tmp_path / "record.json") == record
 
 
 @pytest.mark.parametrize("lacking", ["summary.json", "history.csv", "config.json"])
@@ -210,7 +210,7 @@ def test_an_incomplete_run_leaves_no_record(lacking, trained_run, tmp_path):
     unfinished = shutil.copytree(workdir, tmp_path / "run")
     (unfinished / lacking).unlink()
     with pytest.raises(OSError, match=lacking.replace(".", r"\.")):
-        records.write(tmp_path / "results", run, unfinished)
+        results.write(tmp_path / "results", run, unfinished)
     assert not (tmp_path / "results").exists()
 
 
@@ -223,13 +223,13 @@ def test_only_records_are_read(written, tmp_path):
     unfinished = path.parent / ".josrc-unfinished-x"
     unfinished.mkdir()
     (unfinished / path.name).write_text("{")
-    assert records.read_all(folder) == [records.read(path)]
-    assert records.read_all(tmp_path / "absent") == []
+    assert results.read_all(folder) == [results.read(path)]
+    assert results.read_all(tmp_path / "absent") == []
 
 
 def test_records_are_in_the_order_of_their_names(tmp_path):
     made = [synthetic.make_record(seed=seed) for seed in (2, 0, 1)]
     synthetic.write_all(tmp_path, made)
-    found = records.read_all(tmp_path)
+    found = results.read_all(tmp_path)
     assert [record["run"]["seed"] for record in found] == [0, 1, 2]
     assert found == [made[1], made[2], made[0]]

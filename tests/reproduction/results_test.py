@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from josrc_keras.methods import METHODS
 from josrc_keras.reproduction import (
     figures,
-    grid,
-    page,
-    records,
+    results,
+    robustness_page,
     runner,
     suite,
-    suite_page,
+    tables,
+    tables_page,
 )
+from josrc_keras.runs.methods import METHODS
 from tests.reproduction import synthetic
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -31,14 +31,14 @@ def committed():
 
 def check_folder(folder, tmp_path):
     """The page is what its records give, and so are their summaries."""
-    found = records.read_all(folder)
+    found = results.read_all(folder)
     check_summaries(found)
     text = (folder / "README.md").read_text(encoding="utf-8")
     if folder.name == suite.NAME:
-        assert text == suite_page.write(found)
+        assert text == robustness_page.write(found)
         return
     drawn = figures.draw(found, tmp_path)
-    assert text == page.write(found, folder.name, drawn)
+    assert text == tables_page.write(found, folder.name, drawn)
     pictures = [name for _, name in drawn]
     assert sorted(pictures) == sorted(path.name for path in folder.glob("*.png"))
 
@@ -77,7 +77,7 @@ def check_summaries(found):
     ids=lambda folder: getattr(folder, "name", "none"),
 )
 def test_the_committed_page_is_that_of_its_records(folder, tmp_path):
-    assert folder.name in (*grid.PROTOCOLS, suite.NAME)
+    assert folder.name in (*tables.PROTOCOLS, suite.NAME)
     check_folder(folder, tmp_path)
 
 
@@ -85,7 +85,7 @@ def test_the_committed_page_is_that_of_its_records(folder, tmp_path):
 def real(trained_run, tmp_path_factory):
     """Page and record of the run of two epochs, in a folder `digits`."""
     folder = tmp_path_factory.mktemp("real") / "digits"
-    records.write(folder, *trained_run)
+    results.write(folder, *trained_run)
     runner.write_page(folder, "digits")
     return folder
 
@@ -104,7 +104,7 @@ def doctored(real, tmp_path, change):
 def test_a_real_page_passes_the_same_check(real, tmp_path):
     check_folder(real, tmp_path)
     numbers = re.findall(r"\*\*(\d+\.\d)\*\*", (real / "README.md").read_text())
-    (record,) = records.read_all(real)
+    (record,) = results.read_all(real)
     assert numbers == [f"{100 * np.mean(record['history']['val_accuracy']):.1f}"]
 
 

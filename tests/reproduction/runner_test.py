@@ -7,8 +7,8 @@ import types
 
 import pytest
 
-from josrc_keras import files
-from josrc_keras.reproduction import grid, page, records, runner
+from josrc_keras import _files
+from josrc_keras.reproduction import results, runner, tables, tables_page
 from tests.reproduction import synthetic
 
 EPOCHS = 4
@@ -16,7 +16,7 @@ SECONDS = {"josrc": 60, "standard": 30}  # Of an epoch.
 
 
 def make_runs(*methods, seeds=(0,), overrides=(("epochs", EPOCHS),)):
-    return grid.runs_of(
+    return tables.runs_of(
         2,
         protocol="digits",
         cells=("symmetric-0.5",),
@@ -59,13 +59,13 @@ def trainer(monkeypatch, clock):
         seconds = SECONDS[config.method]
         epochs = epochs_until_stopped(callbacks, config.epochs, seconds, clock)
         made = synthetic.make_record(config.method, seed=config.seed, epochs=epochs)
-        files.write_json(workdir / "config.json", config.to_dict())
-        files.write_csv(workdir / "history.csv", page.rows_of(made))
+        _files.write_json(workdir / "config.json", config.to_dict())
+        _files.write_csv(workdir / "history.csv", tables_page.rows_of(made))
         if epochs < config.epochs:
             return None
         summary = made["summary"] | {"wall_seconds": float(seconds * epochs)}
         summary["student"] = {"last10_mean": 0.123 + config.seed / 10}
-        files.write_json(workdir / "summary.json", summary)
+        _files.write_json(workdir / "summary.json", summary)
         return summary
 
     def clear():
@@ -126,7 +126,7 @@ def test_every_run_is_done_in_order_and_recorded(trainer, tmp_path):
     found = sorted((tmp_path / "results").rglob("*.json"))
     assert found == sorted(tmp_path / "results" / f"{run.name}.json" for run in runs)
     for run in runs:
-        record = records.read(records.path_of(tmp_path / "results", run))
+        record = results.read(results.path_of(tmp_path / "results", run))
         made = synthetic.make_record(run.method, seed=run.seed, epochs=EPOCHS)
         assert record["history"] == made["history"]
         assert record["config"]["seed"] == record["run"]["seed"] == run.seed
@@ -172,7 +172,7 @@ def test_a_record_of_another_configuration_stops_it(trainer, tmp_path):
     """Before anything is trained."""
     runs = make_runs(seeds=(0, 1))
     queue_of(runs[1:], tmp_path).work(say=lambda text: None)
-    path = records.path_of(tmp_path / "results", runs[1])
+    path = results.path_of(tmp_path / "results", runs[1])
     record = json.loads(path.read_text())
     record["config"]["model"]["alpha"] = 0.9
     path.write_text(json.dumps(record))
@@ -194,7 +194,7 @@ def test_a_run_that_is_stopped_has_no_record(trainer, tmp_path):
     queue = queue_of(runs, tmp_path)
     assert queue.work(time_limit=6.5, say=lambda text: None) is False
     assert queue.left == runs[1:]
-    assert not records.path_of(tmp_path / "results", runs[1]).exists()
+    assert not results.path_of(tmp_path / "results", runs[1]).exists()
     again = queue_of(runs, tmp_path)
     assert again.describe().splitlines() == [
         f"  done  {runs[0].name}",
@@ -343,6 +343,6 @@ def test_without_matplotlib_the_page_has_no_figures(tmp_path, monkeypatch, log):
     made = records_of("josrc")
     synthetic.write_all(tmp_path, made)
     runner.write_page(tmp_path, "digits")
-    assert (tmp_path / "README.md").read_text() == page.write(made, "digits")
+    assert (tmp_path / "README.md").read_text() == tables_page.write(made, "digits")
     assert not list(tmp_path.glob("*.png"))
     assert any(r"pip install josrc-keras[report]" in text for text in log())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from josrc_keras.configs import base
-from josrc_keras.reproduction import records, robustness, runner, suite, suite_page
+from josrc_keras.reproduction import results, robustness, robustness_page, runner, suite
 from tests.reproduction import synthetic
 
 EPOCHS = 14
@@ -87,7 +87,7 @@ def test_an_accuracy_is_the_mean_of_the_last_ten_epochs():
         make(row, "josrc", student=0.63, teacher=0.73),
         make(row, "josrc", "adaptive", student=0.64, teacher=0.74),
     ]
-    (found, *_) = compared(suite_page.write(made))
+    (found, *_) = compared(robustness_page.write(made))
     assert (found["data"], found["noise"], found["seeds"]) == ("digits8", "clean", "1")
     assert found[END] == "61.0"
     assert found["JoCoR\\*"] == "62.0"
@@ -104,7 +104,7 @@ def test_means_and_deviations_over_the_seeds():
         for seed, value in ((0, 0.6), (1, 0.7))
     ]
     made.append(make(REPORT[1], "decoupling", student=0.1))
-    (found, *_) = compared(suite_page.write(made))
+    (found, *_) = compared(robustness_page.write(made))
     assert found[END] == "**65.0 ± 7.1**"
     assert found[STOPPED] == "64.0 ± 7.1"  # The last epoch has 1 less than the mean.
     assert found["Decoupling"] == "10.0 (1 of 2)"
@@ -118,10 +118,10 @@ def test_ordinary_training_stopped_by_the_noisy_labels():
     held = [0.1, 0.4, 0.3, 0.5, 0.2, 0.5, 0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]
     test = [0.05, 0.9, 0.2, 0.456, 0.3, 0.8, 0.1] + [0.1] * 7
     record = make(REPORT[2], "standard", student=test, held_out=held)
-    assert suite_page.stopped(record) == pytest.approx(45.6)
+    assert robustness_page.stopped(record) == pytest.approx(45.6)
     second = make(REPORT[2], "standard", seed=1, student=test, held_out=held[::-1])
-    assert suite_page.stopped(second) == pytest.approx(10.0)  # Epoch 9, not 11.
-    (found, *_) = compared(suite_page.write([record, second]))
+    assert robustness_page.stopped(second) == pytest.approx(10.0)  # Epoch 9, not 11.
+    (found, *_) = compared(robustness_page.write([record, second]))
     assert found[STOPPED] == "**27.8 ± 25.2**"  # 35.6 / sqrt(2)
     expected = 10 * (0.3 + 0.8 + 0.1 * 8)
     assert found[END] == f"{expected:.1f} ± 0.0"
@@ -130,8 +130,12 @@ def test_ordinary_training_stopped_by_the_noisy_labels():
 def test_what_choices_are_made_on():
     """The teacher's held-out accuracy of the adaptive recipe, the student's of all."""
     record = make(DEVELOP[0], held_out=0.5, held_out_teacher=0.6)
-    assert suite_page.held_out([record], ("josrc", "adaptive")) == pytest.approx([60.0])
-    assert suite_page.held_out([record], ("josrc", "paper")) == pytest.approx([50.0])
+    assert robustness_page.held_out([record], ("josrc", "adaptive")) == pytest.approx(
+        [60.0]
+    )
+    assert robustness_page.held_out([record], ("josrc", "paper")) == pytest.approx(
+        [50.0]
+    )
 
 
 def test_the_best_of_a_row_is_bold():
@@ -141,7 +145,7 @@ def test_the_best_of_a_row_is_bold():
         make(REPORT[1], "standard", student=0.5, held_out=[0.2] * 14),
         make(REPORT[1], "josrc", student=0.7, teacher=0.95),
     ]
-    first, second, *_ = compared(suite_page.write(made))
+    first, second, *_ = compared(robustness_page.write(made))
     assert (first[END], first[STOPPED], first[PAPER]) == ("60.0", "59.0", "**70.0**")
     assert (second[END], second[STOPPED], second[PAPER]) == ("50.0", "**99.0**", "70.0")
 
@@ -173,7 +177,7 @@ def made():
 
 @pytest.fixture(scope="module")
 def written(made):
-    return suite_page.write(made)
+    return robustness_page.write(made)
 
 
 def test_the_means_over_the_rows(written):
@@ -208,9 +212,9 @@ def test_a_claim_is_of_the_seeds_that_both_have(made, written):
     """Row 1 with a second seed of ordinary training, 62, and then of both, 87."""
     held = [0.9] + [0.1] * 13
     ordinary = make(REPORT[1], "standard", seed=1, student=0.62, held_out=held)
-    assert claims(suite_page.write([*made, ordinary])) == claims(written)
+    assert claims(robustness_page.write([*made, ordinary])) == claims(written)
     adaptive = make(REPORT[1], "josrc", "adaptive", seed=1, teacher=0.87)
-    changed = claims(suite_page.write([*made, ordinary, adaptive]))
+    changed = claims(robustness_page.write([*made, ordinary, adaptive]))
     # (29 + 25) / 2 is 2 less than before, so that the most is row 2's, 28.
     assert changed["ordinary training at its end, noisy rows"] == (
         "+23.6",
@@ -229,7 +233,7 @@ def test_how_many_rows_are_ahead(made):
         make(REPORT[1], "standard", seed=1, student=0.62, held_out=held),
         make(REPORT[1], "josrc", "adaptive", seed=1, teacher=0.87),
     ]
-    _, rows = tables_of(suite_page.write([*made, *more]), "The reported half")
+    _, rows = tables_of(robustness_page.write([*made, *more]), "The reported half")
     found = {row["the adaptive recipe against"]: list(row.values())[4:] for row in rows}
     assert found == {
         "ordinary training at its end, noisy rows": ["10 of 10", "1 of 1"],
@@ -245,7 +249,7 @@ def test_a_method_without_a_seed_in_common_is_not_compared(made):
         make(REPORT[1], "jocor", seed=5, student=0.5) if is_jocor_of(r, 1) else r
         for r in made
     ]
-    assert "JoCoR\\*, all rows" not in claims(suite_page.write(others))
+    assert "JoCoR\\*, all rows" not in claims(robustness_page.write(others))
 
 
 def is_jocor_of(record, number):
@@ -265,7 +269,7 @@ def test_what_the_recipe_says_of_the_labels():
     """40% and 44% wrong; of clean data no AUROC; none but the adaptive recipe's."""
     found = {"noise_rate": 0.25, "clean_fraction": 0.8}
     found |= {"clean_precision": 0.6, "clean_recall": 0.8, "clean_auroc": 0.75}
-    pages = suite_page.write(
+    pages = robustness_page.write(
         [
             last_epoch(make(REPORT[1], "josrc", "adaptive"), **found),
             last_epoch(
@@ -293,7 +297,7 @@ def test_what_the_recipe_says_of_the_labels():
 
 def test_nothing_judged_right_is_no_share():
     values = {"clean_fraction": 0.0, "clean_precision": 0.0, "clean_recall": 0.0}
-    assert suite_page.right_share(values) == 0.0
+    assert robustness_page.right_share(values) == 0.0
 
 
 def test_nothing_is_claimed_of_rows_without_both(made):
@@ -304,7 +308,7 @@ def test_nothing_is_claimed_of_rows_without_both(made):
         if record["run"]["recipe"] != "adaptive"
         or record["run"]["dataset"] != "cifar50"
     ]
-    text = suite_page.write(fewer)
+    text = robustness_page.write(fewer)
     assert "Not all rows have been run." in text
     assert len(tables_of(text, "The reported half")) == 1
     *_, noisy, everything = compared(text)
@@ -316,7 +320,7 @@ def test_there_is_no_mean_of_some_rows(made):
     """With one row of the half left out."""
     name = REPORT[5].dataset, REPORT[5].cell
     fewer = [r for r in made if (r["run"]["dataset"], r["run"]["cell"]) != name]
-    text = suite_page.write(fewer)
+    text = robustness_page.write(fewer)
     *rows, noisy, everything = compared(text)
     assert len(rows) == 11
     for mean, title in ((noisy, "the noisy rows"), (everything, "all rows")):
@@ -333,7 +337,7 @@ def test_the_halves_are_apart(made, written):
         make(DEVELOP[0], "standard", student=0.1, held_out=last),
         make(DEVELOP[0], "josrc", "adaptive", teacher=0.2),
     ]
-    text = suite_page.write(more)
+    text = robustness_page.write(more)
     for ours, theirs in zip(
         tables_of(text, "The reported half"),
         tables_of(written, "The reported half"),
@@ -381,7 +385,7 @@ def ablation_records():
 
 def test_the_ablation_pairs_rows_and_seeds():
     """Row 1 has seed 1 in common: -2 and -10; row 2 seed 0: -6 and -2."""
-    text = suite_page.write(ablation_records())
+    text = robustness_page.write(ablation_records())
     ((row,),) = tables_of(text, "What each idea contributes")
     assert row == {
         "idea": "",
@@ -399,11 +403,11 @@ def test_every_idea_of_the_ablation_has_a_name():
     known = {*config.to_dict(), *suite.IDEAS}
     assert {n for n in suite.IDEAS if n.startswith("trust.")} == fields
     assert {name.partition(".")[0] for name in suite.IDEAS} <= known
-    records = ablation_records()
-    for record in records:
+    results = ablation_records()
+    for record in results:
         if record["run"]["overrides"]:
             record["run"]["overrides"] = {"trust.mixup": 0.0, "trust.hold": False}
-    ((row,),) = tables_of(suite_page.write(records), "What each idea contributes")
+    ((row,),) = tables_of(robustness_page.write(results), "What each idea contributes")
     assert row["changed to"] == "`trust.hold=False`, `trust.mixup=0.0`"
     assert row["idea"].endswith("; blended views (mixup; Zhang et al., ICLR 2018)")
 
@@ -412,7 +416,7 @@ def test_a_row_counts_once_in_the_ablation_however_many_its_seeds():
     """With seed 0 at +8 and +18 beside -2 and -10: +3 and +4 of row 1."""
     values = {"held_out_teacher": 0.18, "teacher": 0.38, "overrides": CHANGE}
     more = make(DEVELOP[1], "josrc", "adaptive", 0, **values)
-    text = suite_page.write([*ablation_records(), more])
+    text = robustness_page.write([*ablation_records(), more])
     ((row,),) = tables_of(text, "What each idea contributes")
     assert (row["held out (noisy)"], row["test (clean)"]) == ("-1.5", "+1.0")
 
@@ -426,7 +430,7 @@ def test_other_runs_are_no_ablation(made, written):
         make(DEVELOP[1], "standard", overrides=overrides),
         make(DEVELOP[1], "josrc", "adaptive", overrides=overrides),
     ]
-    text = suite_page.write([*made, *more])
+    text = robustness_page.write([*made, *more])
     assert "What each idea contributes" not in text
     for ours, theirs in zip(
         tables_of(text, "The reported half"),
@@ -464,15 +468,15 @@ def test_the_runs(made, written):
     )
     overrides = {"model.alpha": 0.0, "epochs": 3}
     changed = make(REPORT[0], "josrc", "adaptive", overrides=overrides)
-    (row,) = synthetic.table(suite_page.write([changed]), "The runs")
+    (row,) = synthetic.table(robustness_page.write([changed]), "The runs")
     assert row["changed"] == "model.alpha=0.0, epochs=3"
 
 
 def test_the_order_of_the_records_is_nothing_to_the_numbers(made):
     mixed = [*made, *ablation_records()]
-    text = suite_page.write(mixed)
+    text = robustness_page.write(mixed)
     random.Random(0).shuffle(mixed)
-    other = suite_page.write(mixed)
+    other = robustness_page.write(mixed)
     ours, theirs = (page.partition("## The runs")[0] for page in (text, other))
     assert theirs == ours
 
@@ -480,12 +484,12 @@ def test_the_order_of_the_records_is_nothing_to_the_numbers(made):
 def test_the_histories_count_and_not_the_summaries(made, written):
     changed = copy.deepcopy(made)
     changed[1]["history"]["val_accuracy"][-1] += 0.05
-    assert suite_page.write(changed) != written
+    assert robustness_page.write(changed) != written
     changed = copy.deepcopy(made)
     for record in changed:
         for name in ("student", "teacher", "best_epoch"):
             record["summary"][name] = None
-    assert suite_page.write(changed) == written
+    assert robustness_page.write(changed) == written
     assert "43.2" not in written  # What the summaries claim.
 
 
@@ -498,7 +502,7 @@ def test_every_method_has_a_column(written):
             ("josrc", "adaptive"),
         ]
     ]
-    (found, *_) = compared(suite_page.write(made))
+    (found, *_) = compared(robustness_page.write(made))
     assert list(found)[3:] == [
         END,
         STOPPED,
@@ -519,6 +523,6 @@ def test_records_are_read_and_the_page_is_written_beside_them(made, written, tmp
     synthetic.write_all(tmp_path, made)
     path = runner.write_page(tmp_path, suite.NAME)
     assert path == tmp_path / "README.md"
-    assert path.read_text() == suite_page.write(records.read_all(tmp_path))
+    assert path.read_text() == robustness_page.write(results.read_all(tmp_path))
     assert compared(path.read_text()) == compared(written)
     assert [each.name for each in tmp_path.iterdir() if each.is_file()] == ["README.md"]

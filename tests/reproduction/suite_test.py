@@ -5,16 +5,10 @@ import re
 import numpy as np
 import pytest
 
-from josrc_keras import datasets
-from josrc_keras.data import cifar_files
-from josrc_keras.reproduction import (
-    grid,
-    records,
-    robustness,
-    runner,
-    suite,
-    suite_page,
-)
+from josrc_keras.data.benchmarks import cifar_files
+from josrc_keras.reproduction import results as records
+from josrc_keras.reproduction import robustness, robustness_page, runner, suite, tables
+from josrc_keras.runs import build_data
 from tests.forks import Forks
 from tests.reproduction import synthetic
 from tests.reproduction.grid_test import flat
@@ -272,7 +266,7 @@ def test_the_data_of_a_row(row, small_cifar):
     pytest.importorskip("sklearn.datasets")
     run, *_ = paper_runs(row.half, cells=(key_of(row),), methods=("standard",))
     config = run.config()
-    benchmark = datasets.make_benchmark(config)
+    benchmark = build_data.make_benchmark(config)
     train, held = benchmark.train, benchmark.validation
     count = len(train) + len(held)
     assert len(held) == round(0.2 * count)
@@ -312,7 +306,7 @@ def test_no_image_of_cifar_100_is_in_both_halves(small_cifar):
         ids = found[half] = set()
         for row in rows:
             run, *_ = paper_runs(half, cells=(key_of(row),), methods=("standard",))
-            benchmark = datasets.make_benchmark(run.config())
+            benchmark = build_data.make_benchmark(run.config())
             for split in (benchmark.train, benchmark.validation):
                 ids.update(split.ids.tolist())
         assert any("ood_share" in row.partial for row in rows)
@@ -454,7 +448,7 @@ def test_the_command_writes_the_suites_page(commands, folder):
     status, out, err = commands.run("--page", "--suite=robustness", "--workdir=paged")
     assert (status, out) == (0, "Wrote paged/results/robustness/README.md.\n"), err
     text = (results / "README.md").read_text()
-    assert text == suite_page.write(made)
+    assert text == robustness_page.write(made)
     assert text.startswith("# Robustness suite\n")
     assert len(list(results.rglob("*"))) == 3 + 2  # Two folders, records, the page.
 
@@ -462,7 +456,7 @@ def test_the_command_writes_the_suites_page(commands, folder):
 def test_a_table_has_no_cells_of_the_suite():
     """Nor the suite those of a table."""
     with pytest.raises(ValueError, match=r"Received: 'image-0\.3'"):
-        grid.runs_of(
+        tables.runs_of(
             2, protocol="digits", cells=("image-0.3",), seeds=(0,), overrides=()
         )
     with pytest.raises(ValueError, match=r"Received: 'asymmetric-0\.4'"):

@@ -1,0 +1,1 @@
+"""The adaptive method: each label is trusted as far as its history bears it out."""

@@ -1,0 +1,1 @@
+"""What a person does with an audit: read it, plan, move photos, undo."""

@@ -1,0 +1,199 @@
+"""The audit of a run folder: its training data, by its own model."""
+
+import dataclasses
+import importlib.util
+from pathlib import Path
+
+import keras
+import ml_collections
+import numpy as np
+from absl import logging
+
+from josrc_keras import _files
+from josrc_keras.audit import summary, truth
+from josrc_keras.audit.table import Part, audit_parts
+from josrc_keras.cleaning import plan, report
+from josrc_keras.data import batches, records
+from josrc_keras.runs import folder as run_folder
+from josrc_keras.runs import train
+from josrc_keras.runs.methods import METHODS
+from josrc_keras.samples.history import SampleHistory
+
+
+def write(run, output, *, view_pairs=4, max_thumbnails=1200):
+    """Audits a run's training data, and writes table, findings and report.
+
+    Images that were held out are audited, too, by what the model predicts of them, and
+    so are those to report on if nobody knows their true labels, as of photos. The ids
+    of photos in a `validation_dir` begin with that; those in records begin with
+    `test/` if a training image has the same id.
+
+    Args:
+        run: The run folder.
+        output: Folder for `audit.csv`, `audit.parquet` (with pyarrow),
+            `findings.json` and `report.html`.
+        view_pairs: Number of pairs of views, at least 1.
+        max_thumbnails: Images in the report, at most.
+
+    Returns:
+        The findings: those of `summarise`, with `class_names`, `skipped` and `source`,
+        and where the truth is known `quality`, as `compare` returns.
+
+    Raises:
+        OSError: If the run is not finished, its data can't be read, or `output` can't
+            be written.
+        ValueError: If its method does not sort samples, or its data has changed.
+    """
+    run, output = Path(run), Path(output)
+    config = _read_config(run)
+    _make(output)
+    benchmark = train.make_benchmark(config, run)
+    model = keras.saving.load_model(run / "model.keras")
+    model.sample_history = read_history(run)
+    splits = [benchmark.train, *_held_out(config, benchmark)]
+    parts = [_part(split, split is benchmark.train) for split in splits]
+    table = audit_parts(
+        model, parts, class_names=benchmark.class_names, view_pairs=view_pairs
+    )
+    table["id"] = np.concatenate([split.ids for split in splits])
+    order = np.argsort(table["id"].to_numpy(), kind="stable")
+    table = table.iloc[order].reset_index(drop=True)
+    findings = summary.summarise(table) | {
+        "class_names": list(benchmark.class_names),
+        "skipped": [{"id": i, "reason": reason} for i, reason in benchmark.skipped],
+        "source": _source(run, config),
+    }
+    if all(split.true_labels is not None for split in splits):
+        known = np.concatenate([split.true_labels for split in splits])[order]
+        findings["quality"] = truth.compare(table, known)
+    _write(output, table, findings)
+    report.write_report(
+        output / "report.html",
+        table,
+        findings,
+        _thumbnails(splits, order, table, max_thumbnails),
+        title=f"Audit of {run.resolve().name}",
+        max_thumbnails=max_thumbnails,
+    )
+    return findings
+
+
+def photos_of(run):
+    """The folder of photos that a run was trained on.
+
+    Raises:
+        ValueError: If it was not trained on one.
+    """
+    config = run_folder.read_config(run)
+    if config["data"]["name"] != "image_folder":
+        raise ValueError(
+            "Only photos in a folder can be copied or moved. Received: a run on "
+            f"{config['data']['name']}. Use --apply=csv."
+        )
+    return Path(config["data"]["dir"]).expanduser()
+
+
+def _make(output):
+    """Makes the folder, before anything that takes time."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            "Expected a folder that can be written. Received: "
+            f"--output={output} ({error.strerror}). Choose another one."
+        ) from error
+
+
+def _read_config(run):
+    config = ml_collections.ConfigDict(run_folder.read_config(run))
+    if not (run / "model.keras").exists():
+        raise FileNotFoundError(
+            f"Expected a finished run. Received: {run}, which has no model.keras. "
+            "Run josrc-train with the same --workdir until it ends."
+        )
+    if not METHODS[config.method].sorts:
+        raise ValueError(
+            "Expected a run of a method that judges labels. Received: "
+            f"config.method={config.method}. Train with --config.method=josrc."
+        )
+    return config
+
+
+def read_history(run):
+    """What training recorded of each sample, a `SampleHistory`; None if nothing."""
+    path = run / "sample_history.npz"
+    if path.exists():
+        return SampleHistory.load(path)
+    logging.warning(
+        "%s has no sample_history.npz: it was trained by an older version. Its "
+        "verdicts are those of the trained model alone.",
+        run,
+    )
+    return None
+
+
+def _held_out(config, benchmark):
+    """Noisy splits that were not trained on, with ids that no other image has."""
+    if config.data.name == "image_folder" and config.data.validation_dir is not None:
+        folder = Path(config.data.validation_dir).expanduser().absolute()
+        return [_below(folder, benchmark.test)]
+    found, taken = [], benchmark.train.ids
+    for name in ("validation", "test"):
+        split = getattr(benchmark, name)
+        if split is None or np.array_equal(split.labels, split.true_labels):
+            continue
+        while np.isin(split.ids, taken).any():  # Paths in a folder of its own.
+            split = _below(name, split)
+        taken = np.concatenate([taken, split.ids])
+        found.append(split)
+    return found
+
+
+def _below(folder, split):
+    """The split with ids that begin with the folder."""
+    ids = np.array([f"{folder}/{each}" for each in split.ids])
+    return dataclasses.replace(split, ids=ids)
+
+
+def _part(split, trained):
+    if isinstance(split.images, records.StreamedImages):
+        data = batches.evaluation_batches(split, batch_size=256)
+        return Part(data, None, split.ids, trained)
+    return Part(split.images, split.labels, split.ids, trained)
+
+
+def _thumbnails(splits, order, table, limit):
+    """A function from a row of the table to its image."""
+    starts = np.cumsum([0, *(len(split) for split in splits)])
+    chosen = report.rows_with_thumbnails(table, limit)
+    images: dict = {}
+    for number, split in enumerate(splits):
+        rows = {int(order[row]) - starts[number]: row for row in chosen}
+        rows = {place: row for place, row in rows.items() if 0 <= place < len(split)}
+        places = np.array(sorted(rows), np.int64)
+        found = np.asarray(split.images[places])  # Streamed images in one reading.
+        images |= {rows[place]: found[n] for n, place in enumerate(places.tolist())}
+    return images.__getitem__
+
+
+def _source(run, config):
+    versions = run_folder.versions()
+    return {
+        "run": str(run),
+        "data": str(config.data.dir or config.data.name),
+        "epochs": str(config.epochs),
+        "seed": str(config.seed),
+        "written by": f"josrc_keras {versions['josrc_keras']}",
+    }
+
+
+def _write(output, table, findings):
+    plan.write_table(table, output / "audit.csv")
+    _files.write_json(output / "findings.json", findings)
+    if importlib.util.find_spec("pyarrow") is None:
+        logging.info(
+            "No audit.parquet: `pip install josrc-keras[report]` brings pyarrow."
+        )
+        return
+    with _files.replacing(output / "audit.parquet") as beside:
+        table.to_parquet(beside, index=False)

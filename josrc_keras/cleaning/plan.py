@@ -1,0 +1,132 @@
+"""What to do about an audit: a plan of actions, and its table.
+
+`josrc_keras.cleaning.moves` carries it out where the samples are photos.
+"""
+
+import csv
+from pathlib import Path
+
+from absl import logging
+
+from josrc_keras import _checks, _files
+from josrc_keras.audit import scores
+
+ACTIONS = {
+    scores.CLEAN: "keep",
+    scores.IN_DISTRIBUTION: "relabel",
+    scores.OUT_OF_DISTRIBUTION: "set_aside",
+}
+TEXTS = ("id", "given_name", "verdict", "predicted_name")
+
+
+def read_table(path):
+    """An audit's CSV file, or one of rows that were ticked in its report.
+
+    Raises:
+        ValueError: If it is no such file.
+    """
+    pandas = _checks.imported("pandas", "An audit is a table of pandas", "report")
+    try:
+        table = pandas.read_csv(
+            path,
+            dtype=dict.fromkeys(TEXTS, str),
+            keep_default_na=False,
+            na_values={"clean_share": [""], "label_score": [""]},
+        )
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"Expected the CSV file of an audit. Received: {path} ({error})."
+        ) from error
+    missing = [name for name in TEXTS if name not in table]
+    unknown = set(map(str, table.get("verdict", ()))) - set(ACTIONS)
+    if missing or unknown:
+        raise ValueError(
+            f"Expected the columns {', '.join(TEXTS)}, and verdicts of "
+            f"{', '.join(ACTIONS)}. Received: {path}, without {missing or 'none'} of "
+            f"the columns and with the verdicts {sorted(unknown)} besides. Take "
+            "audit.csv, or what the report exports."
+        )
+    return table
+
+
+def write_table(table, path):
+    """Writes a table that `read_table` can read, whole or not at all.
+
+    Texts are in quotes: a name may hold any character, a carriage return as well.
+    """
+    with _files.replacing(path) as beside:
+        table.to_csv(beside, index=False, quoting=csv.QUOTE_NONNUMERIC)
+
+
+def plan(table, chosen=None):
+    """What is to be done about each sample.
+
+    Args:
+        table: An audit's table.
+        chosen: A table of the same kind, such as the rows that a person ticked, who may
+            have changed `verdict` and `predicted_name`; all others are kept. None
+            follows the audit in all rows.
+
+    Returns:
+        A `pandas.DataFrame` with `id`, `given_name`, `action` (`"keep"`, `"relabel"` or
+        `"set_aside"`), `new_name` (empty if set aside) and `label_score`.
+
+    Raises:
+        ValueError: If a chosen row is not in the audit, is there twice, or is to get a
+            label that is no class of the audit.
+    """
+    table = table.astype({name: str for name in TEXTS}).set_index("id", drop=False)
+    verdict, name = table["verdict"].copy(), table["predicted_name"].copy()
+    if chosen is not None:
+        chosen = chosen.astype({name: str for name in TEXTS}).set_index("id")
+        _check_chosen(chosen, table)
+        verdict[:] = scores.CLEAN
+        verdict[chosen.index] = chosen["verdict"]
+        name[chosen.index] = chosen["predicted_name"]
+    action = verdict.map(ACTIONS)
+    same = (action == "relabel") & (name == table["given_name"])
+    action[same] = "keep"
+    new = table["given_name"].where(action != "relabel", name)
+    result = table[["id", "given_name"]].copy()
+    result["action"] = action
+    result["new_name"] = new.where(action != "set_aside", "")
+    result["label_score"] = table["label_score"]
+    return result.reset_index(drop=True)
+
+
+def _check_chosen(chosen, table):
+    strange = chosen.index.difference(table.index)
+    if len(strange):
+        raise ValueError(
+            "Expected rows of this audit. Received: ids that it does not have, "
+            f"such as {list(strange[:3])}. Export them from its own report."
+        )
+    twice = chosen.index[chosen.index.duplicated()]
+    if len(twice):
+        raise ValueError(
+            f"Expected each row once. Received: {list(twice[:3])} more than once. "
+            "Remove all but one of them."
+        )
+    relabelled = chosen[chosen["verdict"] == scores.IN_DISTRIBUTION]
+    classes = {*table["given_name"], *table["predicted_name"]}
+    unknown = relabelled[~relabelled["predicted_name"].isin(classes)]
+    if len(unknown):
+        raise ValueError(
+            "Expected classes of the audit in `predicted_name`. Received: "
+            f"{unknown['predicted_name'].iloc[0]!r} for {unknown.index[0]!r}. Use one "
+            f"of {sorted(classes)[:10]}."
+        )
+    clean = int((chosen["verdict"] == scores.CLEAN).sum())
+    if clean:
+        logging.warning(
+            "%d of the chosen rows are called clean, and are kept. Change `verdict` in "
+            "the file to act on them.",
+            clean,
+        )
+
+
+def write_csv(planned, output):
+    """Writes the plan to `OUTPUT/relabel.csv`; returns its path."""
+    path = Path(output) / "relabel.csv"
+    write_table(planned, path)
+    return path

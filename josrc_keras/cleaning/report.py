@@ -1,0 +1,301 @@
+"""The audit as one HTML page that needs nothing else: numbers, images, ticks."""
+
+import base64
+import hashlib
+import html
+import io
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+from absl import logging
+
+from josrc_keras import _checks, _files
+from josrc_keras.audit.scores import VERDICTS
+
+SCORES = (
+    "label_score",
+    "clean_likelihood",
+    "ood_score",
+    "predicted_probability",
+    "clean_share",
+    "in_distribution_share",
+    "out_of_distribution_share",
+)
+COLUMNS = (
+    "id",
+    "given_label",
+    "given_name",
+    "verdict",
+    "is_label_issue",
+    "predicted_label",
+    "predicted_name",
+    "duplicate_set",
+    *SCORES,
+)
+SCRIPTS = ("", ".summary", ".filters", ".samples", ".ticks", ".keys")
+SCALE = 10_000  # Scores are kept as integers, in ten thousandths.
+LISTED = {"confused_pairs": 30, "duplicates": 100, "skipped": 100}
+LONGEST_SIDE = 128  # Of a thumbnail, in pixels.
+TINY = 64  # Images with shorter sides are kept to the pixel, as PNG.
+QUALITY = 75  # Of the others, as WebP.
+
+
+def write_report(path, table, findings, thumbnail=None, *, title, max_thumbnails=1200):
+    """Writes the page, whole or not at all.
+
+    It is one file and fetches nothing. Images are in it for the samples that
+    `rows_with_thumbnails` chooses; all samples are in its table.
+
+    Args:
+        path: Where the page goes, `report.html` say.
+        table: `pandas.DataFrame`, a row a sample in the dataset's order, with
+            `COLUMNS`. Others are kept for the page's CSV.
+        findings: Dict of `images`, `classes`, `class_names`, `noise_rate`,
+            `in_distribution_rate`, `out_of_distribution_rate`, `by_class`,
+            `confused_pairs` and `duplicates`; and maybe `skipped` and `source`.
+        thumbnail: Function from a row's number to its image: uint8 `(H, W, channels)`
+            with 1, 3 or 4 channels. None for a page without images.
+        title: Of the page.
+        max_thumbnails: So many images at most.
+
+    Raises:
+        ValueError: If the table or an image is not as described.
+        ImportError: If there are images, but Pillow is not installed.
+    """
+    if max_thumbnails < 0:
+        raise ValueError(
+            f"Received max_thumbnails={max_thumbnails}; expected 0 or more. Pass 0 for "
+            "a page without images."
+        )
+    data = _embedded(table, findings)
+    rows = rows_with_thumbnails(table, max_thumbnails) if thumbnail else []
+    data["thumbnails"] = _thumbnails(thumbnail, rows)
+    _files.write_text(path, _page(str(title), data))
+
+
+def rows_with_thumbnails(table, limit):
+    """The rows to show the images of: the worst, fairly over the given classes.
+
+    The classes take turns, and within a class its two unclean verdicts; each gives
+    its lowest `label_score` first. So every class has its share while `limit` is not
+    below their number, also a class in which all is clean. Left room goes to images
+    that occur under different labels, then to the lowest clean scores.
+
+    Args:
+        table: As for `write_report`.
+        limit: So many rows at most.
+
+    Returns:
+        A sorted list of row numbers.
+    """
+    given = table["given_label"].to_numpy()
+    score = table["label_score"].to_numpy(dtype=float)
+    verdict = _verdict_codes(table)
+    clean = verdict == 0
+    turn = _rank((score,), (given, verdict))
+    in_class = _rank((verdict, turn, clean), (given,))
+    stage = np.select([in_class == 0, ~clean, _in_conflict(table)], [0, 1, 2], 3)
+    order = np.lexsort((score, in_class, stage))
+    return sorted(order[:limit].tolist())
+
+
+def _rank(keys, groups):
+    """Ranks (0 is first) by `keys`, the last one first, within equal `groups`."""
+    order = np.lexsort((*keys, *groups))
+    starts = np.zeros(len(order), bool)
+    starts[:1] = True
+    for group in groups:
+        starts[1:] |= np.diff(group[order]) != 0
+    positions = np.arange(len(order))
+    ranks = np.empty(len(order), int)
+    ranks[order] = positions - np.maximum.accumulate(np.where(starts, positions, 0))
+    return ranks
+
+
+def _in_conflict(table):
+    """Which rows show an image that also has another given label."""
+    sets = table["duplicate_set"]
+    labels = table.groupby("duplicate_set")["given_label"].nunique()
+    return ((sets >= 0) & (sets.map(labels) > 1)).to_numpy(dtype=bool)
+
+
+def _embedded(table, findings):
+    """What the page's script reads, but for the images."""
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise ValueError(
+            f"The table lacks {missing}; received {list(table)}, expected "
+            f"{list(COLUMNS)}. Add the missing columns."
+        )
+    names = [str(name) for name in findings["class_names"]]
+    for which in ("given", "predicted"):
+        _check_names(table, names, f"{which}_label", f"{which}_name")
+    others = [column for column in table if column not in COLUMNS]
+    return {
+        "columns": ["id", *(str(column) for column in table if column != "id")],
+        "classes": names,
+        "ids": [str(each) for each in table["id"].tolist()],
+        "given": table["given_label"].tolist(),
+        "predicted": table["predicted_label"].tolist(),
+        "verdicts": "".join(map(str, _verdict_codes(table))),
+        "issues": "".join("01"[bool(each)] for each in table["is_label_issue"]),
+        "duplicates": table["duplicate_set"].astype(int).tolist(),
+        "scores": {name: _scaled(table[name]) for name in SCORES},
+        "others": {str(column): _plain(table[column].tolist()) for column in others},
+        **_listed(findings),
+    }
+
+
+def _listed(findings):
+    """The findings as the page shows them: of long lists, the first and the number."""
+    pairs = sorted(findings["confused_pairs"], key=lambda pair: -pair["images"])
+    lists = {
+        "confused_pairs": pairs,
+        "duplicates": findings["duplicates"],
+        "skipped": findings.get("skipped") or [],
+    }
+    first = {name: lists[name][:number] for name, number in LISTED.items()}
+    return {
+        "findings": _plain({**findings, "class_names": None, **first}),
+        "totals": {name: len(each) for name, each in lists.items()},
+    }
+
+
+def _check_names(table, names, label, name):
+    labels = table[label].to_numpy()
+    if not np.issubdtype(labels.dtype, np.integer) or not np.all(
+        (labels >= 0) & (labels < len(names))
+    ):
+        raise ValueError(
+            f"Received {labels.dtype} {label}s from {labels.min()} to {labels.max()}; "
+            f"expected integers in [0, {len(names)}), one for each of the findings' "
+            "class_names. Number the classes as they are listed."
+        )
+    expected = np.array(names, object)[labels]
+    received = table[name].astype(str).to_numpy(dtype=object)
+    for row in np.flatnonzero(expected != received)[:1]:
+        raise ValueError(
+            f"Received {name} {received[row]!r} with {label} {labels[row]} in row "
+            f"{row}; expected {expected[row]!r}, as in the findings' class_names. "
+            "Take both from the same list."
+        )
+
+
+def _verdict_codes(table):
+    """The verdicts as their places in `VERDICTS`."""
+    verdicts = table["verdict"].to_numpy(dtype=object)
+    for unknown in set(verdicts) - set(VERDICTS):
+        raise ValueError(
+            f"Received the verdict {unknown!r}; expected one of {VERDICTS}. Translate "
+            "it."
+        )
+    return np.array([VERDICTS.index(each) for each in verdicts], int)
+
+
+def _scaled(column):
+    """Scores as integers; None for a missing one, or for a column without any."""
+    values = column.to_numpy(dtype=float, na_value=math.nan)
+    known = ~np.isnan(values)
+    for wrong in values[known & ~((values >= 0) & (values <= 1))][:1]:
+        raise ValueError(
+            f"Received {column.name} {wrong}; expected a number in [0, 1] or NaN. "
+            "Divide it by its maximum, or leave it out as NaN."
+        )
+    if not known.any():
+        return None
+    scaled = np.rint(np.where(known, values, 0) * SCALE).astype(int).tolist()
+    return [
+        each if is_known else None
+        for each, is_known in zip(scaled, known.tolist(), strict=True)
+    ]
+
+
+def _plain(value):
+    """A value that JSON can express: NumPy's scalars are Python's, NaN is None."""
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(each) for each in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (str, int, float, type(None))) else str(value)
+
+
+def _thumbnails(thumbnail, rows):
+    """Images as data URIs, by row; those that can't be read are left out."""
+    encoded, unread = {}, []
+    for row in rows:
+        try:
+            pixels = thumbnail(row)
+        except OSError as error:
+            unread.append(f"{row}: {error}")
+            continue
+        encoded[str(row)] = _data_uri(np.asarray(pixels), row)
+    if unread:
+        logging.warning(
+            "%d thumbnails can't be read and are missing in the report, the first is "
+            "that of row %s",
+            len(unread),
+            unread[0],
+        )
+    return encoded
+
+
+def _data_uri(pixels, row):
+    """An image, no larger than `LONGEST_SIDE`, as text."""
+    pillow = _checks.imported("PIL.Image", "Thumbnails need Pillow", "report")
+    good = pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4) and pixels.size
+    if pixels.dtype != np.uint8 or not good:
+        raise ValueError(
+            f"thumbnail({row}) returned {pixels.dtype} {pixels.shape}; expected uint8 "
+            "(H, W, channels) with 1, 3 or 4 channels. Convert it, with values in "
+            "[0, 255]."
+        )
+    image = pillow.fromarray(
+        np.ascontiguousarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
+    )
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), pillow.Resampling.LANCZOS)
+    kind = "png" if max(image.size) < TINY else "webp"
+    buffer = io.BytesIO()
+    image.save(buffer, kind, quality=QUALITY)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _page(title, data):
+    """The text of the page: the template with its style, script and data."""
+    folder = Path(__file__).parent
+    style = (folder / "page.css").read_text(encoding="utf-8")
+    script = "\n".join(
+        (folder / f"page{part}.js").read_text(encoding="utf-8") for part in SCRIPTS
+    )
+    parts = {
+        "policy": f"default-src 'none'; img-src data:; style-src {_hash(style)}; "
+        f"script-src {_hash(script)}; base-uri 'none'; form-action 'none'",
+        "title": html.escape(title).encode("utf-8", "replace").decode(),
+        "style": style,
+        "script": script,
+        "data": _json({"title": title, **data}),
+    }
+    template = (folder / "page.html").read_text(encoding="utf-8")
+    return re.sub(r"{{(\w+)}}", lambda match: parts[match[1]], template)
+
+
+def _hash(text):
+    """How a content security policy names an inline style or script."""
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"
+
+
+def _json(value):
+    """JSON that can't end the script element that it is in, and that is valid UTF-8."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return re.sub(
+        "[<>&\u2028\u2029\ud800-\udfff]",
+        lambda match: f"\\u{ord(match[0]):04x}",
+        text,
+    )

@@ -1,0 +1,1 @@
+"""The commands `josrc-*`: flags, and one clear line on bad input."""

@@ -1,0 +1,109 @@
+"""Lists the labels of a run's training data that are probably wrong, with a report.
+
+josrc-audit --run=runs/photos
+josrc-audit --run=runs/photos --apply=copy
+josrc-audit --run=runs/photos --apply=move --rows=ticked.csv
+
+Writes audit.csv, audit.parquet, findings.json and report.html into RUN/audit. With
+--apply it acts on the audit that is there, or (but for `move`) makes it: `csv` writes
+a table of new labels, `copy` a cleaned copy of the photos, `move` moves photos to the
+class that is suggested and sets aside what belongs to none, `undo` moves them back.
+No photo is ever deleted.
+"""
+
+import json
+from pathlib import Path
+
+from absl import flags, logging
+
+from josrc_keras.commands import shell
+
+_RUN = flags.DEFINE_string("run", None, "The run folder that was trained.")
+_OUTPUT = flags.DEFINE_string("output", None, "Where to write; RUN/audit by default.")
+_VIEW_PAIRS = flags.DEFINE_integer(
+    "view_pairs", 4, "Pairs of views of each image.", lower_bound=1
+)
+_THUMBNAILS = flags.DEFINE_integer(
+    "max_thumbnails", 1200, "Images in the report, the worst ones.", lower_bound=0
+)
+_APPLY = flags.DEFINE_enum(
+    "apply",
+    "none",
+    ["none", "csv", "copy", "move", "undo"],
+    "What to do about it; see above.",
+)
+_ROWS = flags.DEFINE_string(
+    "rows", None, "CSV file of rows, as the report exports them: apply to these only."
+)
+flags.mark_flags_as_required(["run"])
+
+
+def _audit():
+    from josrc_keras.cleaning import audit_of_run, moves, plan
+
+    if _ROWS.value is not None and _APPLY.value not in ("csv", "copy", "move"):
+        raise ValueError(
+            "--rows says which rows to act on. Received: --rows without --apply=csv, "
+            "copy or move. Add one of them."
+        )
+    output = Path(_OUTPUT.value or Path(str(_RUN.value)) / "audit")
+    if _APPLY.value == "undo":
+        shell.say(f"{moves.move_back(output)} photos moved back.")
+        return
+    if _APPLY.value == "move" and not (output / "audit.csv").exists():
+        raise ValueError(
+            "Expected an audit that was looked at before photos are moved. Received: "
+            f"--apply=move, and no {output / 'audit.csv'}. Run the same command "
+            "without --apply first."
+        )
+    chosen = None if _ROWS.value is None else plan.read_table(_ROWS.value)
+    if _APPLY.value == "none" or not (output / "audit.csv").exists():
+        found = audit_of_run.write(
+            _RUN.value,
+            output,
+            view_pairs=_VIEW_PAIRS.value,
+            max_thumbnails=_THUMBNAILS.value,
+        )
+        _say(found, output)
+    else:
+        logging.info("Acting on the audit in %s.", output)
+    if _APPLY.value != "none":
+        _act(output, chosen)
+
+
+def _say(findings, output):
+    shell.say(
+        f"{findings['images']} images of {findings['classes']} classes: "
+        f"{findings['noise_rate']:.1%} of the labels look wrong, "
+        f"{findings['in_distribution_rate']:.1%} of another class and "
+        f"{findings['out_of_distribution_rate']:.1%} of none."
+    )
+    if "quality" in findings:
+        shell.say(json.dumps({"against_the_truth": findings["quality"]}, indent=2))
+    shell.say(f"Look at {output / 'report.html'}")
+
+
+def _act(output, chosen):
+    from josrc_keras.cleaning import audit_of_run, moves, plan
+
+    planned = plan.plan(plan.read_table(output / "audit.csv"), chosen)
+    counts = planned["action"].value_counts()
+    if _APPLY.value == "csv":
+        done = plan.write_csv(planned, output)
+    else:
+        photos = audit_of_run.photos_of(_RUN.value)
+        act = {"copy": moves.copy, "move": moves.move}[_APPLY.value]
+        done = act(planned, photos, output)
+    kinds = ", ".join(f"{counts.get(a, 0)} {a}" for a in plan.ACTIONS.values())
+    shell.say(f"{kinds}: {done}")
+    if _APPLY.value == "move":
+        shell.say("--apply=undo moves them back.")
+
+
+def main():
+    """Entry point of `josrc-audit`."""
+    shell.run(_audit)
+
+
+if __name__ == "__main__":
+    main()

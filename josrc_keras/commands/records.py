@@ -1,0 +1,45 @@
+r"""Writes a dataset with its noisy labels as TFRecord files, to stream it in training.
+
+josrc-records --config=cifar80n_o --config.data.rate=0.5 --output=records/cifar80n_o
+josrc-train --config=cifar80n_o --config.data.name=records \
+    --config.data.dir=records/cifar80n_o --workdir=runs/streamed
+
+josrc-records --config=image_folder --config.data.image_size=256 \
+    --config.data.dir=PHOTOS --output=records/photos
+josrc-train --config=photos_resnet50 --config.data.dir=records/photos \
+    --workdir=runs/photos
+"""
+
+from absl import flags
+
+from josrc_keras.commands import shell
+
+_CONFIG = shell.define_config_flag()
+_OUTPUT = flags.DEFINE_string("output", None, "The folder to write, a new one.")
+flags.mark_flags_as_required(["config", "output"])
+
+
+def _write():
+    from josrc_keras.data import records
+    from josrc_keras.runs import build_data, large_sets
+
+    name = _CONFIG.value.data.name
+    if name in large_sets.NAMES or name == "image_folder":
+        if name == "image_folder":
+            build_data.write_folder(_CONFIG.value, _OUTPUT.value)
+        else:
+            large_sets.write(_CONFIG.value, _OUTPUT.value)
+        benchmark = records.read(_OUTPUT.value)
+    else:
+        benchmark = build_data.make_benchmark(_CONFIG.value)
+        records.write(benchmark, _OUTPUT.value)
+    shell.say(f"{len(benchmark.train)} + {len(benchmark.test)} images: {_OUTPUT.value}")
+
+
+def main():
+    """Entry point of `josrc-records`."""
+    shell.run(_write)
+
+
+if __name__ == "__main__":
+    main()

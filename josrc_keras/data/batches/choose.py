@@ -1,0 +1,78 @@
+"""Batches of a split's images, for the backend that Keras runs on."""
+
+import keras
+
+from josrc_keras.data import records
+from josrc_keras.data.batches import balance
+
+
+def steps_per_epoch(split, batch_size, *, balanced=False):
+    """Number of whole batches in an epoch, a partial last one dropped.
+
+    Raises:
+        ValueError: If the epoch holds less than one batch, or `balanced`, which is as
+            in `train_batches`, is out of range.
+    """
+    limit = balance.limit_of(split.labels, balanced)
+    count = balance.epoch_size(split.labels, limit)
+    if not 0 < batch_size <= count:
+        what = "images" if limit is None else "images in a balanced epoch"
+        raise ValueError(
+            f"`batch_size` must be between 1 and the number of {what}, {count}. "
+            f"Received: batch_size={batch_size}."
+        )
+    return count // batch_size
+
+
+def train_batches(split, *, batch_size, seed, initial_epoch=0, balanced=False):
+    """Endless shuffled batches of `(image, {"label", "true_label", "index"})`.
+
+    The index is a sample's row in the split; true labels are left out where they are
+    not known.
+
+    The order of an epoch is a function of `(seed, epoch)` alone, so a run that resumes
+    at `initial_epoch` sees what an uninterrupted one would have seen. (The two
+    backends draw different orders.) A partial last batch is dropped. Use it with
+    `fit(steps_per_epoch=steps_per_epoch(...))`.
+
+    Args:
+        split: A `Split`.
+        batch_size: Samples a batch.
+        seed: Seed of the order.
+        initial_epoch: First epoch, counted from 0.
+        balanced: Whether an epoch has as many samples of every given class: as many as
+            the rarest one has. A number instead takes at most so many of each. They
+            are drawn anew each epoch, without replacement, as a function of
+            `(seed, epoch)`. Give it to `steps_per_epoch`, too.
+
+    Returns:
+        A `tf.data.Dataset`, or on JAX a generator whose data stays on the device.
+
+    Raises:
+        ValueError: If an epoch holds less than one batch, or `balanced` is a number
+            that is not positive.
+    """
+    steps = steps_per_epoch(split, batch_size, balanced=balanced)
+    limit = balance.limit_of(split.labels, balanced)
+    return _maker(split).train_batches(
+        split, steps, batch_size, seed, initial_epoch, limit
+    )
+
+
+def evaluation_batches(split, *, batch_size):
+    """Batches of `(image, label)` in original order, a partial last one included."""
+    return _maker(split).evaluation_batches(split, batch_size)
+
+
+def _maker(split):
+    if isinstance(split.images, records.StreamedImages):
+        from josrc_keras.data.batches import streamed
+
+        return streamed
+    if keras.backend.backend() == "jax":
+        from josrc_keras.data.batches import on_device
+
+        return on_device
+    from josrc_keras.data.batches import in_memory
+
+    return in_memory

@@ -1,0 +1,1 @@
+"""Datasets whose label noise is known, read or made."""

@@ -1,0 +1,159 @@
+"""Small noisy datasets of chosen classes, for tests of what a method can stand."""
+
+import numpy as np
+
+from josrc_keras.data import noise as label_noise
+from josrc_keras.data.benchmark import Benchmark, Split
+from josrc_keras.data.benchmarks import cifar_files
+from josrc_keras.data.benchmarks.digits import load_digits
+from josrc_keras.data.benchmarks.image_noise import weak_labels
+
+SOURCES = ("digits", "cifar100")
+WEAK = "image"  # Noise that depends on the image.
+KINDS = (*label_noise.KINDS, WEAK)
+
+
+def partial(
+    *,
+    source="cifar100",
+    classes=8,
+    first_class=0,
+    images_per_class=None,
+    test_images_per_class=None,
+    ood_share=0.0,
+    ood_skip=0,
+    imbalance=1.0,
+    noise="symmetric",
+    rate=0.5,
+    seed=0,
+    train_size=None,
+    data_dir=None,
+):
+    """Some classes of a dataset, with label noise and images of other classes.
+
+    Images are the first of each class in original order; noise is drawn for those that
+    are kept. Out-of-distribution images come from all other classes in turn, and get a
+    random label.
+
+    Args:
+        source: `"digits"` (scikit-learn's) or `"cifar100"`.
+        classes: Number of in-distribution classes.
+        first_class: The first of them.
+        images_per_class: Training images of each class; None takes all.
+        test_images_per_class: Test images of each class; None takes all.
+        ood_share: Share of out-of-distribution images among the training images, in
+            [0, 1).
+        ood_skip: How many images of each class to pass over for them.
+        imbalance: How many times as many training images the first class has as the
+            last; the others lie between in equal ratios.
+        noise: Noise kind: one of `noise.KINDS`, or `"image"`, mistakes that a weak
+            network makes, see `weak_labels`.
+        rate: Share of wrong labels among the in-distribution images, in [0, 1].
+        seed: Noise seed.
+        train_size: Keep the first so many training images; None keeps all.
+        data_dir: Folder of CIFAR-100, see `cifar_files.load`.
+
+    Returns:
+        A `Benchmark`, whose test set holds the in-distribution classes.
+
+    Raises:
+        ValueError: If an argument is out of range.
+        OSError: If the dataset can't be read.
+    """
+    train, test, names = _load(source, data_dir)
+    _check(source, len(names), classes, ood_share, imbalance)
+    for name, count in (
+        ("images_per_class", images_per_class),
+        ("test_images_per_class", test_images_per_class),
+    ):
+        if count is not None and count < 1:
+            raise ValueError(f"Expected {name} of at least 1. Received: {count}.")
+    if noise not in KINDS:
+        raise ValueError(
+            f"Unknown noise kind. Received: {noise!r}. Use one of {KINDS}."
+        )
+    order = (np.arange(len(names)) + first_class) % len(names)
+    kept = _of_classes(train[1], order[:classes], images_per_class, imbalance)
+    wanted = round(len(kept) * ood_share / (1 - ood_share))
+    foreign = _in_turn(train[1], order[classes:], wanted, ood_skip)
+    rows = np.sort(np.concatenate([kept, foreign]))
+    images, labels, ids = (part[rows] for part in train)
+    truth = _numbered(labels, order, classes)
+    given = _given(images, truth, noise, classes, rate, seed)
+    test_rows = np.sort(_of_classes(test[1], order[:classes], test_images_per_class))
+    test_images, test_labels, test_ids = (part[test_rows] for part in test)
+    test_labels = _numbered(test_labels, order, classes)
+    benchmark = Benchmark(
+        train=Split(images, given, truth, ids),
+        test=Split(test_images, test_labels, test_labels, test_ids),
+        class_names=tuple(names[label] for label in order[:classes]),
+        noise_checksum=label_noise.checksum(given),
+    )
+    return benchmark.head(train_size)
+
+
+def _load(source, data_dir):
+    if source == "digits":
+        return load_digits()
+    if source == "cifar100":
+        return cifar_files.load(data_dir)
+    raise ValueError(
+        f"Unknown source of images. Received: {source!r}. Use one of {SOURCES}."
+    )
+
+
+def _check(source, known, classes, ood_share, imbalance):
+    if not 2 <= classes <= known:
+        raise ValueError(
+            f"Expected 2 to {known} classes of {source}. Received: classes={classes}."
+        )
+    if not 0 <= ood_share < 1 or (ood_share and classes == known):
+        raise ValueError(
+            "Expected a share of out-of-distribution images in [0, 1), and classes "
+            f"left for them. Received: ood_share={ood_share}, classes={classes} of "
+            f"{known}."
+        )
+    if not imbalance >= 1:
+        raise ValueError(
+            f"Expected an imbalance of at least 1. Received: imbalance={imbalance}."
+        )
+
+
+def _of_classes(labels, wanted, images, imbalance=1.0):
+    """Rows of each class, fewer and fewer by the imbalance."""
+    rows = []
+    for number, label in enumerate(wanted):
+        of_class = np.flatnonzero(labels == label)[:images]
+        share = imbalance ** -(number / max(len(wanted) - 1, 1))
+        rows.append(of_class[: max(round(len(of_class) * share), 1)])
+    return np.concatenate(rows)
+
+
+def _in_turn(labels, wanted, count, skip):
+    """`count` rows of the classes, one of each in turn, without the first ones."""
+    if not count:
+        return np.empty(0, np.int64)
+    rows = [np.flatnonzero(labels == label)[skip:] for label in wanted]
+    longest = max(len(each) for each in rows)
+    turns = [each[turn] for turn in range(longest) for each in rows if turn < len(each)]
+    if len(turns) < count:
+        raise ValueError(
+            f"Expected at least {count} images of other classes. Received: "
+            f"{len(turns)}. Lower `ood_share`, or `images_per_class`."
+        )
+    return np.array(turns[:count])
+
+
+def _numbered(labels, order, classes):
+    """Labels by their place among the classes; -1 for all others."""
+    places = np.full(len(order), -1, np.int64)
+    places[order[:classes]] = np.arange(classes)
+    return places[labels]
+
+
+def _given(images, truth, kind, classes, rate, seed):
+    if kind == WEAK:
+        return weak_labels(images, truth, num_classes=classes, rate=rate, seed=seed)
+    return label_noise.corrupt(
+        truth, kind=kind, num_classes=classes, rate=rate, seed=seed
+    )

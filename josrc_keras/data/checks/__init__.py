@@ -1,0 +1,1 @@
+"""What training data must look like, and the errors where it does not."""

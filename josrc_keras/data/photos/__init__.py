@@ -1,0 +1,1 @@
+"""A folder of photos: listed, checked, decoded once."""

@@ -1,0 +1,152 @@
+"""Decodes photos with Pillow, to square RGB images of one size."""
+
+import collections
+import concurrent.futures
+import contextlib
+import os
+import warnings
+
+import numpy as np
+
+from josrc_keras import _checks
+from josrc_keras.data.photos import listing
+
+# By content, whatever the extension says. Not all that Pillow knows: it would start
+# Ghostscript for a PostScript file that is named photo.jpg.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF")
+ORIENTATION = 0x0112  # The EXIF tag.
+AHEAD = 4  # Images a thread that are decoded before they are asked for.
+
+
+def require():
+    """Imports Pillow.
+
+    Raises:
+        ImportError: If it is not installed.
+    """
+    _checks.imported("PIL.Image", "Photos are decoded with Pillow", "report").init()
+
+
+def decode(path, size):
+    """Decodes a file to a square image.
+
+    The first frame, turned upright as its EXIF data say, scaled so that the shorter
+    side has `size` pixels, with antialiasing, and cropped at the centre. What is
+    transparent shows white behind it; 16 bits are scaled to 8. Colour profiles are not
+    applied.
+
+    Args:
+        path: The file.
+        size: Height and width of the image.
+
+    Returns:
+        `(size, size, 3)` uint8 array.
+
+    Raises:
+        OSError, ValueError and others: Whatever Pillow raises for a broken file. Also
+            for one of more than twice `PIL.Image.MAX_IMAGE_PIXELS`, 179 million.
+    """
+    from PIL import Image, ImageOps
+
+    known = [name for name in FORMATS if name in Image.OPEN]
+    with Image.open(path, formats=known) as image:
+        # A JPEG is decoded at a half, a quarter or an eighth of its size, where that
+        # still leaves twice the pixels that are needed.
+        image.draft("RGB", (2 * size, 2 * size))
+        image.load()
+        square = ImageOps.fit(_to_rgb(image), (size, size))
+        return np.asarray(_upright(square, _orientation(image)))
+
+
+def _to_rgb(image):
+    from PIL import Image
+
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        grey = np.asarray(image).astype(np.float32) / 257
+        image = Image.fromarray(grey.round().clip(0, 255).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def _orientation(image):
+    try:
+        return image.getexif().get(ORIENTATION)
+    except Exception:  # EXIF data that can't be read do not make a photo a broken one.
+        return None
+
+
+def _upright(square, orientation):
+    from PIL.Image import Transpose
+
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    turn = turns.get(orientation)
+    return square if turn is None else square.transpose(turn)
+
+
+def decode_all(paths, size):
+    """Decodes files on all cores, with a few images in memory at a time.
+
+    In threads: Pillow lets go of the interpreter's lock where it decodes and resizes.
+    Close the generator, so that it ends them: `with contextlib.closing(...)`.
+
+    Args:
+        paths: The files, any iterable.
+        size: Height and width of the images.
+
+    Yields:
+        For each path, in order, its `(size, size, 3)` uint8 array, or the reason, a
+        string, why it is broken.
+    """
+    threads = _cores()
+    waiting: collections.deque = collections.deque()
+    with warnings.catch_warnings(), _pool(threads) as pool:
+        # Of large images, corrupt EXIF data and so on.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        for path in paths:
+            waiting.append(pool.submit(_attempt, path, size))
+            if len(waiting) > AHEAD * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+@contextlib.contextmanager
+def _pool(threads):
+    """A pool of threads that, at its end, drops what was not begun."""
+    pool = concurrent.futures.ThreadPoolExecutor(threads)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _cores():
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _attempt(path, size):
+    """The image, or the reason why there is none."""
+    from PIL import UnidentifiedImageError
+
+    try:
+        return decode(path, size)
+    except MemoryError:  # Not the file's fault.
+        raise
+    except UnidentifiedImageError:
+        return f"is no image of a known format ({', '.join(FORMATS)})"
+    except Exception as error:  # Pillow raises all kinds of them for broken files.
+        if isinstance(error, OSError) and error.strerror:
+            return listing.cannot_read(error)
+        return " ".join(str(error).split()) or type(error).__name__

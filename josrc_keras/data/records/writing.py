@@ -1,0 +1,180 @@
+"""Writes images to TFRecord files; `data.records` says what they are."""
+
+import collections
+import concurrent.futures
+import contextlib
+import functools
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+from absl import logging
+
+from josrc_keras import _checks, _files
+
+INDEX, LABELS = "index.json", "labels.npz"
+FIELDS = ("labels", "true_labels", "ids")
+CHANNELS = {"png": (1, 3, 4), "jpeg": (1, 3)}  # Of each encoding.
+AHEAD = 128  # Images that are encoded before they are asked for.
+NEWS = 10_000  # Images between two lines of the log.
+
+
+def check_options(images_per_file, encoding, quality):
+    """Refuses options out of range; returns them as `write_split` takes them."""
+    _checks.check_choice("encoding", encoding, tuple(CHANNELS))
+    for name, value, most in (
+        ("quality", quality, 100),
+        ("images_per_file", images_per_file, None),
+    ):
+        if value < 1 or (most and value > most):
+            raise ValueError(
+                f"Expected `{name}` of at least 1{f', at most {most}' if most else ''}."
+                f" Received: {name}={value}."
+            )
+    return {
+        "images_per_file": images_per_file,
+        "encoding": encoding,
+        "quality": quality,
+    }
+
+
+def check_new(folder):
+    """Raises a `ValueError` if there is something where the records are to go."""
+    if Path(folder).exists():
+        raise ValueError(
+            f"Expected a new folder for the records. Received: {folder}, which exists. "
+            "Choose another one, or delete it."
+        )
+
+
+@contextlib.contextmanager
+def new_folder(folder):
+    """Yields a folder to write to that gets its name when all is written.
+
+    What a killed process left of an earlier try is removed.
+
+    Raises:
+        ValueError: If the folder exists.
+    """
+    check_new(folder)
+    folder = Path(folder)
+    _files.remove_unfinished(folder.parent, folder.name)
+    with _files.replacing(folder) as beside:
+        beside.mkdir()
+        yield beside
+
+
+def write_index(folder, fields, **index):
+    """Writes what is known of the images, and the index.
+
+    Args:
+        folder: The folder.
+        fields: From each split to its `FIELDS`, arrays or None.
+        **index: What the index says.
+    """
+    labels = {
+        f"{name}_{field}": array
+        for name, arrays in fields.items()
+        for field, array in arrays.items()
+        if array is not None
+    }
+    np.savez(folder / LABELS, **labels)
+    (folder / INDEX).write_text(json.dumps(index, indent=2), encoding="utf-8")
+
+
+def write_split(images, folder, name, *, images_per_file, encoding, quality):
+    """Writes one split's files, encoded on all cores, a few images in memory.
+
+    Args:
+        images: Iterable of uint8 arrays `(H, W, channels)` of one shape.
+        folder: Where to.
+        name: Of the split.
+        images_per_file: At most so many.
+        encoding: `"png"` or `"jpeg"`.
+        quality: Of a JPEG.
+
+    Returns:
+        What the index says of it: the number of images, their shape, and the files'
+        sizes in bytes.
+    """
+    import tensorflow as tf
+
+    shape: list = []
+    encode = functools.partial(_encode, encoding=encoding, quality=quality)
+    paths: list = []
+    row = 0
+    with contextlib.closing(
+        _in_threads(encode, _checked(images, shape, encoding))
+    ) as contents:
+        for first in contents:
+            paths.append(folder / f"{name}-{len(paths):05d}")
+            rest = itertools.islice(contents, images_per_file - 1)
+            with tf.io.TFRecordWriter(str(paths[-1])) as writer:
+                for content in itertools.chain([first], rest):
+                    writer.write(_record(content, row))
+                    row += 1
+                    if row % NEWS == 0:
+                        logging.info("Wrote %d images of %s.", row, name)
+    sizes = {}
+    for path in paths:
+        path = path.rename(f"{path}-of-{len(paths):05d}.tfrecord")
+        sizes[path.name] = path.stat().st_size
+    return {"count": row, "image_shape": shape, "bytes": sizes}
+
+
+def _checked(images, shape, encoding):
+    """The images; fills the list `shape` with that of the first."""
+    for row, image in enumerate(images):
+        image = np.asarray(image)
+        if not shape:
+            shape.extend(image.shape)
+        allowed = CHANNELS[encoding]
+        if (
+            image.dtype != np.uint8
+            or list(image.shape) != shape
+            or image.ndim != 3
+            or image.shape[-1] not in allowed
+        ):
+            raise ValueError(
+                "Expected uint8 images of one shape (H, W, channels) with "
+                f"{' or '.join(map(str, allowed))} channels, for {encoding}. Received: "
+                f"row {row} with shape {image.shape}, dtype {image.dtype}; the first "
+                f"one's shape is {tuple(shape)}. Convert and resize them."
+            )
+        yield image
+
+
+def _in_threads(function, items):
+    """The function's results, in order."""
+    waiting: collections.deque = collections.deque()
+    pool = concurrent.futures.ThreadPoolExecutor()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _encode(image, *, encoding, quality):
+    import tensorflow as tf
+
+    with tf.device("CPU"):
+        if encoding == "png":
+            return tf.io.encode_png(image).numpy()
+        return tf.io.encode_jpeg(image, quality=quality).numpy()
+
+
+def _record(content, row):
+    import tensorflow as tf
+
+    feature = {
+        "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[content])),
+        "row": tf.train.Feature(int64_list=tf.train.Int64List(value=[row])),
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=feature))
+    return example.SerializeToString()

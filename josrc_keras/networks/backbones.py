@@ -1,0 +1,170 @@
+"""Backbones of keras-hub and `keras.applications`, with or without their weights.
+
+Each takes raw pixels in [0, 255]: what its weights expect of pixels is its first layer.
+"""
+
+import keras
+import numpy as np
+from keras import layers
+
+from josrc_keras import _checks
+
+HUB, APPLICATIONS = "keras_hub:", "keras_applications:"
+# keras-hub's presets of the networks that have a short name.
+RESNETS = {"resnet18": "resnet_18_imagenet", "resnet50": "resnet_50_imagenet"}
+
+
+def is_backbone(name):
+    """Whether a network's name means one of these: `keras_hub:...` and so on."""
+    return name.startswith((HUB, APPLICATIONS))
+
+
+def features(name, input_shape, weights=None):
+    """A backbone's averaged features, of raw pixels.
+
+    Args:
+        name: `"keras_hub:PRESET"`, a preset's name (`resnet_50_imagenet`) or folder; or
+            `"keras_applications:MODEL"`, a function there (`MobileNetV2`).
+        input_shape: `(H, W, 3)`; H and W may be None where the backbone allows it.
+        weights: `"imagenet"` (for a preset: its own), for `keras.applications` also the
+            path of a weights file; None for random ones.
+
+    Returns:
+        The input and the features `(N, F)`, Keras tensors.
+
+    Raises:
+        ImportError: If keras-hub is needed and not installed.
+        OSError: If the weights can't be had.
+        ValueError: If there is no such backbone.
+    """
+    pixels = keras.Input(input_shape, name="image")
+    kind, _, what = name.partition(":")
+    if kind == HUB[:-1]:
+        backbone, prepare = _from_hub(what, input_shape, weights)
+    else:
+        backbone, prepare = _from_applications(what, input_shape, weights)
+    x = prepare(pixels)
+    x = backbone(x)
+    if len(x.shape) == 4:
+        x = layers.GlobalAveragePooling2D(name="features")(x)
+    return pixels, x
+
+
+def resnet_preset(name, weights):
+    """The preset of a ResNet with a short name: the published one, or a folder.
+
+    Args:
+        name: Of `RESNETS`.
+        weights: `"imagenet"`, or the folder of a preset
+            (`backbone.save_to_preset(folder)`).
+    """
+    return RESNETS[name] if weights == "imagenet" else weights
+
+
+def load_preset(preset, input_shape, load_weights=True):
+    """A backbone of keras-hub.
+
+    Args:
+        preset: A preset's name or folder.
+        input_shape: `(H, W, 3)`.
+        load_weights: Whether to take its weights, too.
+
+    Raises:
+        ImportError: If keras-hub is not installed.
+        OSError: If it can't be downloaded, or there is no such preset.
+    """
+    hub = _checks.imported("keras_hub", f"{preset} comes with keras-hub", "pretrained")
+    try:
+        return hub.models.Backbone.from_preset(
+            preset, load_weights=load_weights, image_shape=input_shape, name="backbone"
+        )
+    except Exception as error:  # Of the network, of three hubs, of Keras.
+        raise _unloadable(preset, error) from error
+
+
+def _unloadable(preset, error):
+    return OSError(
+        f"Expected a preset of keras-hub. Received: {preset!r}, which can't be "
+        f"loaded ({type(error).__name__}: {_first_line(error)}). Connect this "
+        "machine once, so that it is downloaded; or load it on another one, call "
+        "`backbone.save_to_preset(folder)`, and give the folder here."
+    )
+
+
+def _has_none(error):
+    """Whether keras-hub says that a preset has no such layer, or it has no such class.
+
+    It has no error of its own for the latter.
+    """
+    no_class = isinstance(error, ValueError) and "to find a subclass" in str(error)
+    return no_class or isinstance(error, FileNotFoundError)
+
+
+def _from_hub(preset, input_shape, weights):
+    if weights not in (None, "imagenet"):
+        raise ValueError(
+            "Expected weights as None or 'imagenet' (the preset's own). Received: "
+            f"weights={weights!r}. A preset's folder goes into the name: {HUB}FOLDER."
+        )
+    backbone = load_preset(preset, input_shape, load_weights=weights is not None)
+    hub = _checks.imported("keras_hub", f"{preset} comes with keras-hub", "pretrained")
+    try:
+        converter = hub.layers.ImageConverter.from_preset(preset)
+    except Exception as error:
+        if not _has_none(error):
+            raise _unloadable(preset, error) from error
+        return backbone, lambda pixels: pixels  # It takes them as they are.
+    scale = 1.0 if converter.scale is None else converter.scale
+    offset = 0.0 if converter.offset is None else converter.offset
+    return backbone, layers.Rescaling(scale, offset, name="normalise")
+
+
+def _from_applications(name, input_shape, weights):
+    make = getattr(keras.applications, name, None)
+    if make is None or not name[:1].isupper():
+        known = [n for n in dir(keras.applications) if n[0].isupper()]
+        raise ValueError(
+            f"Unknown backbone. Received: {APPLICATIONS}{name}. Expected one of "
+            f"{', '.join(known)}."
+        )
+    try:
+        backbone = make(include_top=False, weights=weights, input_shape=input_shape)
+    except ValueError:
+        raise  # Of the arguments: Keras's text says what is wrong.
+    except Exception as error:
+        raise OSError(
+            f"Expected weights for {name}. Received: weights={weights!r}, which can't "
+            f"be loaded ({type(error).__name__}: {_first_line(error)}). Connect this "
+            "machine once, or give the path of a weights file."
+        ) from error
+    return backbone, _preparation(name)
+
+
+def _preparation(name):
+    """What a model of `keras.applications` expects of pixels, as one Keras layer.
+
+    Its `preprocess_input` is an affine map of the channels, found by trying it; some
+    swap channels, which takes a 1x1 convolution.
+    """
+    modules = [
+        getattr(keras.applications, m)
+        for m in dir(keras.applications)
+        if hasattr(getattr(keras.applications, m), "preprocess_input")
+    ]
+    prepare = [m.preprocess_input for m in modules if hasattr(m, name)]
+    if not prepare:
+        return lambda pixels: pixels
+    probe = np.concatenate([np.zeros((1, 3)), np.eye(3)]).astype("float32")
+    found = np.asarray(prepare[0](probe[:, None, None].copy()))[:, 0, 0]
+    offset, matrix = found[0], found[1:] - found[0]
+    if np.allclose(matrix, np.diag(np.diag(matrix))):
+        scale = np.diag(matrix).tolist()
+        return layers.Rescaling(scale, offset.tolist(), name="normalise")
+    mix = layers.Conv2D(3, 1, trainable=False, name="normalise")
+    mix.build((None, None, None, 3))
+    mix.set_weights([matrix[None, None], offset])
+    return mix
+
+
+def _first_line(error):
+    return str(error).strip().split("\n", 1)[0][:200]

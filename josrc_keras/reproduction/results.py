@@ -1,0 +1,137 @@
+"""What was found: a JSON file a run, with the history that its numbers come from."""
+
+import json
+from pathlib import Path
+
+from josrc_keras import _checks, _files
+from josrc_keras.reproduction import robustness, tables
+from josrc_keras.runs import folder as run_folder
+
+DIGITS = 6  # Of an accuracy in [0, 1]; a test image is worth 1e-4 at best.
+
+
+def path_of(folder, run):
+    """Where the record of a run belongs in the folder of a protocol."""
+    return Path(folder) / f"{run.name}.json"
+
+
+def read(path):
+    """A record.
+
+    Raises:
+        ValueError: If the file is none.
+    """
+    try:
+        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        _check(record)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"Expected a record of `josrc-reproduce`. Received: {path} ({error!r}). "
+            "Delete it to have the run done again."
+        ) from error
+    return record
+
+
+def _check(record):
+    """Raises an error if the record lacks what its readers need."""
+    run, summary, history = record["run"], record["summary"], record["history"]
+    protocols = [names for names in tables.DATASETS.values()]
+    datasets = {name for each in protocols for names in each.values() for name in names}
+    rows = {(row.dataset, row.cell) for row in robustness.ROWS}
+    if (run["dataset"], run["cell"]) not in rows:
+        _checks.check_choice("dataset", run["dataset"], tuple(datasets))
+        _checks.check_choice("cell", run["cell"], tuple(tables.CELLS))
+    _checks.check_choice("method", run["method"], tuple(tables.METHODS))
+    record["config"], run["recipe"], run["seed"], run["overrides"].items()
+    for field in ("wall_seconds", "noise_checksum", "device", "versions", "command"):
+        summary[field]
+    lengths = {len(history[name]) for name in {"epoch", "val_accuracy", *history}}
+    if len(lengths) != 1 or 0 in lengths:
+        raise ValueError(f"columns of the history with {sorted(lengths)} values")
+
+
+def read_all(folder):
+    """All records in the folder of a protocol, in the order of their names."""
+    return [read(path) for path in sorted(Path(folder).glob("*/*/*.json"))]
+
+
+def is_done(folder, run, config):
+    """Whether the run has a record.
+
+    Raises:
+        ValueError: If it has one of another configuration.
+    """
+    path = path_of(folder, run)
+    if not path.exists():
+        return False
+    before = _fields_in_use(read(path)["config"])
+    now = _fields_in_use(json.loads(json.dumps(config)))
+    # A field that came later does what was done before unless it is overridden, and an
+    # override is part of the name.
+    differing = run_folder.differences(before, now, of_new_fields=False)
+    if differing:
+        raise ValueError(
+            "Expected the record of this run, or none. Received: "
+            f"{path}, of another configuration ({', '.join(differing[:5])}). Choose "
+            "another --workdir, or delete the record."
+        )
+    return True
+
+
+def _fields_in_use(config):
+    """A configuration as a dict, without `trust` where nothing reads it.
+
+    Its defaults may change with the adaptive recipe, which all others are without.
+    """
+    if config.get("method") == "josrc" and config.get("selection") == "trust":
+        return config
+    return {name: field for name, field in config.items() if name != "trust"}
+
+
+def write(folder, run, workdir):
+    """Writes the record of a run that is complete.
+
+    Args:
+        folder: Folder of the protocol.
+        run: A `grid.Run`.
+        workdir: Its run folder, as `experiment.train` left it.
+
+    Returns:
+        The path of the record.
+
+    Raises:
+        OSError: If the run folder is not complete.
+    """
+    history = run_folder.read_history(workdir)
+    columns = dict.fromkeys(name for row in history for name in row)
+    record = {
+        "run": {
+            "dataset": run.dataset,
+            "cell": run.cell,
+            "method": run.method,
+            "recipe": run.recipe,
+            "seed": run.seed,
+            "overrides": dict(run.overrides),
+        },
+        "summary": run_folder.read_summary(workdir),
+        "config": run_folder.read_config(workdir),
+        "history": {
+            name: [_rounded(row.get(name)) for row in history] for name in columns
+        },
+    }
+    path = path_of(folder, run)
+    _files.write_text(path, _compact(record))
+    return path
+
+
+def _rounded(value):
+    return None if value is None else round(value, DIGITS)
+
+
+def _compact(record):
+    """JSON with a line for each column of the history."""
+    lines = [
+        f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in record["history"].items()
+    ]
+    rest = json.dumps({**record, "history": "HISTORY"}, indent=1)
+    return rest.replace('"HISTORY"', "{\n" + ",\n".join(lines) + "\n }") + "\n"

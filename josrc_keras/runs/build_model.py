@@ -1,0 +1,159 @@
+"""From a configuration to a compiled model."""
+
+import contextlib
+
+import keras
+
+from josrc_keras import _checks, networks, recipes, schedules, views
+from josrc_keras.runs import head_rate
+from josrc_keras.baselines.two_networks import TwoNetworks
+from josrc_keras.data.batches import balance
+from josrc_keras.runs.methods import METHODS, trusts
+
+ON_DEVICE = 50  # Steps an execution on JAX with an accelerator, at most.
+
+
+def make_model(
+    config, num_classes, steps_per_epoch=1, image_shape=None, num_samples=None
+):
+    """The compiled model of `config.method`.
+
+    `config.jit_compile` says whether XLA compiles the whole step, selection included:
+    `"always"`, `"never"`, or `"auto"` as Keras decides: on JAX, and with TensorFlow on
+    one GPU unless every operation is to be deterministic.
+
+    Args:
+        config: A configuration.
+        num_classes: Number of in-distribution classes.
+        steps_per_epoch: Of which `config.steps_per_execution` must be a divisor.
+        image_shape: `(H, W, channels)` of the images; None leaves it to the network.
+        num_samples: Number of training images, for a method that remembers them.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        ValueError: If a field is out of range.
+    """
+    _checks.check_choice("config.method", config.method, tuple(METHODS))
+    # In this order, which decides the random numbers that each of them gets.
+    with _precision(config.precision):
+        network = _make_network(config, num_classes, image_shape)
+    augmentation = views.crop_and_flip(**config.augmentation)
+    method = METHODS[config.method]
+    arguments = method.arguments(config)
+    if trusts(config):
+        if num_samples is None:
+            raise ValueError(
+                "config.selection=trust needs the number of training images. Received: "
+                "num_samples=None. Pass it, or take the recipe: --config=NAME:paper."
+            )
+        arguments["samples"] = num_samples
+        if arguments["mixup"] is None:
+            seen = num_samples
+            if balance.of(config):
+                seen = min(seen, steps_per_epoch * config.batch_size)
+            arguments["mixup"] = recipes.mixup(num_classes, seen, config.epochs)
+    if arguments.get("smoothing", 0) is None:
+        arguments["smoothing"] = schedules.smoothing_for(
+            num_classes, config.threshold.tau_c
+        )
+    pretrained = config.network.get("weights", "random") != "random"
+    if pretrained and issubclass(method.model, TwoNetworks):
+        with _precision(config.precision):
+            arguments["peer"] = _make_network(config, num_classes, image_shape)
+    model = method.model(network, num_classes, augmentation=augmentation, **arguments)
+    optimizer = make_optimizer(config)
+    # A run of before this field has none.
+    if config.optimizer.get("head_factor") is not None:
+        heads = [v for net in model.trained_networks() for v in head_rate.head_of(net)]
+        head_rate.scale(optimizer, heads, config.optimizer.head_factor)
+    model.compile(
+        optimizer,
+        weighted_metrics=["accuracy"],  # So that padding does not count.
+        steps_per_execution=steps_per_execution(config, steps_per_epoch),
+        jit_compile=_jit_compile(config),
+    )
+    return model
+
+
+def _make_network(config, num_classes, image_shape):
+    fields = config.network
+    make = networks.by_name(fields.name)
+    arguments = {}
+    size = config.augmentation.get("size")
+    if size is not None:
+        arguments["input_shape"] = (size, size, 3)
+    elif image_shape is not None:
+        arguments["input_shape"] = tuple(image_shape)
+    if fields.get("weights", "random") != "random":
+        if fields.name in networks.WITHOUT_WEIGHTS:
+            raise ValueError(
+                f"There are no weights for {fields.name}. Received: "
+                f"config.network.weights={fields.weights}. Leave it out, or use "
+                "resnet18 or resnet50."
+            )
+        arguments["weights"] = fields.weights
+    return make(num_classes, head=fields.head, width=fields.width, **arguments)
+
+
+def make_optimizer(config):
+    """The Keras optimizer that `config.optimizer` names."""
+    arguments = config.optimizer.arguments.to_dict()
+    name = config.optimizer.name
+    return keras.optimizers.get({"class_name": name, "config": arguments})
+
+
+@contextlib.contextmanager
+def _precision(name):
+    """Builds what is inside with this dtype policy."""
+    names = ("float32", "mixed_bfloat16", "mixed_float16")
+    _checks.check_choice("config.precision", name, names)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _jit_compile(config):
+    """What `compile` is to be told of XLA."""
+    choices = {"auto": "auto", "always": True, "never": False}
+    # A run of before this field has none.
+    name = config.get("jit_compile", "auto")
+    wanted = choices[_checks.check_choice("config.jit_compile", name, tuple(choices))]
+    if wanted is True and keras.backend.backend() == "tensorflow":
+        from tensorflow.python.framework.config import is_op_determinism_enabled
+
+        if is_op_determinism_enabled():
+            raise ValueError(
+                "TensorFlow has no XLA while every operation is deterministic. "
+                f"Received: config.jit_compile={name}, config.deterministic="
+                f"{config.deterministic}. Set config.deterministic=never, or leave "
+                "config.jit_compile=auto."
+            )
+    return wanted
+
+
+def steps_per_execution(config, steps_per_epoch):
+    """As configured; by default many on JAX with an accelerator, else 1."""
+    steps = config.steps_per_execution
+    divisors = [n for n in range(1, steps_per_epoch + 1) if steps_per_epoch % n == 0]
+    if steps is None:
+        return max(n for n in divisors if n <= ON_DEVICE) if on_accelerator() else 1
+    if steps not in divisors:
+        raise ValueError(
+            f"Expected config.steps_per_execution as a divisor of the {steps_per_epoch}"
+            f" steps of an epoch. Received: {steps}. Use one of {divisors}."
+        )
+    return steps
+
+
+def on_accelerator():
+    """Whether JAX runs on something else than a CPU."""
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return jax.default_backend() != "cpu"

@@ -1,0 +1,223 @@
+"""What training finds out about each sample, by its number in the dataset.
+
+The compiled step writes into a table on the device, a row a sample; the callback
+`VerdictHistory` adds the table of each epoch to what the epochs before it found.
+"""
+
+import zipfile
+import zlib
+
+import keras
+import numpy as np
+from keras import ops
+
+from josrc_keras import _files
+from josrc_keras.samples import evidence
+
+VERDICTS = ("clean", "in_distribution", "out_of_distribution")
+# What is averaged over the epochs, or over the first half of them, after which networks
+# fit even images of no class (results/README.md).
+AVERAGED = tuple(evidence.FINDINGS)
+EARLY = ("given_logit", "other_logit")
+# The columns of an epoch's table. The newest of them are of no use to later epochs.
+NEWEST = tuple(evidence.PREDICTIONS)
+FIELDS = ("seen", "label", *VERDICTS, *AVERAGED, *NEWEST)
+LAST = 10  # Epochs whose verdicts are kept one by one.
+# What NumPy raises for a file that is none of its archives, or a broken one.
+BROKEN = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@keras.saving.register_keras_serializable(package="josrc_keras")
+class EpochFindings(keras.metrics.Metric):
+    """A table of what an epoch's steps found, `FIELDS` by sample.
+
+    A metric, since each replica then keeps the rows of its own samples, and the sum is
+    taken where it is read.
+
+    Args:
+        count: Number of samples in the dataset.
+        name: Name of the metric.
+        **kwargs: Arguments of `keras.metrics.Metric`.
+    """
+
+    def __init__(self, count, name="epoch_findings", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.count = count
+        self.table = self.add_variable((count, len(FIELDS)), "zeros", name="table")
+        self.outside = self.add_variable((), "zeros", name="outside")
+
+    def update_state(self, index, columns):
+        """Writes the rows of a batch.
+
+        Args:
+            index: `(N,)` integers in `[0, count)`, no two alike.
+            columns: Dict of `(N,)`, one for each of `FIELDS` but `seen`.
+        """
+        columns = {"seen": ops.ones_like(index), **columns}
+        rows = ops.stack([ops.cast(columns[f], "float32") for f in FIELDS], axis=1)
+        index = ops.cast(index, "int32")
+        inside = ops.clip(index, 0, self.count - 1)
+        self.outside.assign_add(ops.sum(ops.cast(index != inside, "float32")))
+        inside = ops.expand_dims(inside, -1)
+        self.table.assign(ops.scatter_update(self.table, inside, rows))
+
+    def reset_state(self):
+        """Keeps the table, for an evaluation within the epoch resets all metrics."""
+
+    def clear(self):
+        """Forgets all rows."""
+        super().reset_state()
+
+    def result(self):
+        """An empty dict: a table is nothing that `fit` could show."""
+        return {}
+
+    def numpy(self):
+        """`(count, len(FIELDS))` float32; rows of zeros were not seen.
+
+        Raises:
+            ValueError: If a sample's number was out of range.
+        """
+        # Copies, since NumPy can't read what is spread over replicas.
+        table, outside = map(ops.copy, (self.table, self.outside))
+        if int(outside):
+            raise ValueError(
+                f"Expected each sample's number in [0, {self.count - 1}]. Received: "
+                f"{int(outside)} out of range in this epoch. Number the samples "
+                "from 0 on, or pass VerdictHistory the right `count`."
+            )
+        return ops.convert_to_numpy(table)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return super().get_config() | {"count": self.count}
+
+
+class SampleHistory:
+    """What all epochs found about each sample, in arrays that fit a file.
+
+    Args:
+        count: Number of samples in the dataset.
+
+    Attributes:
+        epochs: `(N,)` int32: in how many epochs a sample was seen.
+        early_epochs: `(N,)` int32: of these, the ones in the first half of training.
+        labels: `(N,)` int32 given labels, -1 where it was never seen.
+        sums: Dict of `(N,)` float64: sums over the epochs of each of `AVERAGED`; of
+            those in `EARLY` over the early ones.
+        verdicts: `(N, LAST)` uint8, newest epoch last: 0 not seen, else 1 + the number
+            of the verdict in `VERDICTS`.
+    """
+
+    def __init__(self, count):
+        self.epochs = np.zeros(count, np.int32)
+        self.early_epochs = np.zeros(count, np.int32)
+        self.labels = np.full(count, -1, np.int32)
+        self.sums = {name: np.zeros(count) for name in AVERAGED}
+        self.verdicts = np.zeros((count, LAST), np.uint8)
+
+    def __len__(self):
+        """Number of samples in the dataset."""
+        return len(self.epochs)
+
+    def add(self, table, *, early):
+        """Adds an epoch's findings.
+
+        Args:
+            table: As `EpochFindings.numpy` returns it.
+            early: Whether the epoch is in the first half of training.
+        """
+        columns = dict(zip(FIELDS, np.asarray(table, "float64").T, strict=True))
+        seen = columns.pop("seen")  # More than once where many replicas saw it.
+        columns = {name: each / np.maximum(seen, 1) for name, each in columns.items()}
+        self.labels = np.where(seen > 0, np.rint(columns["label"]), self.labels)
+        self.labels = self.labels.astype(np.int32)
+        self.epochs += seen > 0
+        self.early_epochs += (seen > 0) & early
+        for name in AVERAGED:
+            self.sums[name] += columns[name] * (early or name not in EARLY)
+        found = np.argmax([columns[name] for name in VERDICTS], axis=0) + 1
+        newest = np.where(seen > 0, found, 0).astype(np.uint8)
+        self.verdicts = np.concatenate([self.verdicts[:, 1:], newest[:, None]], axis=1)
+
+    def mean(self, name):
+        """`(N,)` mean over (early) epochs of one of `AVERAGED`; NaN if never seen."""
+        epochs = self.early_epochs if name in EARLY else self.epochs
+        return self.sums[name] / np.where(epochs, epochs, np.nan)
+
+    def verdict_shares(self):
+        """Dict of `(N,)` in [0, 1]: how often each verdict was given lately.
+
+        Of the last `LAST` epochs those count in which the sample was seen; NaN where
+        there is none.
+        """
+        seen = (self.verdicts > 0).sum(axis=1)
+        seen = np.where(seen, seen, np.nan)
+        return {
+            name: (self.verdicts == number).sum(axis=1) / seen
+            for number, name in enumerate(VERDICTS, start=1)
+        }
+
+    def arrays(self):
+        """All that `from_arrays` needs, as a dict of arrays."""
+        return {
+            "epochs": self.epochs,
+            "early_epochs": self.early_epochs,
+            "labels": self.labels,
+            "verdicts": self.verdicts,
+            **self.sums,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays):
+        """The history that `arrays()` returned.
+
+        Raises:
+            KeyError: If an array is missing.
+            ValueError: If they are not of one length.
+        """
+        history = cls(len(arrays["epochs"]))
+        history.epochs = np.asarray(arrays["epochs"], np.int32)
+        history.early_epochs = np.asarray(arrays["early_epochs"], np.int32)
+        history.labels = np.asarray(arrays["labels"], np.int32)
+        history.verdicts = np.asarray(arrays["verdicts"], np.uint8)
+        # A history of before this column has none.
+        absent = np.zeros(len(arrays["epochs"]))
+        arrays = {"other_prob": absent, **arrays}
+        history.sums = {n: np.asarray(arrays[n], np.float64) for n in AVERAGED}
+        lengths = {len(array) for array in history.arrays().values()}
+        if len(lengths) != 1:
+            raise ValueError(
+                f"Expected arrays of one length. Received: lengths {sorted(lengths)}."
+            )
+        return history
+
+    def save(self, path):
+        """Writes an `.npz` file, whole or not at all."""
+        with _files.replacing(path) as beside, open(beside, "wb") as file:
+            np.savez_compressed(file, **self.arrays())
+
+    @classmethod
+    def load(cls, path):
+        """Reads what `save` wrote.
+
+        Raises:
+            OSError: If it is no such file.
+        """
+        try:
+            with np.load(path) as arrays:
+                return cls.from_arrays(dict(arrays))
+        except BROKEN as error:
+            raise OSError(
+                "Expected the history of a training run. Received: "
+                f"{path}, which can't be read ({type(error).__name__}). Delete it to "
+                "audit without the history, or train again."
+            ) from error

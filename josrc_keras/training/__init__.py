@@ -1,0 +1,1 @@
+"""What the `train_step` of a method is made of, on either backend."""

@@ -1,0 +1,164 @@
+"""One step of training on either backend, for every method."""
+
+import keras
+from keras import ops
+
+from josrc_keras import _checks, losses
+from josrc_keras.data.checks import contract
+from josrc_keras.devices import replicas
+from josrc_keras.training import jax_step, tf_step
+
+
+class Descent(keras.Model):
+    """What the `train_step` of a method is made of.
+
+    A subclass has `student`, `augmentation`, `monitored`, and `data_contract()`.
+    """
+
+    def start_step(self, arguments):
+        """Takes the arguments of `train_step` apart, and checks the batch.
+
+        Args:
+            arguments: `(data,)` as Keras passes it on TensorFlow, `(state, data)` on
+                JAX.
+
+        Returns:
+            A `contract.Batch`, and the state or None.
+        """
+        *state, data = arguments
+        batch = contract.unpack(data)
+        self.data_contract().check(batch, training=True)
+        batch = _of_equal_parts(batch)
+        if self.monitored:
+            _checks.check_true_labels(batch.true_labels)
+        return batch, state[0] if state else None
+
+    def descend(self, state, objective, finish):
+        """One step of the optimizer.
+
+        Args:
+            state: What `start_step` returned.
+            objective: Function without arguments that returns the scalar to minimise
+                and what else the step has found, an outcome.
+            finish: Function of the outcome, called after the update, that updates
+                metrics and all other variables, and returns the logs.
+
+        Returns:
+            What Keras expects of `train_step`.
+        """
+        if state is not None:
+            return jax_step.descend(self, state, objective, finish)
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            loss, outcome = objective()
+            scaled_loss = self.optimizer.scale_loss(loss)
+        weights = self.trainable_variables
+        gradients = tape.gradient(scaled_loss, weights)
+        self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
+        return finish(outcome)
+
+    def only_if(self, condition, function, otherwise, *, reads, assigns):
+        """Runs `function()` only where the condition holds, at run time.
+
+        Replicas of a TensorFlow strategy, which can't synchronise within a branch, run
+        it always and take back what it assigned.
+
+        Args:
+            condition: Boolean scalar.
+            function: Function without arguments that returns a tensor.
+            otherwise: What to return instead, of the same shape and dtype.
+            reads: Every Keras variable that the function reads or assigns.
+            assigns: Those that it assigns and that are floats.
+
+        Returns:
+            The tensor.
+        """
+        if keras.backend.backend() == "jax":
+            return jax_step.only_if(condition, function, otherwise, reads)
+        if replicas.replica_count() == 1:
+            return ops.cond(condition, function, lambda: otherwise)
+        before = [ops.copy(variable) for variable in assigns]
+        found = function()
+        for variable, value in zip(assigns, before, strict=True):
+            variable.assign(ops.where(condition, variable, value))
+        return found
+
+    def one_view(self, batch):
+        """A view of the images of a batch, given or drawn."""
+        images = batch.image_parts()[0]
+        if self.augmentation is None or isinstance(batch.images, dict):
+            return images
+        return self.augmentation(images, training=True)
+
+    def make_train_function(self, force=False):
+        """Compiles the step; on JAX `steps_per_execution` of them in one."""
+        if not jax_step.runs_on_device(self):
+            super().make_train_function(force=force)
+        elif force or getattr(self, "train_function", None) is None:
+            self.train_function = jax_step.many_steps(self)
+
+    def _make_function(self, step_function, *args, **kwargs):
+        """As Keras, and where a strategy has many replicas in a loop of our own."""
+        made = super()._make_function(step_function, *args, **kwargs)
+        if not tf_step.distributed(self):
+            return made
+        return tf_step.make_function(self, step_function, made)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """As Keras, which can't take the first batch of many replicas together."""
+        if iterator is not None and tf_step.distributed(self):
+            data_batch, iterator = tf_step.first_batch(self, iterator), None
+        super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
+
+    def trained_networks(self):
+        """The networks that a gradient changes."""
+        return [self.student]
+
+    def penalty(self):
+        """The sum of the networks' own losses, such as weight regularisers.
+
+        Of those that depend on the images (`add_loss`, activity regularisers) Keras
+        keeps a network's newest call's: those of the second view.
+        """
+        own = [loss for network in self.trained_networks() for loss in network.losses]
+        return sum(own, ops.zeros((), "float32"))
+
+    def mean_over(self, per_sample, included, sample_weight):
+        """The mean over the included samples of all replicas, as each minimises it.
+
+        Args:
+            per_sample: `(N,)` losses.
+            included: `(N,)` boolean: the samples to train on; the mean of none is 0.
+            sample_weight: `(N,)` or None.
+
+        Returns:
+            A scalar.
+        """
+        count = ops.sum(ops.cast(included, "float32"))
+        total = losses.masked_sum(per_sample, included, sample_weight)
+        return total / ops.maximum(replicas.global_sum(count), 1.0)
+
+    def per_replica(self, penalty):
+        """The penalty as each replica minimises it: gradients are summed over them."""
+        return penalty / replicas.replica_count()
+
+    def record_loss(self, per_sample, included):
+        """Adds a batch to the metric `loss`, the mean over the included samples.
+
+        Args:
+            per_sample: `(N,)` losses, sample weights and penalty included.
+            included: `(N,)` boolean: the samples that were trained on.
+        """
+        self._loss_tracker.update_state(per_sample, ops.cast(included, "float32"))
+
+
+def _of_equal_parts(batch):
+    """The batch, with a check that every replica's part is as large."""
+    check = replicas.check_equal_parts(ops.shape(batch.labels)[0])
+    if check is None:
+        return batch
+    import tensorflow as tf
+
+    with tf.control_dependencies([check]):
+        return batch._replace(labels=tf.identity(batch.labels))

@@ -1,0 +1,153 @@
+"""The two views of an image: on the device, or in tf.data."""
+
+import functools
+
+import keras
+from keras import ops
+
+from josrc_keras.devices import replicas
+
+
+@keras.saving.register_keras_serializable(package="josrc_keras")
+class CropAndFlip(keras.layers.Layer):
+    """Pads, crops at a random offset, and mirrors half the images.
+
+    Crops back to the image's own size, or to a smaller `size`. Draws an offset and a
+    flip for every image (`keras.layers.RandomCrop` draws one offset a batch), and
+    applies both in one gather. Random only with `training=True`; else it crops to
+    `size` in the middle, if that is given.
+
+    Args:
+        padding: Zero pixels added on every side before the crop.
+        flip: Whether to mirror an image left to right with probability 1/2.
+        size: Height and width of the crop in pixels; None takes the image's own.
+        seed: Seed of the draws; None takes one from Keras's global generator.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        images: `(N, H, W, channels)` of any numeric dtype, which is kept.
+        training: Whether to augment; otherwise the images pass unchanged.
+
+    Raises:
+        ValueError: If `padding` is negative or `size` is not positive; when it is
+            called, if the images are smaller than `size`.
+    """
+
+    def __init__(self, padding=4, flip=True, seed=None, size=None, **kwargs):
+        kwargs.setdefault("autocast", False)
+        super().__init__(**kwargs)
+        if padding < 0:
+            raise ValueError(
+                f"`padding` must be at least 0 pixels. Received: padding={padding}."
+            )
+        if size is not None and size < 1:
+            raise ValueError(
+                f"`size` must be at least 1 pixel, or None. Received: size={size}."
+            )
+        self.padding = padding
+        self.flip = flip
+        self.size = size
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, images, training=False):
+        """Returns the images, augmented if `training`."""
+        if not training:
+            return self._middle(images)
+        count, full_height, full_width, channels = ops.shape(images)
+        height, width = self._cropped(full_height, full_width)
+        pad = self.padding
+        padded = ops.pad(images, [[0, 0], [pad, pad], [pad, pad], [0, 0]])
+        padded_height, padded_width = full_height + 2 * pad, full_width + 2 * pad
+
+        # Three small integers an image: down, right, and whether to mirror.
+        top = self._draw(count, padded_height - height + 1)
+        left = self._draw(count, padded_width - width + 1)
+        columns = ops.broadcast_to(ops.arange(width, dtype="int32"), (count, width))
+        if self.flip:
+            mirror = self._draw(count, 2) == 1
+            columns = ops.where(mirror, width - 1 - columns, columns)
+
+        rows = top + ops.expand_dims(ops.arange(height, dtype="int32"), 0)
+        start = ops.expand_dims(ops.arange(count, dtype="int32"), -1)
+        rows = (start * padded_height + rows) * padded_width  # (N, H)
+        source = ops.expand_dims(rows, 2) + ops.expand_dims(left + columns, 1)
+        return ops.take(ops.reshape(padded, (-1, channels)), source, axis=0)
+
+    def _cropped(self, height, width):
+        """The height and width of the crop."""
+        if self.size is None:
+            return height, width
+        sides = [side for side in (height, width) if isinstance(side, int)]
+        if any(side < self.size for side in sides):
+            raise ValueError(
+                f"Expected images of at least {self.size}x{self.size} pixels, the size "
+                f"of the crop. Received: {height}x{width}. Give larger images, or a "
+                "smaller `size`."
+            )
+        return self.size, self.size
+
+    def _middle(self, images):
+        """The crop in the middle; the image itself where there is no size."""
+        if self.size is None:
+            return images
+        _, full_height, full_width, _ = ops.shape(images)
+        height, width = self._cropped(full_height, full_width)
+        top, left = (full_height - height) // 2, (full_width - width) // 2
+        return images[:, top : top + height, left : left + width]
+
+    def _draw(self, count, stop):
+        """`(N, 1)` integers in `[0, stop)`, the replicas' own ones."""
+
+        def draw(rows):
+            return keras.random.randint(
+                (rows, 1), 0, stop, dtype="int32", seed=self.seed_generator
+            )
+
+        return replicas.own_rows(draw, count)
+
+    def compute_output_shape(self, input_shape):
+        """The shape of the images, cropped."""
+        if self.size is None:
+            return input_shape
+        count, height, width, channels = input_shape
+        return (count, *self._cropped(height, width), channels)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        config = super().get_config()
+        return config | {
+            "padding": self.padding,
+            "flip": self.flip,
+            "size": self.size,
+            "seed": self.seed,
+        }
+
+
+def crop_and_flip(padding=4, flip=True, seed=None, size=None):
+    """The augmentation of the paper's experiments: a `CropAndFlip` layer.
+
+    On CIFAR it pads with zeros in pixel space, as the published code does, which pads
+    before it normalises; on larger images it crops to `size=224` without padding.
+    """
+    return CropAndFlip(padding=padding, flip=flip, seed=seed, size=size)
+
+
+def two_views(augment):
+    """Makes both views in tf.data: `dataset.map(two_views(augment))`.
+
+    Args:
+        augment: Function or layer from a batch of images to as many augmented ones,
+            with a new random draw at each call. A layer is called with
+            `training=True`.
+
+    Returns:
+        A function `(image, label, ...) -> ({"view_a", "view_b"}, label, ...)`.
+    """
+    if isinstance(augment, keras.Layer):
+        augment = functools.partial(augment, training=True)
+
+    def make_views(image, *rest):
+        return ({"view_a": augment(image), "view_b": augment(image)}, *rest)
+
+    return make_views
