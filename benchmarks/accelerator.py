@@ -23,8 +23,7 @@ import numpy as np
 
 from josrc_keras.configs import cifar80n_o
 from josrc_keras.data import Split, batches
-from josrc_keras.runs import folder as run_folder
-from josrc_keras.runs import train
+from josrc_keras.runs import build_callbacks, summary, train
 from josrc_keras.training import jax_step
 
 CLASSES = 80
@@ -123,7 +122,7 @@ def measure_fit(config, split, steps):
         on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter()),
     )
     with tempfile.TemporaryDirectory() as folder:
-        callbacks = train.make_callbacks(config, pathlib.Path(folder), split)
+        callbacks = build_callbacks.make_callbacks(config, pathlib.Path(folder), split)
         model.fit(
             batches.train_batches(split, batch_size=config.batch_size, seed=0),
             epochs=config.epochs,
@@ -151,8 +150,8 @@ def main():
     split = random_split(flags.images)
     rates = ceilings(flags.matrix, flags.megabytes)
     found = {
-        "device": run_folder.device(),
-        "versions": run_folder.versions(),
+        "device": summary.device(),
+        "versions": summary.versions(),
         "command": " ".join(["python", *sys.argv]),
         "ceilings": rates,
         "steps": [

@@ -23,7 +23,7 @@ from josrc_keras import _files, audit
 from josrc_keras.callbacks import LinearDecay
 from josrc_keras.cleaning import audit_of_run
 from josrc_keras.data import batches
-from josrc_keras.runs import folder
+from josrc_keras.runs import summary as runs_summary
 from josrc_keras.runs import train as experiment
 
 FOLDS = 5
@@ -269,7 +269,7 @@ def main():
     found = josrc(config, args.workdir / name)
     held_out = folds(config, args.workdir / f"{name}-folds.npz")
     found |= cleanlab(held_out, train)
-    versions = folder.versions()
+    versions = runs_summary.versions()
     versions["cleanlab"] = importlib.metadata.version("cleanlab")
     options = f"--config={args.config} --noise={args.noise} --rate={args.rate}"
     record = {
@@ -278,7 +278,7 @@ def main():
         "rate": args.rate,
         "seed": args.seed,
         "images": len(train),
-        "device": folder.device(),
+        "device": runs_summary.device(),
         "versions": versions,
         "command": f"python benchmarks/audit.py {options} --seed={args.seed}",
         "found": json.loads(json.dumps(found, default=float)),

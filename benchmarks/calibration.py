@@ -26,7 +26,7 @@ import numpy as np
 
 from josrc_keras import _files
 from josrc_keras.export import calibration, sources
-from josrc_keras.runs import folder, train
+from josrc_keras.runs import folder, summary, train
 
 
 def main():
@@ -43,7 +43,7 @@ def main():
         cells = (f"{v:.1%}" if isinstance(v, float) else v for v in row.values())
         print(" | ".join(cells))
     if arguments.output:
-        facts = {"device": folder.device(), "versions": folder.versions()}
+        facts = {"device": summary.device(), "versions": summary.versions()}
         _files.write_json(arguments.output, facts | {"runs": rows})
 
 

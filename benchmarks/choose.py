@@ -42,9 +42,14 @@ import keras
 from josrc_keras import _files, recipes
 from josrc_keras.adaptive import trust
 from josrc_keras.data import batches
-from josrc_keras.reproduction import robustness, suite
-from josrc_keras.runs import build_data, folder
-from josrc_keras.runs import train as experiment
+from josrc_keras.reproduction import robustness
+from josrc_keras.runs import (
+    build_callbacks,
+    build_data,
+    configuration,
+    seeding,
+    summary,
+)
 from josrc_keras.runs.build_model import make_model
 from josrc_keras.runs.methods import METHODS
 
@@ -149,7 +154,7 @@ def config_of(row, candidate, seed):
         for name, value in values_of(candidate).items()
         if value is not None and not is_constant(name)
     }
-    return suite.SuiteRun(
+    return robustness.SuiteRun(
         row.dataset, row.cell, "josrc", "adaptive", seed, tuple(sorted(fields.items()))
     ).config()
 
@@ -172,21 +177,21 @@ def constants_of(candidate):
 def held_out_accuracy(config):
     """Trains, and returns the teacher's accuracy on noisy labels, epoch by epoch."""
     keras.backend.clear_session()
-    experiment.seed_everything(config)
-    config = build_data.with_absolute_paths(config)
+    seeding.seed_everything(config)
+    config = configuration.with_absolute_paths(config)
     benchmark = build_data.make_benchmark(config)
     train, held_out = benchmark.train, benchmark.validation
-    steps = experiment._steps_per_epoch(train, config)
+    steps = build_data.steps_per_epoch(train, config)
     model = make_model(
         config, benchmark.num_classes, steps, train.images.shape[1:], len(train)
     )
     history = model.fit(
-        experiment._train_batches(config, train, 0),
+        build_data.train_batches(config, train, 0),
         epochs=config.epochs,
         steps_per_epoch=steps,
         validation_data=batches.evaluation_batches(held_out, batch_size=500),
         callbacks=[
-            experiment._make_decay(config),
+            build_callbacks._make_decay(config),
             *METHODS[config.method].callbacks(config, train, None),
         ],
         shuffle=False,
@@ -301,8 +306,8 @@ def main():
             for name in rows or FIRST + FURTHER.get(candidate, ()):
                 run(flags.work, name, candidate, seed)
     found = {
-        "device": folder.device(),
-        "versions": folder.versions(),
+        "device": summary.device(),
+        "versions": summary.versions(),
         "command": " ".join(["python", *sys.argv]),
         **summarise(flags.work),
     }

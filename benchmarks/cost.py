@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from josrc_keras import JoSRC, networks, views
 from josrc_keras.data.checks import contract
-from josrc_keras.runs import folder
+from josrc_keras.runs import summary
 
 
 def functions(classes, batch):
@@ -88,8 +88,8 @@ def main():
     parser.add_argument("--output", help="JSON file")
     flags = parser.parse_args()
     found = {
-        "device": folder.device(),
-        "versions": folder.versions(),
+        "device": summary.device(),
+        "versions": summary.versions(),
         "command": " ".join(["python", *sys.argv]),
         "rows": [],
     }

@@ -35,7 +35,7 @@ from josrc_keras.export import (
     served_process,
     sources,
 )
-from josrc_keras.runs import folder as run_folder
+from josrc_keras.runs import summary
 
 NETWORKS = {
     "digits_cnn": {"side": 8, "classes": 8},
@@ -77,7 +77,7 @@ def main():
                     for row in found:
                         print(row, flush=True)
     if arguments.output:
-        facts = {"device": run_folder.device(), "versions": run_folder.versions()}
+        facts = {"device": summary.device(), "versions": summary.versions()}
         facts |= {"arguments": vars(arguments), "exports": rows, "latency": times}
         _files.write_json(arguments.output, facts)
 

@@ -33,7 +33,7 @@ import tensorflow as tf
 from josrc_keras import data, views
 from josrc_keras.data import batches, records
 from josrc_keras.data.batches import streamed
-from josrc_keras.runs import folder as run_folder
+from josrc_keras.runs import summary
 from josrc_keras.views import strong as strong_views
 
 SIZE, CROP, CLASSES = 256, 224, 14
@@ -221,10 +221,10 @@ def main():
         print("|---|---|---|---|---|")
         rows = measure(split, flags)
     found = {
-        "device": run_folder.device(),
+        "device": summary.device(),
         "cores": len(os.sched_getaffinity(0)),
         "load": os.getloadavg(),
-        "versions": run_folder.versions(),
+        "versions": summary.versions(),
         "command": " ".join(["python", *sys.argv]),
         "bytes_per_image": size / len(split),
         "images_encoded_per_second": writing,

@@ -93,10 +93,10 @@ def train(pipe, options):
     import keras
 
     from josrc_keras.callbacks import CleanThreshold, MeanTeacher
-    from josrc_keras.runs import folder
+    from josrc_keras.runs import summary
 
     model = compiled_model(True if options.xla else "auto")
-    found = folder.versions()
+    found = summary.versions()
     versions = {name: found[name] for name in ("keras", keras.backend.backend())}
     pipe.reply(flops=flops(model.student, options.batch), **versions)
     model.fit(

@@ -18,7 +18,7 @@ import time
 import numpy as np
 
 from josrc_keras.configs import cifar80n_o
-from josrc_keras.runs import folder, train
+from josrc_keras.runs import summary, train
 from josrc_keras.runs.methods import METHODS
 
 CLASSES = 80
@@ -66,8 +66,8 @@ def main():
         for _ in range(flags.rounds)
     ]
     found: dict = {
-        "device": folder.device(),
-        "versions": folder.versions(),
+        "device": summary.device(),
+        "versions": summary.versions(),
         "command": " ".join(["python", *sys.argv]),
         "batch": flags.batch,
         "rounds": flags.rounds,

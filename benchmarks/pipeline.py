@@ -26,7 +26,7 @@ import tensorflow as tf
 from josrc_keras import data, views
 from josrc_keras.callbacks import CleanThreshold, MeanTeacher
 from josrc_keras.data import batches, records
-from josrc_keras.runs import folder as run_folder
+from josrc_keras.runs import summary
 
 BATCH = 128
 
@@ -154,8 +154,8 @@ def main():
         sizes = map(int, flags.sizes.split(","))
         second = by_size(pathlib.Path(folder) / "sizes", list(sizes))
     found = {
-        "device": run_folder.device(),
-        "versions": run_folder.versions(),
+        "device": summary.device(),
+        "versions": summary.versions(),
         "command": " ".join(["python", *sys.argv]),
         "keeps_up": first,
         "by_size": second,

@@ -80,11 +80,11 @@ def main():
         if kind is not None and not operation.endswith((":If", ":_If")):
             totals[kind] += seconds
     whole = sum(totals.values())
-    from josrc_keras.runs import folder as run_folder
+    from josrc_keras.runs import summary
 
     found = {
-        "device": run_folder.device(),
-        "versions": run_folder.versions(),
+        "device": summary.device(),
+        "versions": summary.versions(),
         "command": " ".join(["python", *sys.argv]),
         "seconds_of_threads_a_step": whole / flags.steps,
         "shares": {kind: value / whole for kind, value in totals.most_common()},

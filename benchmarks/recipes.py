@@ -20,8 +20,8 @@ import numpy as np
 
 from josrc_keras.callbacks import LabelTrust
 from josrc_keras.configs import cifar80n_o
-from josrc_keras.runs import folder, train
-from josrc_keras.samples import history
+from josrc_keras.runs import summary, train
+from josrc_keras.samples import findings
 
 CLASSES = 80
 SAMPLES = 50_000
@@ -58,11 +58,11 @@ def make_update(model):
     callback.set_model(model)
     callback.on_train_begin()
     callback.on_epoch_begin(0)
-    columns = {name: random.random(SAMPLES) for name in history.FIELDS}
+    columns = {name: random.random(SAMPLES) for name in findings.FIELDS}
     columns |= {"seen": np.ones(SAMPLES)}
     columns |= {"label": random.integers(0, CLASSES, SAMPLES)}
     columns |= {"other_class": random.integers(0, CLASSES, SAMPLES)}
-    table = np.stack([columns[name] for name in history.FIELDS], axis=1)
+    table = np.stack([columns[name] for name in findings.FIELDS], axis=1)
 
     def update():
         callback._taken = False
@@ -103,8 +103,8 @@ def main():
     epoch = SAMPLES // flags.batch * medians["adaptive"]
     quartiles = statistics.quantiles(ratios, n=4)
     found = {
-        "device": folder.device(),
-        "versions": folder.versions(),
+        "device": summary.device(),
+        "versions": summary.versions(),
         "command": " ".join(["python", *sys.argv]),
         "batch": flags.batch,
         "rounds": flags.rounds,

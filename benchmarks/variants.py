@@ -20,7 +20,7 @@ import keras
 import tensorflow as tf
 
 from josrc_keras.networks.normalization import BatchNormalization
-from josrc_keras.runs import folder
+from josrc_keras.runs import summary
 
 VARIANTS = {  # name: (fused batch norm, joint phase, XLA)
     "as it is": (True, 1.0, False),
@@ -60,8 +60,8 @@ def main():
             if number:  # The first round fills the caches.
                 times[name].append(time.perf_counter() - start)
     found = {
-        "device": folder.device(),
-        "versions": folder.versions(),
+        "device": summary.device(),
+        "versions": summary.versions(),
         "command": " ".join(["python", *sys.argv]),
         "rows": {},
     }

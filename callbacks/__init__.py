@@ -4,7 +4,6 @@ from josrc_keras._layout import require_name
 
 require_name(__name__, "josrc_keras.callbacks")
 
-from josrc_keras._checks import FiniteLoss
 from josrc_keras.callbacks.clean_threshold import CleanThreshold
 from josrc_keras.callbacks.cosine_decay import CosineDecay
 from josrc_keras.callbacks.forget_rate import ForgetRate
@@ -15,6 +14,7 @@ from josrc_keras.callbacks.mean_teacher import MeanTeacher
 from josrc_keras.callbacks.run_checkpoint import RunCheckpoint
 from josrc_keras.callbacks.selection_monitor import SelectionMonitor
 from josrc_keras.callbacks.verdict_history import VerdictHistory
+from josrc_keras.training.finite_loss import FiniteLoss
 
 __all__ = [
     "CleanThreshold",

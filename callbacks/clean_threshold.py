@@ -3,7 +3,8 @@
 import keras
 from absl import logging
 
-from josrc_keras import _checks, schedules
+from josrc_keras import schedules
+from josrc_keras.training import required_callbacks
 
 
 class CleanThreshold(keras.callbacks.Callback):
@@ -44,7 +45,7 @@ class CleanThreshold(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Checks the model; warns of thresholds that can't work as meant."""
-        _checks.check_controlled(self)
+        required_callbacks.check_controlled(self)
         epochs = self._epochs()
         if epochs - 1 + self.first_epoch < self.warmup_epochs:
             logging.warning(

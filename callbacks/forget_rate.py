@@ -2,7 +2,8 @@
 
 import keras
 
-from josrc_keras import _checks, schedules
+from josrc_keras import schedules
+from josrc_keras.training import required_callbacks
 
 
 class ForgetRate(keras.callbacks.Callback):
@@ -37,7 +38,7 @@ class ForgetRate(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Checks the model."""
-        _checks.check_controlled(self)
+        required_callbacks.check_controlled(self)
 
     def on_epoch_begin(self, epoch, logs=None):
         """Writes the model's variables for this epoch."""

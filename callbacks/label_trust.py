@@ -6,11 +6,12 @@ import keras
 import numpy as np
 from absl import logging
 
-from josrc_keras import _checks
+from josrc_keras.adaptive import memory as adaptive_memory
 from josrc_keras.adaptive import trust
 from josrc_keras.adaptive.model import DOUBT
 from josrc_keras.callbacks.verdict_history import VerdictHistory
-from josrc_keras.samples import history
+from josrc_keras.samples import findings
+from josrc_keras.training import required_callbacks
 
 NOT_HELD = -1.0  # In place of a least noise rate.
 
@@ -110,7 +111,7 @@ class LabelTrust(VerdictHistory):
             TypeError: If the model does not keep trust.
             ValueError: If it keeps that of another number of samples.
         """
-        _checks.check_controlled(self)
+        required_callbacks.check_controlled(self)
         super().on_train_begin()
         if self.model.samples is None:
             raise TypeError(
@@ -162,7 +163,7 @@ class LabelTrust(VerdictHistory):
                     self.warmup(),
                 )
             self._first_epoch = epoch
-            self._memory = trust.Memory(self._samples)
+            self._memory = adaptive_memory.Memory(self._samples)
             self._newest = _nothing(self._samples)
             self._stable = np.zeros(self._samples, bool)
             self._least_rate = NOT_HELD
@@ -229,11 +230,13 @@ class LabelTrust(VerdictHistory):
 
     def _add(self, table):
         super()._add(table)
-        columns = dict(zip(history.FIELDS, np.asarray(table, "float64").T, strict=True))
+        columns = dict(
+            zip(findings.FIELDS, np.asarray(table, "float64").T, strict=True)
+        )
         seen, times = columns["seen"] > 0, np.maximum(columns["seen"], 1)
         # What two replicas saw of one sample is added up: no class, if they differ.
         fresh = (columns["seen"] == 1) | (seen & (self._newest["predicted"] < 0))
-        now = {name: np.rint(columns[name] / times) for name in history.NEWEST}
+        now = {name: np.rint(columns[name] / times) for name in findings.NEWEST}
         before = self._newest["predicted"]
         self._stable = np.where(fresh, now["predicted"] == before, self._stable)
         for name, values in now.items():
@@ -262,7 +265,7 @@ class LabelTrust(VerdictHistory):
         super().set_state(arrays)
         memory = _starting_with("memory_", arrays)
         if memory:
-            self._memory = trust.Memory(len(memory["weights"]))
+            self._memory = adaptive_memory.Memory(len(memory["weights"]))
             self._memory.set_arrays(memory)
             self._newest = _starting_with("newest_", arrays)
             self._stable = np.asarray(arrays["stable"], bool)
@@ -272,7 +275,7 @@ class LabelTrust(VerdictHistory):
 
 def _nothing(count):
     """What was predicted before the first epoch: no class."""
-    return {name: np.full(count, -1.0) for name in history.NEWEST}
+    return {name: np.full(count, -1.0) for name in findings.NEWEST}
 
 
 def _starting_with(prefix, arrays):

@@ -2,8 +2,9 @@
 
 import keras
 
-from josrc_keras._checks import check_choice, check_controlled
+from josrc_keras._checks import check_choice
 from josrc_keras.model import EVALUATED
+from josrc_keras.training.required_callbacks import check_controlled
 
 
 class MeanTeacher(keras.callbacks.Callback):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from josrc_keras import _files
 from josrc_keras.networks import input_shape
-from josrc_keras.runs import folder
+from josrc_keras.runs import summary
 
 FILE = "metadata.json"
 
@@ -52,7 +52,7 @@ def describe(network, serving, options, findings):
         "class_names": list(serving.class_names),
         "temperature": serving.temperature,
         "weights_sha256": weights_checksum(network),
-        "versions": folder.versions(),
+        "versions": summary.versions(),
     }
 
 

@@ -9,15 +9,42 @@ first in ``sys.meta_path``, so that an editable install of another checkout
 cannot lend its subpackages to this one.
 """
 
+import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 PACKAGE = "josrc_keras"
 OUTER_SUBPACKAGES = ("callbacks", "export", "configs")
+# Modules of before version 0.2 and where they are now; the old names go with it.
+MOVED = {
+    "assembly": "runs.build_model",
+    "audit.report": "cleaning.report",
+    "audit.run_audit": "cleaning.audit_of_run",
+    "audit.samples": "audit.reading",
+    "backbones": "networks.backbones",
+    "base": "training.base",
+    "datasets": "runs.build_data",
+    "evidence": "samples.evidence",
+    "experiment": "runs.train",
+    "files": "_files",
+    "guards": "_checks",
+    "history": "samples.history",
+    "large_sets": "runs.large_sets",
+    "methods": "runs.methods",
+    "mixup": "adaptive.mixup",
+    "normalization": "networks.normalization",
+    "plots": "runs.plots",
+    "replicas": "devices.replicas",
+    "run_folder": "runs.folder",
+    "strategies": "devices.strategies",
+    "strong_views": "views.strong",
+    "trust": "adaptive.trust",
+}
 
 
 class CheckoutFinder:
@@ -49,12 +76,46 @@ class CheckoutFinder:
         )
 
 
+class MovedFinder(importlib.abc.Loader):
+    """Meta-path finder of modules by the names that they had before version 0.2."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,
+        target: ModuleType | None = None,
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Returns the spec of a module that has moved, else None."""
+        if fullname.removeprefix(f"{PACKAGE}.") not in MOVED or "." not in fullname:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        """Returns the module at its new place, with a warning that says where."""
+        new = f"{PACKAGE}.{MOVED[spec.name.removeprefix(f'{PACKAGE}.')]}"
+        warnings.warn(
+            f"{spec.name} has moved and its old name will go with version 0.2. Import "
+            f"{new} instead.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        module = importlib.import_module(new)
+        self.spec = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Leaves the module as it is: it has been executed at its new place."""
+        module.__spec__ = self.spec
+
+
 def ensure_subpackages() -> None:
-    """Installs the finder if this package is the ``josrc_keras/`` of a checkout.
+    """Installs the finders: of names that have moved; in a checkout of what is beside.
 
     Raises:
         ImportError: If a subpackage is neither below the package nor beside it.
     """
+    if not any(isinstance(finder, MovedFinder) for finder in sys.meta_path):
+        sys.meta_path.append(MovedFinder())
     package = Path(__file__).resolve().parent
     below = [(package / name).is_dir() for name in OUTER_SUBPACKAGES]
     if all(below):

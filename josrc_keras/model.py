@@ -7,6 +7,7 @@ from keras import ops
 
 from josrc_keras import _checks, divergence, losses, metrics, selection, teacher
 from josrc_keras import labels as label_distributions
+from josrc_keras.adaptive import targets as adaptive_targets
 from josrc_keras.adaptive.mixup import check_mixup
 from josrc_keras.adaptive.model import Outcome, Trusting, mean_probs
 from josrc_keras.networks import check_network
@@ -169,7 +170,7 @@ class JoSRC(Recorded, Trusting, NoisyLabelModel):
         self.judge = _checks.check_choice("judge", judge, JUDGES)
         self.mixup = check_mixup(mixup)
         self.mixup_seed = keras.random.SeedGenerator() if samples else None
-        self.temperature = label_distributions.check_temperature(temperature)
+        self.temperature = adaptive_targets.check_temperature(temperature)
         self.unclean_weight = _checks.check_choice(
             "unclean_weight", unclean_weight, UNCLEAN_WEIGHTS
         )

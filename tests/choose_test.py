@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from josrc_keras import recipes
+from josrc_keras.adaptive import values as adaptive_values
 from josrc_keras.callbacks import LabelTrust
 from josrc_keras.configs import base
 
@@ -82,8 +83,8 @@ def test_a_constant_is_changed_for_its_run_alone(choose):
         assert choose.trust.warmup_epochs(40) == 4
     assert choose.trust.memory_epochs(40) == 10
     with choose.constants_of("teacher-8"):
-        assert recipes.teacher_decay(800, 32) == pytest.approx(1 - 1 / 200)
-    assert recipes.teacher_decay(800, 32) == pytest.approx(1 - 1 / 100)
+        assert adaptive_values.teacher_decay(800, 32) == pytest.approx(1 - 1 / 200)
+    assert adaptive_values.teacher_decay(800, 32) == pytest.approx(1 - 1 / 100)
 
 
 def test_a_recorded_run_is_not_done_again(choose, recorded, tmp_path):

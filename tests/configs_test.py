@@ -7,11 +7,12 @@ import pytest
 from absl import flags
 from ml_collections import config_flags
 
-from josrc_keras import data, recipes
+from josrc_keras import data
+from josrc_keras.adaptive import values as adaptive_values
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, LinearDecay, MeanTeacher
 from josrc_keras.commands import shell
 from josrc_keras.configs import base
-from josrc_keras.runs import train
+from josrc_keras.runs import build_callbacks, train
 
 NAMES = ("base", "cifar100n_c", "cifar80n_o", "cifar8n_o", "digits8n_o", "image_folder")
 
@@ -103,7 +104,7 @@ def test_a_recipe_reaches_model_and_callbacks(recipe, tmp_path):
     assert ("hidden" in names) == (head == "mlp")
     assert model.student.get_layer("conv1").filters == 16
     split = data.digits8n_o(train_size=64).train
-    found = train.make_callbacks(config, tmp_path, split)
+    found = build_callbacks.make_callbacks(config, tmp_path, split)
     callbacks = {type(callback): callback for callback in found}
     assert callbacks[CleanThreshold].first_epoch == first_epoch
     assert LabelTrust not in callbacks and model.samples is None
@@ -122,12 +123,12 @@ def test_the_default_reaches_model_and_callbacks(flag, tmp_path):
     assert (model.samples, model.mixup, model.alpha) == (64, 0.25, config.trust.alpha)
     config.batch_size = 16
     split = data.digits8n_o(train_size=64).train
-    found = train.make_callbacks(config, tmp_path, split)
+    found = build_callbacks.make_callbacks(config, tmp_path, split)
     callbacks = {type(callback): callback for callback in found}
     assert CleanThreshold not in callbacks
     trust = callbacks[LabelTrust]
     assert (trust.count, trust.sharpness, trust.warmup_epochs) == (64, 2.0, None)
-    assert callbacks[MeanTeacher].decay == recipes.teacher_decay(64, 16)
+    assert callbacks[MeanTeacher].decay == adaptive_values.teacher_decay(64, 16)
     assert callbacks[LinearDecay].beta_1 == 0.1
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from josrc_keras import data
 from josrc_keras.data import batches
-from josrc_keras.runs import build_model
+from josrc_keras.runs import build_callbacks, build_model, seeding
 from josrc_keras.runs import train as experiment
 
 STEPS = 6  # 384 images in batches of 64.
@@ -190,16 +190,16 @@ def test_determinism_on_jax_is_asked_for_at_the_start(
     config = quick_config(seed=3)
     if refused:
         with pytest.raises(ValueError) as caught:
-            experiment.seed_everything(config)
+            seeding.seed_everything(config)
         assert str(caught.value) == (
             "config.deterministic=always on JAX needs a setting that XLA reads at its "
             "start. Received: XLA_FLAGS=''. Set "
             "XLA_FLAGS=--xla_gpu_deterministic_ops=true in the environment."
         )
         config.deterministic = "cpu"
-    experiment.seed_everything(config)
+    seeding.seed_everything(config)
     first = np.random.random()
-    experiment.seed_everything(config)
+    seeding.seed_everything(config)
     assert np.random.random() == first
 
 
@@ -209,7 +209,7 @@ def test_adams_beta_1_is_left_alone_with_other_optimizers(
 ):
     config = quick_config(**{"optimizer.name": optimizer})
     split = data.Split(digits.x, digits.y, digits.truth, None)
-    decay, *_ = experiment.make_callbacks(config, tmp_path, split)
+    decay, *_ = build_callbacks.make_callbacks(config, tmp_path, split)
     assert decay.beta_1 == beta_1
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from josrc_keras import JoSRC, _checks, networks
 from josrc_keras.callbacks import CleanThreshold, MeanTeacher
+from josrc_keras.training import finite_loss, required_callbacks
 
 
 def test_training_that_breaks_down_stops(make_digits_model, digits):
@@ -41,7 +42,7 @@ def test_looks_at_loss_and_likelihood(name, value):
     What breaks in batch 5 is in the numbers of batch 20, which it judges at batch 40;
     the message counts from 1.
     """
-    guard = _checks.FiniteLoss()
+    guard = finite_loss.FiniteLoss()
     guard.on_epoch_begin(2)
     look(guard, range(40), 5, name, value)  # The device is spared until then.
     with pytest.raises(FloatingPointError, match=f"epoch 3, by batch 21.*{value}"):
@@ -54,7 +55,7 @@ def test_looks_at_loss_and_likelihood(name, value):
 )
 def test_is_found_at_the_second_look_at_the_latest(broken_from, found_at, told):
     """The last batch before the error, and the batch that the message names."""
-    guard, done = _checks.FiniteLoss(), []
+    guard, done = finite_loss.FiniteLoss(), []
     guard.on_epoch_begin(0)
     with pytest.raises(FloatingPointError, match=rf"epoch 1, by batch {told}\."):
         for batch in range(200):
@@ -66,7 +67,7 @@ def test_is_found_at_the_second_look_at_the_latest(broken_from, found_at, told):
 @pytest.mark.parametrize("batches", [1, 20, 21, 40])
 def test_is_found_at_the_end_of_an_epoch_at_the_latest(batches):
     """An epoch with too few batches for a look that is late."""
-    guard = _checks.FiniteLoss()
+    guard = finite_loss.FiniteLoss()
     guard.on_epoch_begin(7)
     look(guard, range(batches), broken_from=min(1, batches - 1))
     with pytest.raises(FloatingPointError, match=r"in epoch 8\. Received.*nan"):
@@ -85,7 +86,7 @@ class Trained:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_broken_weight_is_found_behind_a_finite_loss(value):
-    guard = _checks.FiniteLoss()
+    guard = finite_loss.FiniteLoss()
     guard.set_model(Trained([1.0, 2.0], [3.0, value]))
     with pytest.raises(
         FloatingPointError, match=r"epoch 2\. Received: weights: \['ker"
@@ -100,7 +101,7 @@ def test_nothing_is_carried_over():
 
     Be it of the same `fit` or, with the same callback, of another one.
     """
-    guard = _checks.FiniteLoss()
+    guard = finite_loss.FiniteLoss()
     guard.set_model(Trained())
     for epoch in (3, 4, 0):
         guard.on_epoch_begin(epoch)
@@ -116,7 +117,7 @@ def test_nothing_is_carried_over():
 def test_other_metrics_may_be_anything():
     """It looked (at batch 40, the third of its looks) and went on."""
     for logs in ({"loss": 1.0, "mine": np.nan}, {}):
-        guard = _checks.FiniteLoss()
+        guard = finite_loss.FiniteLoss()
         guard.set_model(Trained())
         guard.on_epoch_begin(0)
         for batch in range(41):
@@ -130,7 +131,7 @@ def test_looks_though_an_execution_runs_many_batches():
 
     It judges that at the next look, 47 (39 is in the same twenty as 23).
     """
-    guard, ends = _checks.FiniteLoss(), [7, 15, 23, 31, 39, 47]
+    guard, ends = finite_loss.FiniteLoss(), [7, 15, 23, 31, 39, 47]
     guard.on_epoch_begin(2)
     look(guard, ends[:4], broken_from=23)
     with pytest.raises(FloatingPointError, match="epoch 3, by batch 24"):
@@ -154,10 +155,10 @@ def test_every_kind_of_callbacks_gets_the_guard():
     """None, one, a list, and a `CallbackList` get a FiniteLoss."""
     own = keras.callbacks.Callback()
     for callbacks in (None, own, [own], keras.callbacks.CallbackList([own])):
-        result = _checks.with_required_callbacks(callbacks, {})
+        result = required_callbacks.with_required_callbacks(callbacks, {})
         result = getattr(result, "callbacks", result)
         kinds = [type(callback) for callback in result]
-        assert kinds.count(_checks.FiniteLoss) == 1
+        assert kinds.count(finite_loss.FiniteLoss) == 1
         assert (own in result) == (callbacks is not None)
 
 

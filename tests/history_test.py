@@ -4,26 +4,29 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras.samples import history
-from josrc_keras.samples.history import EpochFindings, SampleHistory
+from josrc_keras.samples import findings as samples_findings
+from josrc_keras.samples.findings import EpochFindings
+from josrc_keras.samples.history import SampleHistory
 
 
 def columns(count, verdict="clean", label=1, value=0.5):
     """What `update_state` takes, the same for each sample."""
-    names = (*history.AVERAGED, *history.NEWEST)
+    names = (*samples_findings.AVERAGED, *samples_findings.NEWEST)
     found = {name: np.full(count, value) for name in names}
-    found |= {name: np.full(count, name == verdict) for name in history.VERDICTS}
+    found |= {
+        name: np.full(count, name == verdict) for name in samples_findings.VERDICTS
+    }
     return found | {"label": np.full(count, label)}
 
 
 def table(rows, **named):
     """An epoch's table: `(seen, label, verdict, value)` by row, zeros elsewhere."""
-    made = np.zeros((rows, len(history.FIELDS)), "float32")
+    made = np.zeros((rows, len(samples_findings.FIELDS)), "float32")
     for row, (seen, label, verdict, value) in named.pop("of").items():
         fields = {"seen": 1, "label": label, verdict: 1}
-        fields |= dict.fromkeys(history.AVERAGED, value)
+        fields |= dict.fromkeys(samples_findings.AVERAGED, value)
         # A table is the sum over replicas, each of which may have seen the sample.
-        made[row] = [seen * fields.get(name, 0) for name in history.FIELDS]
+        made[row] = [seen * fields.get(name, 0) for name in samples_findings.FIELDS]
     return made
 
 
@@ -34,13 +37,13 @@ def test_rows_are_written_where_they_belong(dtype):
     findings.update_state(np.array([3, 0], dtype), columns(2, "clean", label=7))
     later = columns(1, "out_of_distribution", label=2, value=-1.5)
     findings.update_state(np.array([3], dtype), later)
-    found = dict(zip(history.FIELDS, findings.numpy().T, strict=True))
+    found = dict(zip(samples_findings.FIELDS, findings.numpy().T, strict=True))
     np.testing.assert_array_equal(found["seen"], [1, 0, 0, 1, 0])
     np.testing.assert_array_equal(found["label"], [7, 0, 0, 2, 0])
     np.testing.assert_array_equal(found["clean"], [1, 0, 0, 0, 0])
     np.testing.assert_array_equal(found["in_distribution"], np.zeros(5))
     np.testing.assert_array_equal(found["out_of_distribution"], [0, 0, 0, 1, 0])
-    for name in (*history.AVERAGED, *history.NEWEST):
+    for name in (*samples_findings.AVERAGED, *samples_findings.NEWEST):
         np.testing.assert_array_equal(found[name], [0.5, 0, 0, -1.5, 0])
 
 
@@ -53,7 +56,9 @@ def test_clear_forgets_and_a_reset_of_all_metrics_does_not():
     with pytest.raises(ValueError, match="1 out of range"):
         findings.numpy()
     findings.clear()
-    np.testing.assert_array_equal(findings.numpy(), np.zeros((3, len(history.FIELDS))))
+    np.testing.assert_array_equal(
+        findings.numpy(), np.zeros((3, len(samples_findings.FIELDS)))
+    )
 
 
 @pytest.mark.parametrize(("index", "outside"), [([0, 3, 4], 2), ([-1, 1], 1)])
@@ -75,7 +80,7 @@ def test_the_metric_shows_nothing_and_is_remade_from_its_config():
     again = keras.saving.deserialize_keras_object(
         keras.saving.serialize_keras_object(findings)
     )
-    assert again.count == 4 and again.numpy().shape == (4, len(history.FIELDS))
+    assert again.count == 4 and again.numpy().shape == (4, len(samples_findings.FIELDS))
 
 
 def test_epochs_add_up():

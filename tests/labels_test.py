@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from josrc_keras import labels as labelling
+from josrc_keras.adaptive import targets
 from josrc_keras.selection import Selection
 from tests import oracle
 
@@ -135,7 +136,7 @@ def test_temper_equals_powers(classes, dtype):
     probs = random_probs(20, classes, dtype)
     probs[0] = np.eye(classes)[0]
     for temperature in (0.25, 0.5, 2.0, 10):
-        result = np.asarray(labelling.temper(probs, temperature))
+        result = np.asarray(targets.temper(probs, temperature))
         assert result.dtype == "float32"
         powers = oracle.float64(probs) ** (1 / temperature)
         expected = powers / powers.sum(axis=1, keepdims=True)
@@ -146,13 +147,13 @@ def test_temper_equals_powers(classes, dtype):
 
 def test_a_temperature_of_1_changes_nothing():
     probs = random_probs(20, 8, "float32") * 1.7  # Not even the sum.
-    np.testing.assert_array_equal(labelling.temper(probs, 1), probs)
-    np.testing.assert_array_equal(labelling.temper(probs, 1.0), probs)
+    np.testing.assert_array_equal(targets.temper(probs, 1), probs)
+    np.testing.assert_array_equal(targets.temper(probs, 1.0), probs)
 
 
 def test_temper_by_hand():
     """(0.8, 0.2) squared is (0.64, 0.04), of which the sum is 0.68."""
-    result = labelling.temper(np.float32([[0.8, 0.2]]), 0.5)
+    result = targets.temper(np.float32([[0.8, 0.2]]), 0.5)
     np.testing.assert_allclose(result, [[16 / 17, 1 / 17]], rtol=1e-6)
 
 
@@ -161,7 +162,7 @@ def test_temper_has_a_finite_gradient_of_probabilities_above_0(temperature):
     probs = tf.constant(random_probs(8, 5, "float32"))
     with tf.GradientTape() as tape:
         tape.watch(probs)
-        total = tf.reduce_sum(labelling.temper(probs, temperature)[:, 0])
+        total = tf.reduce_sum(targets.temper(probs, temperature)[:, 0])
     assert np.isfinite(tape.gradient(total, probs)).all()
 
 
@@ -169,7 +170,7 @@ def test_temper_has_a_finite_gradient_of_probabilities_above_0(temperature):
 def test_bad_temperature_is_refused(temperature):
     message = rf"must be positive\. Received: temperature={temperature}\. 1 leaves"
     with pytest.raises(ValueError, match=message):
-        labelling.temper(np.eye(2), temperature)
+        targets.temper(np.eye(2), temperature)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
@@ -180,7 +181,7 @@ def test_trusted_targets_are_between_label_and_teacher(dtype):
     y = oracle.smooth(np.arange(30) % 8, 8, 0.3).astype(dtype)
     trust, weight = draw.random((2, 30)).astype(dtype)
     trust[:2], weight[:2] = (0, 1), (1, 0)
-    result = labelling.trusted(y, q, trust, weight)
+    result = targets.trusted(y, q, trust, weight)
     assert result.dtype == "float32"
     t, w = oracle.float64(trust)[:, None], oracle.float64(weight)[:, None]
     expected = t * oracle.float64(y) + (1 - t) * w * oracle.float64(q)
@@ -200,5 +201,5 @@ def test_trusted_targets_are_between_label_and_teacher(dtype):
     ],
 )
 def test_trusted_targets_by_hand(trust, weight, expected):
-    result = labelling.trusted([[0.9, 0.1]], [[0.2, 0.8]], [trust], [weight])
+    result = targets.trusted([[0.9, 0.1]], [[0.2, 0.8]], [trust], [weight])
     np.testing.assert_allclose(result, [expected], rtol=1e-6)

@@ -12,8 +12,7 @@ from josrc_keras.data import records
 from josrc_keras.data.batches import balance
 from josrc_keras.data.benchmarks import encoded
 from josrc_keras.export import run_exports
-from josrc_keras.runs import build_data, large_sets
-from josrc_keras.runs import folder as run_folder
+from josrc_keras.runs import build_data, configuration, large_sets
 from josrc_keras.runs import train as experiment
 from tests import manual_data
 from tests.forks import Forks, rows_of
@@ -236,11 +235,11 @@ def test_a_wrong_folder_is_one_line_and_leaves_nothing(
 def test_balanced_epochs_by_configuration(quick_config, tmp_path):
     """Each epoch has as many samples of every given class, and fewer steps."""
     config = quick_config(**{"data.train_size": 400, "batch_size": 16})
-    whole = experiment._steps_per_epoch(build_data.make_benchmark(config).train, config)
+    whole = build_data.steps_per_epoch(build_data.make_benchmark(config).train, config)
     config.data.balanced = True
     benchmark = build_data.make_benchmark(config)
     counts = np.bincount(benchmark.train.labels)
-    steps = experiment._steps_per_epoch(benchmark.train, config)
+    steps = build_data.steps_per_epoch(benchmark.train, config)
     assert steps == counts.min() * len(counts) // config.batch_size < whole
     experiment.train(config, tmp_path / "run", verbose=0)
     with np.load(tmp_path / "run/sample_history.npz") as found:
@@ -248,7 +247,7 @@ def test_balanced_epochs_by_configuration(quick_config, tmp_path):
     assert seen.sum() == steps * config.batch_size * config.epochs
     config.data.samples_per_class = 5
     assert (
-        experiment._steps_per_epoch(benchmark.train, config)
+        build_data.steps_per_epoch(benchmark.train, config)
         == 5 * len(counts) // config.batch_size
     )
 
@@ -273,11 +272,11 @@ def test_where_data_are_is_no_other_configuration():
     config = json.loads(json.dumps(clothing1m_resnet18.get_config().to_dict()))
     other = json.loads(json.dumps(config))
     other["data"] |= {"dir": "/b", "manual_dir": "/c"}
-    assert run_folder.differences(config, other) == []
+    assert configuration.differences(config, other) == []
     for name, expected in (
         ("records", []),  # `data.json` and their index say what they are.
         ("image_folder", ["data.dir: None there, '/b' now"]),
     ):
         for each in (config, other):
             each["data"]["name"] = name
-        assert run_folder.differences(config, other) == expected
+        assert configuration.differences(config, other) == expected

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from josrc_keras import JoSRC, data, recipes, views
-from josrc_keras.adaptive import trust
+from josrc_keras.adaptive import trust, values
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 from josrc_keras.configs import base, digits8n_o
-from josrc_keras.reproduction import results, suite, tables
+from josrc_keras.reproduction import results, robustness, tables
 from josrc_keras.runs import build_model, methods
 from tests import tiny
 
@@ -87,7 +87,7 @@ def test_the_adaptive_recipe_makes_what_its_configuration_makes(samples, batch, 
     )
     config = digits8n_o.get_config("adaptive")
     config.batch_size = batch
-    blend = recipes.mixup(8, samples, epochs)
+    blend = values.mixup(8, samples, epochs)
     assert recipe.model == {"samples": samples, "mixup": blend, **recipes.ADAPTIVE}
     josrc = methods.METHODS["josrc"]
     if epochs is not None:
@@ -109,7 +109,7 @@ def test_the_adaptive_recipe_makes_what_its_configuration_makes(samples, batch, 
     for name in ("decay", "start_epoch", "ramp_up_epochs", "evaluate"):
         expected = getattr(theirs[MeanTeacher], name)
         assert getattr(ours[MeanTeacher], name) == expected
-    assert ours[MeanTeacher].decay == recipes.teacher_decay(samples, batch)
+    assert ours[MeanTeacher].decay == values.teacher_decay(samples, batch)
     assert recipe.network == "teacher"
 
 
@@ -126,7 +126,7 @@ def test_the_adaptive_recipe_makes_what_its_configuration_makes(samples, batch, 
 def test_views_are_blended_less_where_few_images_of_a_class_are_seen(
     classes, samples, epochs, expected
 ):
-    assert recipes.mixup(classes, samples, epochs) == pytest.approx(expected)
+    assert values.mixup(classes, samples, epochs) == pytest.approx(expected)
 
 
 def test_a_configurations_trust_fields_reach_model_and_callbacks():
@@ -187,11 +187,11 @@ def test_the_warm_up_is_a_tenth_of_all_epochs(epochs, warmup):
 
 def test_the_teacher_averages_over_a_few_epochs():
     """Within limits, which few or very many steps an epoch reach."""
-    least, most = recipes.DECAYS
-    steps = recipes.TEACHER_EPOCHS * 30
-    assert recipes.teacher_decay(30 * 64 + 63, 64) == pytest.approx(1 - 1 / steps)
-    assert recipes.teacher_decay(64, 64) == least
-    assert recipes.teacher_decay(10**7, 32) == most
+    least, most = values.DECAYS
+    steps = values.TEACHER_EPOCHS * 30
+    assert values.teacher_decay(30 * 64 + 63, 64) == pytest.approx(1 - 1 / steps)
+    assert values.teacher_decay(64, 64) == least
+    assert values.teacher_decay(10**7, 32) == most
 
 
 def test_balanced_epochs_are_what_counts():
@@ -294,7 +294,7 @@ def test_the_papers_figures_are_unchanged():
     for path in paths:
         run = json.loads(path.read_text(encoding="utf-8"))["run"]
         folder = path.parents[2]
-        make = suite.SuiteRun if folder.name == suite.NAME else tables.Run
+        make = robustness.SuiteRun if folder.name == robustness.NAME else tables.Run
         made = make(
             run["dataset"],
             run["cell"],

@@ -10,7 +10,9 @@ import pytest
 from josrc_keras import _files
 from josrc_keras.configs import digits8n_o
 from josrc_keras.data import Benchmark, Split
+from josrc_keras.runs import configuration
 from josrc_keras.runs import folder as run_folder
+from josrc_keras.runs import summary as runs_summary
 
 CONFIG = {"epochs": 3, "data": {"rate": 0.5, "train_size": None}}
 
@@ -94,7 +96,7 @@ def summary_of(history, **fields):
     checkpoint = types.SimpleNamespace(history=history, seconds=12.34)
     config = digits8n_o.get_config()
     config.update_from_flattened_dict(fields)
-    return run_folder.summarise(config, benchmark, checkpoint)
+    return runs_summary.summarise(config, benchmark, checkpoint)
 
 
 def test_summary_of_many_epochs():
@@ -153,17 +155,17 @@ def test_summary_has_the_verdicts_of_the_best_epoch():
 )
 def test_the_command_can_be_pasted(program, expected, monkeypatch):
     monkeypatch.setattr(run_folder.sys, "argv", [program, "--workdir=my run"])
-    assert run_folder.command() == expected
+    assert runs_summary.command() == expected
 
 
 def test_differences_between_configurations():
     """A text for each field, in the order of their names."""
     now = {"epochs": 3, "data": {"rate": 0.2, "train_size": None}, "a": {"b": 1}}
-    assert run_folder.differences(CONFIG, now) == [
+    assert configuration.differences(CONFIG, now) == [
         "a.b: None there, 1 now",
         "data.rate: 0.5 there, 0.2 now",
     ]
-    assert run_folder.differences(CONFIG, dict(CONFIG)) == []
+    assert configuration.differences(CONFIG, dict(CONFIG)) == []
 
 
 def test_reads_history_and_summary(tmp_path):
@@ -196,16 +198,16 @@ def test_summary_of_one_epoch_is_json():
 
 def test_draw_reads_the_histogram(tmp_path):
     history = [{"epoch": 1, "val_accuracy": 0.5}]
-    assert [p.name for p in run_folder.draw(tmp_path, history)] == ["accuracy.png"]
+    assert [p.name for p in runs_summary.draw(tmp_path, history)] == ["accuracy.png"]
     counts = {"edges": [0, 0.5, 1], "clean": [1, 2], "id": [3, 4], "ood": [5, 6]}
     (tmp_path / "clean_likelihood.json").write_text(json.dumps(counts))
-    names = {path.name for path in run_folder.draw(tmp_path, history)}
+    names = {path.name for path in runs_summary.draw(tmp_path, history)}
     assert names == {"accuracy.png", "clean_likelihood.png"}
 
 
 def test_draw_removes_what_a_killed_process_drew(tmp_path):
     unfinished = tmp_path / "plots" / f"{_files.PREFIX}accuracy.png-12345678"
     unfinished.mkdir(parents=True)
-    run_folder.draw(tmp_path, [{"epoch": 1, "val_accuracy": 0.5}])
+    runs_summary.draw(tmp_path, [{"epoch": 1, "val_accuracy": 0.5}])
     names = [path.name for path in (tmp_path / "plots").iterdir()]
     assert names == ["accuracy.png"]

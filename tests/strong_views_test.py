@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from josrc_keras.data import batches
+from josrc_keras.runs import build_data
 from josrc_keras.runs import train as experiment
 from josrc_keras.views import strong
 from tests import photos
@@ -233,7 +234,7 @@ def test_data_on_the_device_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     config = make_config(tmp_path, **{"strong_views.enabled": True})
     with pytest.raises(ValueError) as caught:
-        experiment._train_batches(config, None, 0)
+        build_data.train_batches(config, None, 0)
     assert str(caught.value) == (
         "Strong views are drawn in tf.data. Received: config.strong_views.enabled=True "
         "and images that stay on the device, on jax. Set KERAS_BACKEND=tensorflow, or "
@@ -327,5 +328,5 @@ def test_a_run_of_before_the_field_has_no_strong_views(folder, tmp_path):
     with config.unlocked():
         del config.strong_views
     split = experiment.make_benchmark(config, tmp_path).train
-    images, _ = next(iter(experiment._train_batches(config, split, 0)))
+    images, _ = next(iter(build_data.train_batches(config, split, 0)))
     assert images.shape == (8, photos.SIZE, photos.SIZE, 3)

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras.runs import train
+from josrc_keras.runs import build_callbacks, train
 
 ROOT = Path(__file__).parent.parent
 kills = types.SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks" / "kills.py")))
@@ -104,7 +104,7 @@ def test_run_folder_is_complete(whole):
         "checkpoint",
         "model.keras",
         "plots",
-        *(["tensorboard"] if train._tensorboard(run) else []),
+        *(["tensorboard"] if build_callbacks._tensorboard(run) else []),
     }
     assert json.loads(out) == json.loads((run / "summary.json").read_text())
     config = json.loads((run / "config.json").read_text())

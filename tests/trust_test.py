@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from josrc_keras.adaptive import memory as adaptive_memory
 from josrc_keras.adaptive import trust
 
 
@@ -216,7 +217,7 @@ def test_trust_grows_with_the_given_class_and_falls_with_rate_other_and_flip():
 
 def test_a_memory_is_a_weighted_mean_of_the_epochs():
     """Of weights 1, d, d^2 backwards, over those in which a sample was seen."""
-    memory, draw = trust.Memory(4), np.random.default_rng(0)
+    memory, draw = adaptive_memory.Memory(4), np.random.default_rng(0)
     values = draw.random((6, 2, 4))
     seen = draw.random((6, 4)) < 0.6
     seen[:, 0], seen[:, 3] = True, False
@@ -237,7 +238,7 @@ def test_a_memory_is_a_weighted_mean_of_the_epochs():
 
 def test_a_memory_is_unbiased_from_the_first_epoch_on():
     """(1) is 1; (1, 3) with decay 0.5 is (0.5 + 3) / 1.5; equal ones stay equal."""
-    memory, everyone = trust.Memory(2), np.ones(2, bool)
+    memory, everyone = adaptive_memory.Memory(2), np.ones(2, bool)
     assert not memory.seen.any()
     np.testing.assert_array_equal(memory.mean("given"), [0, 0])
     one = np.array([1.0, 0.7])
@@ -253,7 +254,7 @@ def test_a_memory_is_unbiased_from_the_first_epoch_on():
 
 def test_a_memory_goes_on_from_its_arrays():
     """Which it copies."""
-    first, second = trust.Memory(3), trust.Memory(3)
+    first, second = adaptive_memory.Memory(3), adaptive_memory.Memory(3)
     seen = np.array([True, True, False])
     first.add(seen, 0.7, given=np.full(3, 0.4), other=np.full(3, 0.2))
     arrays = first.arrays()
@@ -267,7 +268,7 @@ def test_a_memory_goes_on_from_its_arrays():
 
 
 def test_a_memory_of_no_samples():
-    memory = trust.Memory(0)
+    memory = adaptive_memory.Memory(0)
     empty = np.zeros(0)
     memory.add(np.zeros(0, bool), 0.5, given=empty, other=empty)
     assert memory.mean("given").shape == memory.seen.shape == (0,)

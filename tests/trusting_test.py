@@ -9,7 +9,7 @@ from josrc_keras.adaptive import mixup
 from josrc_keras.adaptive import model as trusting
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 from josrc_keras.data.checks import contract
-from josrc_keras.samples import history
+from josrc_keras.samples import findings
 from tests import oracle, tiny
 
 COUNT = 12
@@ -226,7 +226,7 @@ def test_the_history_holds_what_the_judge_predicts(judge, pairs):
     probs = [oracle.softmax(each) for each in predicted(network, images)]
     model.record_epochs_of(SAMPLES)
     model.train_on_batch(images, labels)
-    table = dict(zip(history.FIELDS, model.epoch_findings.numpy().T, strict=True))
+    table = dict(zip(findings.FIELDS, model.epoch_findings.numpy().T, strict=True))
     rows = np.arange(COUNT)
     given = sum(each[rows, labels["label"]] for each in probs) / 2
     others = [each.copy() for each in probs]

@@ -8,6 +8,7 @@ from keras import ops
 from josrc_keras import divergence, losses, selection
 from josrc_keras import labels as label_distributions
 from josrc_keras.adaptive import mixup
+from josrc_keras.adaptive import targets as adaptive_targets
 from josrc_keras.devices import replicas
 
 # Of a tf.data.Dataset of single images and labels.
@@ -86,11 +87,11 @@ class Trusting(keras.Model):
         if self.judge == "student":
             judged = logits
         trust = self.trust_of(batch)
-        targets = label_distributions.trusted(
+        targets = adaptive_targets.trusted(
             label_distributions.smooth_labels(
                 batch.labels, self.num_classes, self.smoothing
             ),
-            label_distributions.temper(teacher_probs, self.temperature),
+            adaptive_targets.temper(teacher_probs, self.temperature),
             trust,
             _weight(teacher_probs, self.unclean_weight),
         )

@@ -9,7 +9,7 @@ from absl import logging
 from josrc_keras import _checks
 from josrc_keras.audit import neighbours, reading, scores
 from josrc_keras.audit.predictions import Predictions, same_views
-from josrc_keras.samples.history import VERDICTS
+from josrc_keras.samples.findings import VERDICTS
 from josrc_keras.samples.numbering import Recorded
 
 COLUMNS = (

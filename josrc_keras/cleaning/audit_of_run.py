@@ -15,6 +15,7 @@ from josrc_keras.audit.table import Part, audit_parts
 from josrc_keras.cleaning import plan, report
 from josrc_keras.data import batches, records
 from josrc_keras.runs import folder as run_folder
+from josrc_keras.runs import summary as runs_summary
 from josrc_keras.runs import train
 from josrc_keras.runs.methods import METHODS
 from josrc_keras.samples.history import SampleHistory
@@ -177,7 +178,7 @@ def _thumbnails(splits, order, table, limit):
 
 
 def _source(run, config):
-    versions = run_folder.versions()
+    versions = runs_summary.versions()
     return {
         "run": str(run),
         "data": str(config.data.dir or config.data.name),

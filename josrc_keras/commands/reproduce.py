@@ -115,7 +115,7 @@ def _reproduce():
 
 def _runs():
     """The runs that the flags ask for, each once."""
-    from josrc_keras.reproduction import robustness, suite, tables
+    from josrc_keras.reproduction import robustness, tables
 
     if _HALF.value and not _SUITE.value:
         raise ValueError(
@@ -138,7 +138,7 @@ def _runs():
         runs = [
             run
             for half in _HALF.value or robustness.HALVES
-            for run in suite.runs_of(
+            for run in robustness.runs_of(
                 half=half,
                 cells=tuple(_CELL.value),
                 methods=tuple(_METHOD.value),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from josrc_keras import _checks, _files
 from josrc_keras.reproduction import robustness, tables
+from josrc_keras.runs import configuration
 from josrc_keras.runs import folder as run_folder
 
 DIGITS = 6  # Of an accuracy in [0, 1]; a test image is worth 1e-4 at best.
@@ -68,7 +69,7 @@ def is_done(folder, run, config):
     now = _fields_in_use(json.loads(json.dumps(config)))
     # A field that came later does what was done before unless it is overridden, and an
     # override is part of the name.
-    differing = run_folder.differences(before, now, of_new_fields=False)
+    differing = configuration.differences(before, now, of_new_fields=False)
     if differing:
         raise ValueError(
             "Expected the record of this run, or none. Received: "

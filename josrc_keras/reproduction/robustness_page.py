@@ -3,7 +3,7 @@
 import json
 import statistics
 
-from josrc_keras.reproduction import robustness, suite, tables_page
+from josrc_keras.reproduction import robustness, tables_page
 from josrc_keras.runs.methods import METHODS
 
 ADAPTIVE, PAPER = ("josrc", "adaptive"), ("josrc", "paper")
@@ -17,7 +17,7 @@ CAPTIONS: dict = {
     STOP: "ordinary, stopped",
     **{
         (name, "paper"): METHODS[name].title + "\\*" * METHODS[name].told
-        for name in suite.BASELINES[1:]
+        for name in robustness.BASELINES[1:]
     },
     PAPER: "Jo-SRC, paper",
     ADAPTIVE: "Jo-SRC, adaptive",
@@ -90,7 +90,7 @@ def _grouped(records):
     groups: dict = {}
     for record in records:
         run = record["run"]
-        row = suite.ROWS[run["dataset"], run["cell"]]
+        row = robustness.BY_NAME[run["dataset"], run["cell"]]
         method = run["method"], run["recipe"]
         overrides = json.dumps(run["overrides"], sort_keys=True)
         key = row.dataset, row.cell, method, overrides
@@ -304,7 +304,7 @@ def _ablation(groups):
     for change in changes:
         pairs = []
         for key, found in groups.items():
-            row = suite.ROWS[key[:2]]
+            row = robustness.BY_NAME[key[:2]]
             same = key[2:] == (ADAPTIVE, change) and row.half == "develop"
             if same and key[:2] in whole:
                 pairs.append((_by_seed(found), _by_seed(whole[key[:2]])))
@@ -322,7 +322,9 @@ def _ablation(groups):
             ]
             cells += [f"{statistics.fmean(differences):+.1f}"]
         fields = json.loads(change)
-        ideas = "; ".join(suite.IDEAS[name] for name in fields if name in suite.IDEAS)
+        ideas = "; ".join(
+            robustness.IDEAS[name] for name in fields if name in robustness.IDEAS
+        )
         texts = ", ".join(f"`{name}={value}`" for name, value in fields.items())
         rows.append([ideas, texts, str(len(pairs)), *cells])
     if not rows:

@@ -10,9 +10,9 @@ import keras
 from absl import logging
 
 from josrc_keras import _files
-from josrc_keras.reproduction import figures, robustness_page, suite, tables_page
+from josrc_keras.reproduction import figures, robustness, robustness_page, tables_page
 from josrc_keras.reproduction import results as records
-from josrc_keras.runs import build_data, folder, large_sets, train
+from josrc_keras.runs import configuration, folder, large_sets, train
 
 
 class Queue:
@@ -141,7 +141,7 @@ def _placed(config, data, manual_dir):
     if config.data.name in large_sets.NAMES:
         config.data.dir = str(data / large_sets.folder_name(config))
         config.data.manual_dir = manual_dir
-    return build_data.with_absolute_paths(config)
+    return configuration.with_absolute_paths(config)
 
 
 class Pace(keras.callbacks.Callback):
@@ -184,7 +184,7 @@ def write_page(results, protocol):
             "Run it with --table or --suite first."
         )
     path = results / "README.md"
-    if protocol == suite.NAME:
+    if protocol == robustness.NAME:
         _files.write_text(path, robustness_page.write(found))
         return path
     drawn = []

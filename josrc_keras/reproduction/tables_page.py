@@ -7,7 +7,7 @@ import statistics
 
 from josrc_keras.metrics import AccuracyByKind
 from josrc_keras.reproduction import paper, tables
-from josrc_keras.runs import folder
+from josrc_keras.runs import summary as runs_summary
 from josrc_keras.runs.methods import METHODS
 
 INTRODUCTION = {
@@ -165,7 +165,7 @@ def rows_of(record):
 def accuracy(record, network):
     """Last-10 mean, deviation, best and last of `"student"` or `"teacher"`, or None."""
     names = {"student": "val_accuracy", "teacher": "val_teacher_accuracy"}
-    return folder.accuracy(rows_of(record), names[network])
+    return runs_summary.accuracy(rows_of(record), names[network])
 
 
 def _over_seeds(records, network, field):

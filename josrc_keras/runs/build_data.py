@@ -1,18 +1,16 @@
 """From a configuration to its data."""
 
-import os
 from pathlib import Path
 
-from josrc_keras import _checks, data
-from josrc_keras.runs import large_sets
-from josrc_keras.runs import folder
-from josrc_keras.data.records import from_folder
+import keras
 
-PATHS = {  # Fields of `config.data` that name folders to be found on resume.
-    "image_folder": ("dir", "validation_dir"),
-    "records": ("dir",),
-    **dict.fromkeys(large_sets.NAMES, ("dir", "manual_dir")),
-}
+from josrc_keras import _checks, data
+from josrc_keras.data import batches
+from josrc_keras.data.batches import balance
+from josrc_keras.data.records import from_folder
+from josrc_keras.runs import folder, large_sets
+from josrc_keras.runs.configuration import PATHS
+from josrc_keras.runs.methods import METHODS
 
 
 def make_benchmark(config, workdir=None):
@@ -112,14 +110,49 @@ def _read_image_folder(config, workdir):
     )
 
 
-def with_absolute_paths(config):
-    """Names folders so that the run finds them from any working directory."""
-    names = PATHS.get(config.data.name)
-    if names is None:
-        return config
-    config = config.copy_and_resolve_references()
-    for name in names:
-        if config.data[name] is not None:
-            path = os.path.expanduser(config.data[name])
-            config.data[name] = os.path.abspath(path)
-    return config
+SMALL = 64  # Pixels a side of images that are evaluated many at a time.
+
+
+def steps_per_epoch(split, config):
+    """Number of whole batches of an epoch, balanced where the configuration says so."""
+    return batches.steps_per_epoch(
+        split, config.batch_size, balanced=balance.of(config)
+    )
+
+
+def train_batches(config, train, initial_epoch):
+    """The training batches; of strong views, where they are asked for."""
+    data = batches.train_batches(
+        train,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        initial_epoch=initial_epoch,
+        balanced=balance.of(config),
+    )
+    # A run of before this field has none.
+    fields = config.get("strong_views", {"enabled": False})
+    if not fields["enabled"]:
+        return data
+    if not hasattr(data, "element_spec"):
+        raise ValueError(
+            "Strong views are drawn in tf.data. Received: config.strong_views.enabled="
+            f"True and images that stay on the device, on {keras.backend.backend()}. "
+            "Set KERAS_BACKEND=tensorflow, or stream the images: `josrc-records` "
+            "writes them for config.data.name=records."
+        )
+    from josrc_keras.views import strong
+
+    options = {name: fields[name] for name in ("num_ops", "magnitude", "library")}
+    return strong.views_of(
+        data,
+        strong.rand_augment(**options, **config.augmentation),
+        seed=config.seed,
+        start=initial_epoch * steps_per_epoch(train, config),
+        two=METHODS[config.method].model.needs_two_views,
+    )
+
+
+def evaluation_batches(split):
+    """Batches of all of a split, in order; of small images, many at a time."""
+    size = 500 if split.images.shape[1] <= SMALL else 100
+    return batches.evaluation_batches(split, batch_size=size)

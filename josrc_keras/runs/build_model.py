@@ -4,10 +4,12 @@ import contextlib
 
 import keras
 
-from josrc_keras import _checks, networks, recipes, schedules, views
-from josrc_keras.runs import head_rate
+from josrc_keras import _checks, networks, schedules, views
+from josrc_keras.adaptive import values
 from josrc_keras.baselines.two_networks import TwoNetworks
 from josrc_keras.data.batches import balance
+from josrc_keras.devices.accelerator import on_accelerator
+from josrc_keras.runs import head_rate
 from josrc_keras.runs.methods import METHODS, trusts
 
 ON_DEVICE = 50  # Steps an execution on JAX with an accelerator, at most.
@@ -53,7 +55,7 @@ def make_model(
             seen = num_samples
             if balance.of(config):
                 seen = min(seen, steps_per_epoch * config.batch_size)
-            arguments["mixup"] = recipes.mixup(num_classes, seen, config.epochs)
+            arguments["mixup"] = values.mixup(num_classes, seen, config.epochs)
     if arguments.get("smoothing", 0) is None:
         arguments["smoothing"] = schedules.smoothing_for(
             num_classes, config.threshold.tau_c
@@ -148,12 +150,3 @@ def steps_per_execution(config, steps_per_epoch):
             f" steps of an epoch. Received: {steps}. Use one of {divisors}."
         )
     return steps
-
-
-def on_accelerator():
-    """Whether JAX runs on something else than a CPU."""
-    if keras.backend.backend() != "jax":
-        return False
-    import jax
-
-    return jax.default_backend() != "cpu"

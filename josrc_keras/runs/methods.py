@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from josrc_keras import _checks, baselines, recipes
+from josrc_keras.adaptive import values
 from josrc_keras.callbacks import (
     CleanThreshold,
     ForgetRate,
@@ -108,7 +109,7 @@ def _josrc_callbacks(config, train, path):
         if balanced:
             limit = balance.limit_of(train.labels, balanced)
             images = balance.epoch_size(train.labels, limit)
-        teacher["decay"] = recipes.teacher_decay(images, config.batch_size)
+        teacher["decay"] = values.teacher_decay(images, config.batch_size)
     return [LabelTrust(len(train), path, **fields), MeanTeacher(**teacher)]
 
 

@@ -7,21 +7,12 @@ The compiled step writes into a table on the device, a row a sample; the callbac
 import zipfile
 import zlib
 
-import keras
 import numpy as np
-from keras import ops
 
 from josrc_keras import _files
-from josrc_keras.samples import evidence
+from josrc_keras.samples.findings import AVERAGED, FIELDS, VERDICTS
 
-VERDICTS = ("clean", "in_distribution", "out_of_distribution")
-# What is averaged over the epochs, or over the first half of them, after which networks
-# fit even images of no class (results/README.md).
-AVERAGED = tuple(evidence.FINDINGS)
 EARLY = ("given_logit", "other_logit")
-# The columns of an epoch's table. The newest of them are of no use to later epochs.
-NEWEST = tuple(evidence.PREDICTIONS)
-FIELDS = ("seen", "label", *VERDICTS, *AVERAGED, *NEWEST)
 LAST = 10  # Epochs whose verdicts are kept one by one.
 # What NumPy raises for a file that is none of its archives, or a broken one.
 BROKEN = (
@@ -33,72 +24,6 @@ BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
 )
-
-
-@keras.saving.register_keras_serializable(package="josrc_keras")
-class EpochFindings(keras.metrics.Metric):
-    """A table of what an epoch's steps found, `FIELDS` by sample.
-
-    A metric, since each replica then keeps the rows of its own samples, and the sum is
-    taken where it is read.
-
-    Args:
-        count: Number of samples in the dataset.
-        name: Name of the metric.
-        **kwargs: Arguments of `keras.metrics.Metric`.
-    """
-
-    def __init__(self, count, name="epoch_findings", **kwargs):
-        super().__init__(name=name, **kwargs)
-        self.count = count
-        self.table = self.add_variable((count, len(FIELDS)), "zeros", name="table")
-        self.outside = self.add_variable((), "zeros", name="outside")
-
-    def update_state(self, index, columns):
-        """Writes the rows of a batch.
-
-        Args:
-            index: `(N,)` integers in `[0, count)`, no two alike.
-            columns: Dict of `(N,)`, one for each of `FIELDS` but `seen`.
-        """
-        columns = {"seen": ops.ones_like(index), **columns}
-        rows = ops.stack([ops.cast(columns[f], "float32") for f in FIELDS], axis=1)
-        index = ops.cast(index, "int32")
-        inside = ops.clip(index, 0, self.count - 1)
-        self.outside.assign_add(ops.sum(ops.cast(index != inside, "float32")))
-        inside = ops.expand_dims(inside, -1)
-        self.table.assign(ops.scatter_update(self.table, inside, rows))
-
-    def reset_state(self):
-        """Keeps the table, for an evaluation within the epoch resets all metrics."""
-
-    def clear(self):
-        """Forgets all rows."""
-        super().reset_state()
-
-    def result(self):
-        """An empty dict: a table is nothing that `fit` could show."""
-        return {}
-
-    def numpy(self):
-        """`(count, len(FIELDS))` float32; rows of zeros were not seen.
-
-        Raises:
-            ValueError: If a sample's number was out of range.
-        """
-        # Copies, since NumPy can't read what is spread over replicas.
-        table, outside = map(ops.copy, (self.table, self.outside))
-        if int(outside):
-            raise ValueError(
-                f"Expected each sample's number in [0, {self.count - 1}]. Received: "
-                f"{int(outside)} out of range in this epoch. Number the samples "
-                "from 0 on, or pass VerdictHistory the right `count`."
-            )
-        return ops.convert_to_numpy(table)
-
-    def get_config(self):
-        """The constructor's arguments."""
-        return super().get_config() | {"count": self.count}
 
 
 class SampleHistory:

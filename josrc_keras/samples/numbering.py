@@ -8,7 +8,7 @@ import numpy as np
 
 from josrc_keras.adaptive.model import NUMBERING
 from josrc_keras.data.checks import contract
-from josrc_keras.samples import evidence, history
+from josrc_keras.samples import evidence, findings
 
 NOT_NUMBERED = (
     "{} needs each sample's number in the dataset. Received: {} without 'index'. "
@@ -40,7 +40,7 @@ class Recorded(keras.Model):
         made = None
         if count is not None:
             with _scope(self):
-                made = history.EpochFindings(count)
+                made = findings.EpochFindings(count)
         # Past Keras's own registration, for no attribute that it tracks can be removed.
         self.__dict__["epoch_findings"] = made
         if self.train_function is not None:

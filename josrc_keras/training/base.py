@@ -7,11 +7,11 @@ from typing import ClassVar
 import keras
 from keras import ops
 
-from josrc_keras import _checks, losses, metrics
+from josrc_keras import losses, metrics
 from josrc_keras.data.checks import contract, values
 from josrc_keras.networks import input_shape
 from josrc_keras.samples import numbering
-from josrc_keras.training import jax_step, tf_step
+from josrc_keras.training import jax_step, required_callbacks, tf_step
 from josrc_keras.training.step import Descent
 
 
@@ -239,7 +239,7 @@ class NoisyLabelModel(Descent):
         """
         signature = inspect.signature(super().fit)
         given = signature.bind(*args, **kwargs).arguments
-        given["callbacks"] = _checks.with_required_callbacks(
+        given["callbacks"] = required_callbacks.with_required_callbacks(
             given.get("callbacks"), self.needed_controls()
         )
         self._check_inputs(given, training=True)

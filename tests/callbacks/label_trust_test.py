@@ -19,7 +19,7 @@ from josrc_keras.callbacks import (
     label_trust,
 )
 from josrc_keras.runs import train
-from josrc_keras.samples import history
+from josrc_keras.samples import findings, history
 from tests import tiny
 
 COUNT = 24
@@ -62,7 +62,7 @@ class Spy(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         table = self.model.epoch_findings.numpy().astype("float64")
-        self.tables.append(dict(zip(history.FIELDS, table.T, strict=True)))
+        self.tables.append(dict(zip(findings.FIELDS, table.T, strict=True)))
 
 
 def fit(model, x, y=None, callback=None, more=(), **arguments):
@@ -212,7 +212,7 @@ def test_the_noise_rate_no_longer_falls_after_a_quarter_of_the_epochs(monkeypatc
             found.append(callback.noise_rate)
         return found
 
-    table = np.ones((COUNT, len(history.FIELDS)))
+    table = np.ones((COUNT, len(findings.FIELDS)))
 
     def make(**arguments):
         callback = LabelTrust(COUNT, **arguments)
@@ -410,8 +410,8 @@ def test_what_two_replicas_saw_of_a_sample_is_no_class(pairs):
     callback = LabelTrust(memory_epochs=1)
     fit(make_model(), *pairs, callback, epochs=2)
     before = callback._newest["predicted"].copy()
-    table = np.zeros((COUNT, len(history.FIELDS)), "float32")
-    column = {name: number for number, name in enumerate(history.FIELDS)}
+    table = np.zeros((COUNT, len(findings.FIELDS)), "float32")
+    column = {name: number for number, name in enumerate(findings.FIELDS)}
     table[:2, column["seen"]] = 2, 1
     table[:2, column["given_prob"]] = 0.6, 0.4
     table[:2, column["predicted"]] = 1 + 2, 3  # Classes 1 and 2 are not class 1.5.

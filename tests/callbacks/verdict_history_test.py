@@ -8,11 +8,11 @@ import tensorflow as tf
 from josrc_keras import JoSRC, Standard, labels, networks, selection, views
 from josrc_keras.callbacks import CleanThreshold, MeanTeacher, VerdictHistory
 from josrc_keras.data.checks import values
-from josrc_keras.samples import history
+from josrc_keras.samples import findings, history
 from tests import tiny
 
 COUNT = 24
-ARRAYS = ("epochs", "early_epochs", "labels", "verdicts", *history.AVERAGED)
+ARRAYS = ("epochs", "early_epochs", "labels", "verdicts", *findings.AVERAGED)
 
 
 def make_model(rate=0.1, **compiled):
@@ -73,7 +73,7 @@ def test_what_is_recorded_can_be_recomputed(pairs):
 
     rows = np.arange(COUNT)
     logits = [np.asarray(model.student(view), "float64") for view in images.values()]
-    expected = {name: np.zeros(COUNT) for name in history.AVERAGED}
+    expected = {name: np.zeros(COUNT) for name in findings.AVERAGED}
     for each in logits:
         others = each.copy()
         others[rows, given] = -np.inf

@@ -11,9 +11,9 @@ import pytest
 from josrc_keras.reproduction import (
     figures,
     results,
+    robustness,
     robustness_page,
     runner,
-    suite,
     tables,
     tables_page,
 )
@@ -34,7 +34,7 @@ def check_folder(folder, tmp_path):
     found = results.read_all(folder)
     check_summaries(found)
     text = (folder / "README.md").read_text(encoding="utf-8")
-    if folder.name == suite.NAME:
+    if folder.name == robustness.NAME:
         assert text == robustness_page.write(found)
         return
     drawn = figures.draw(found, tmp_path)
@@ -77,7 +77,7 @@ def check_summaries(found):
     ids=lambda folder: getattr(folder, "name", "none"),
 )
 def test_the_committed_page_is_that_of_its_records(folder, tmp_path):
-    assert folder.name in (*tables.PROTOCOLS, suite.NAME)
+    assert folder.name in (*tables.PROTOCOLS, robustness.NAME)
     check_folder(folder, tmp_path)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from josrc_keras.configs import base
-from josrc_keras.reproduction import results, robustness, robustness_page, runner, suite
+from josrc_keras.reproduction import results, robustness, robustness_page, runner
 from tests.reproduction import synthetic
 
 EPOCHS = 14
@@ -400,9 +400,9 @@ def test_every_idea_of_the_ablation_has_a_name():
     """One for each field of `config.trust`, and no other."""
     config = base.get_config()
     fields = {f"trust.{name}" for name in config.trust}
-    known = {*config.to_dict(), *suite.IDEAS}
-    assert {n for n in suite.IDEAS if n.startswith("trust.")} == fields
-    assert {name.partition(".")[0] for name in suite.IDEAS} <= known
+    known = {*config.to_dict(), *robustness.IDEAS}
+    assert {n for n in robustness.IDEAS if n.startswith("trust.")} == fields
+    assert {name.partition(".")[0] for name in robustness.IDEAS} <= known
     results = ablation_records()
     for record in results:
         if record["run"]["overrides"]:
@@ -497,7 +497,7 @@ def test_every_method_has_a_column(written):
     made = [
         make(REPORT[0], method, recipe)
         for method, recipe in [
-            *((name, "paper") for name in suite.BASELINES),
+            *((name, "paper") for name in robustness.BASELINES),
             ("josrc", "paper"),
             ("josrc", "adaptive"),
         ]
@@ -519,9 +519,9 @@ def test_every_method_has_a_column(written):
 def test_records_are_read_and_the_page_is_written_beside_them(made, written, tmp_path):
     """A suite's cells are no broken records; without any there is no page."""
     with pytest.raises(ValueError, match=r"Expected records of `josrc-reproduce`"):
-        runner.write_page(tmp_path, suite.NAME)
+        runner.write_page(tmp_path, robustness.NAME)
     synthetic.write_all(tmp_path, made)
-    path = runner.write_page(tmp_path, suite.NAME)
+    path = runner.write_page(tmp_path, robustness.NAME)
     assert path == tmp_path / "README.md"
     assert path.read_text() == robustness_page.write(results.read_all(tmp_path))
     assert compared(path.read_text()) == compared(written)

@@ -7,7 +7,7 @@ import pytest
 
 from josrc_keras.data.benchmarks import cifar_files
 from josrc_keras.reproduction import results as records
-from josrc_keras.reproduction import robustness, robustness_page, runner, suite, tables
+from josrc_keras.reproduction import robustness, robustness_page, runner, tables
 from josrc_keras.runs import build_data
 from tests.forks import Forks
 from tests.reproduction import synthetic
@@ -25,7 +25,9 @@ def key_of(row):
 
 
 def paper_runs(half, **choice):
-    return suite.runs_of(half=half, **{"recipes": ("paper",), "seeds": (0,)} | choice)
+    return robustness.runs_of(
+        half=half, **{"recipes": ("paper",), "seeds": (0,)} | choice
+    )
 
 
 def test_24_rows_of_24_names():
@@ -35,7 +37,7 @@ def test_24_rows_of_24_names():
     assert len({name.lower() for name in names}) == len(robustness.ROWS) == 24
     for name in names:
         assert re.fullmatch(r"(digits|cifar)\d+/[\w.+-]+", name), name
-    assert len(suite.ROWS) == 24
+    assert len(robustness.BY_NAME) == 24
 
 
 @pytest.mark.parametrize("half", HALVES)
@@ -92,7 +94,7 @@ def test_the_halves_have_other_classes_of_cifar_100():
 @pytest.mark.parametrize("half", HALVES)
 def test_the_runs_of_a_half(half):
     """All rows, methods and seeds, Jo-SRC by both recipes; under names of their own."""
-    runs = suite.runs_of(half=half, seeds=(0, 1))
+    runs = robustness.runs_of(half=half, seeds=(0, 1))
     found = {(f"{r.dataset}/{r.cell}", r.method, r.recipe, r.seed) for r in runs}
     kinds = [(name, "paper") for name in METHODS] + [("josrc", "adaptive")]
     assert found == {
@@ -109,7 +111,7 @@ def test_names_of_both_halves_and_of_overrides_are_unique_paths():
         run.name
         for half in HALVES
         for overrides in ((), (("epochs", 2),), (("batch_size", 9),))
-        for run in suite.runs_of(half=half, seeds=(0, 10), overrides=overrides)
+        for run in robustness.runs_of(half=half, seeds=(0, 10), overrides=overrides)
     ]
     assert len({name.lower() for name in names}) == len(names) == 24 * 7 * 2 * 3
     for name in names:
@@ -128,8 +130,10 @@ def test_choices_replace_the_defaults():
     overrides = (("batch_size", 16), ("epochs", 3))
     row = "cifar8", "pairflip-0.4+ood-0.2"
     assert runs == [
-        suite.SuiteRun(*row, "josrc", "adaptive", 4, overrides),
-        suite.SuiteRun(*row, "jocor", "paper", 4, overrides),  # It has but one recipe.
+        robustness.SuiteRun(*row, "josrc", "adaptive", 4, overrides),
+        robustness.SuiteRun(
+            *row, "jocor", "paper", 4, overrides
+        ),  # It has but one recipe.
     ]
 
 
@@ -211,7 +215,7 @@ def test_every_run_has_a_configuration(half):
     default = flat(paper_runs(half)[0].config().to_dict())
     for run in paper_runs(half, seeds=(3,)):
         config = run.config()
-        row = suite.ROWS[run.dataset, run.cell]
+        row = robustness.BY_NAME[run.dataset, run.cell]
         assert (config.method, config.seed, config.data.seed) == (run.method, 3, 3)
         assert config.data.name == "partial"
         assert (config.data.noise, config.data.rate) == (row.noise, row.rate)
@@ -339,7 +343,7 @@ def test_a_run_of_the_suite_is_recorded(tmp_path):
     assert len(held_out) == 2
     for value in held_out:  # In shares of 32 images.
         assert value * 32 == pytest.approx(round(value * 32), abs=1e-4)
-    assert runner.write_page(results, suite.NAME) == results / "README.md"
+    assert runner.write_page(results, robustness.NAME) == results / "README.md"
     (row,) = synthetic.table((results / "README.md").read_text(), "The runs")
     assert (row["data"], row["noise"]) == tuple(cell.split("/"))
     assert row["changed"] == "data.train_size=160, epochs=2"

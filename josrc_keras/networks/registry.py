@@ -1,0 +1,35 @@
+"""Networks by the name that a configuration gives."""
+
+import functools
+
+from josrc_keras.networks import backbones
+from josrc_keras.networks.classifiers import cnn7, digits_cnn
+from josrc_keras.networks.resnets import of_backbone, resnet18, resnet50
+
+
+def by_name(name):
+    """The function that makes a network, by the name that a configuration has.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if backbones.is_backbone(name):
+        return functools.partial(of_backbone, name)
+    if name not in NETWORKS:
+        raise ValueError(
+            f"Expected config.network.name as one of {tuple(NETWORKS)}, "
+            f"{backbones.HUB}PRESET or {backbones.APPLICATIONS}MODEL. Received: "
+            f"{name!r}."
+        )
+    return NETWORKS[name]
+
+
+NETWORKS = {
+    "cnn7": cnn7,
+    "digits_cnn": digits_cnn,
+    "resnet18": resnet18,
+    "resnet50": resnet50,
+}
+
+
+WITHOUT_WEIGHTS = ("cnn7", "digits_cnn")
