@@ -19,7 +19,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # The pages show what a CPU computes.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-from generate import commands, configuration, docstrings
+from generate import commands, configuration, docstrings, mathml
 
 from josrc_keras import __version__
 
@@ -42,23 +42,27 @@ language = "en"
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
 ]
 exclude_patterns = ["generate"]
+smartquotes = False  # It would make one dash of two, in --config.
 nitpicky = True
 # A docstring's `name` is a link where there is such an object, and code elsewhere.
 default_role = "py:obj"
 nitpick_ignore_regex = [
-    (r"py:obj", r".*"),
+    (r"py:obj", r"(?s).*"),
     # Types of other packages, whose sites are not read: the build needs no network.
-    (r"py:.*", r"(keras|numpy|np|pandas|pathlib|Path|tf|tensorflow|jax)(\..*)?"),
+    (
+        r"py:.*",
+        r"(collections|keras|numpy|np|pandas|pathlib|Path|tf|tensorflow|jax)(\..*)?",
+    ),
     (r"py:.*", r"(Any|Callable|Sequence|Iterable|Mapping|ClassVar|optional)"),
 ]
 
-# Tutorials are executed anew by every build, and an error in a cell ends it.
+# Every build executes the tutorials anew. An error in a cell is a warning with its
+# traceback, and `make docs` takes warnings for errors.
 nb_execution_mode = "force"
-nb_execution_raise_on_error = True
+nb_execution_show_tb = True
 nb_execution_timeout = 120
 nb_execution_in_temp = True
 nb_merge_streams = True
@@ -76,6 +80,9 @@ napoleon_use_ivar = True
 napoleon_use_rtype = False
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_math_renderer = "mathml"
 html_title = f"josrc_keras {release}"
 html_copy_source = False
 html_show_copyright = False
@@ -84,5 +91,6 @@ linkcheck_retries = 2
 
 
 def setup(app):
-    """Reads the docstrings as what they are: Google's sections around Markdown."""
+    """Adds what reads docstrings as Markdown, and what writes formulas."""
+    mathml.add_to(app)
     app.connect("autodoc-process-docstring", docstrings.process, priority=400)

@@ -79,14 +79,15 @@ def _above(line, alone):
 
 def arguments():
     """`{section: classes or functions whose arguments its fields are}`."""
-    from josrc_keras import JoSRC, callbacks, strong_views, views
+    from josrc_keras import JoSRC, callbacks, views
+    from josrc_keras.views import strong
 
     return {
         "augmentation": [views.CropAndFlip],
         "decay": [callbacks.LinearDecay],
         "forget": [callbacks.ForgetRate],
         "model": [JoSRC],
-        "strong_views": [strong_views.rand_augment],
+        "strong_views": [strong.rand_augment],
         "teacher": [callbacks.MeanTeacher],
         "threshold": [callbacks.CleanThreshold],
         "trust": [JoSRC, callbacks.LabelTrust, callbacks.MeanTeacher],
@@ -111,7 +112,9 @@ def meanings():
     for name in fields():
         section, _, argument = name.rpartition(".")
         known = [said.get(name, "")]
-        known += [documented(each).get(argument, "") for each in of_arguments.get(section, ())]
+        known += [
+            documented(each).get(argument, "") for each in of_arguments.get(section, ())
+        ]
         found[name] = next(filter(None, known), "")
     return found
 
@@ -128,7 +131,11 @@ def page():
         about = said.get(section, "")
         rows = [_row(name, defaults[name], meant[name]) for name in names]
         table = ["| field | default | meaning |", "|---|---|---|", *rows]
-        parts += [f"## {title}", *([_sentence(about)] if about else []), "\n".join(table)]
+        parts += [
+            f"## {title}",
+            *([_sentence(about)] if about else []),
+            "\n".join(table),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
