@@ -45,7 +45,6 @@ extensions = [
     "sphinx.ext.napoleon",
 ]
 exclude_patterns = ["generate"]
-smartquotes = False  # It would make one dash of two, in --config.
 nitpicky = True
 # A docstring's `name` is a link where there is such an object, and code elsewhere.
 default_role = "py:obj"
@@ -94,3 +93,4 @@ def setup(app):
     """Adds what reads docstrings as Markdown, and what writes formulas."""
     mathml.add_to(app)
     app.connect("autodoc-process-docstring", docstrings.process, priority=400)
+    app.connect("autodoc-process-signature", docstrings.signature)

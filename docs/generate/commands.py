@@ -12,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 VALUES = re.compile(r"(?:<([^>]+)>: )?(.*)")
+FLAG = re.compile(r"(?<![`\w])--[\w.=]*\w")
 REPEATED = re.compile(r";\s*repeat this option to specify a list of values$")
 
 
@@ -68,7 +69,7 @@ def _row(flag):
     meant, repeats = REPEATED.subn("", meant)
     if repeats and "repeated" not in meant:
         meant += " May be repeated."
-    values, text = VALUES.match(meant).groups()
+    values, text = VALUES.match(FLAG.sub(r"`\g<0>`", meant)).groups()
     if values:
         named = ", ".join(f"`{value}`" for value in values.split("|"))
         text = f"{named}: {text[:1].lower()}{text[1:]}"

@@ -3,7 +3,7 @@
     python docs/generate/configuration.py
 
 prints it. A field's meaning is the comment at its line of configs/base.py; where there
-is none, what the docstring of the class says that gets it as an argument.
+is a class that gets it as an argument, what its docstring says stands first.
 """
 
 import ast
@@ -28,14 +28,11 @@ def fields():
         for name in configs["adaptive"]
     }
     order = list(comments())
-    return dict(sorted(found.items(), key=lambda each: _place(each[0], order)))
-
-
-def _place(name, order):
-    """Where a field, or the section that it belongs to, is first assigned."""
-    while name not in order and "." in name:
-        name = name.rpartition(".")[0]
-    return order.index(name) if name in order else len(order)
+    for section, classes in arguments().items():  # Where a section is made as a whole.
+        place = order.index(section) + 1
+        names = [f"{section}.{each}" for thing in classes for each in documented(thing)]
+        order[place:place] = [name for name in names if name not in order]
+    return dict(sorted(found.items(), key=lambda each: order.index(each[0])))
 
 
 def _flat(config, prefix=""):
@@ -78,19 +75,25 @@ def _above(line, alone):
 
 
 def arguments():
-    """`{section: classes or functions whose arguments its fields are}`."""
-    from josrc_keras import JoSRC, callbacks, views
+    """`{section: classes and functions whose arguments its fields are}`."""
+    import keras
+
+    from josrc_keras import Choices, JoSRC, TrustRule, callbacks, data, views
+    from josrc_keras.baselines import JoCoR
     from josrc_keras.views import strong
 
     return {
+        "adaptive": [TrustRule],
         "augmentation": [views.CropAndFlip],
-        "decay": [callbacks.LinearDecay],
+        "data.partial": [data.partial],
         "forget": [callbacks.ForgetRate],
-        "model": [JoSRC],
+        "jocor": [JoCoR],
+        "learning_rate_decay": [callbacks.LinearDecay],
+        "model": [Choices, JoSRC],
+        "optimizer.arguments": [keras.optimizers.Adam],
         "strong_views": [strong.rand_augment],
         "teacher": [callbacks.MeanTeacher],
         "threshold": [callbacks.CleanThreshold],
-        "trust": [JoSRC, callbacks.LabelTrust, callbacks.MeanTeacher],
     }
 
 
@@ -106,16 +109,15 @@ def documented(thing):
 
 
 def meanings():
-    """`{dotted name: meaning}` of every field."""
+    """`{dotted name: meaning}` of every field, the docstring's before the comment."""
     said, of_arguments = comments(), arguments()
     found = {}
     for name in fields():
         section, _, argument = name.rpartition(".")
-        known = [said.get(name, "")]
-        known += [
-            documented(each).get(argument, "") for each in of_arguments.get(section, ())
-        ]
-        found[name] = next(filter(None, known), "")
+        classes = of_arguments.get(section, ())
+        known = [documented(each).get(argument, "") for each in classes]
+        known = [*[*filter(None, known)][:1], said.get(name, "")]
+        found[name] = " ".join(map(_sentence, filter(None, known)))
     return found
 
 
@@ -150,8 +152,7 @@ def _row(name, defaults, meaning):
     for recipe, value in defaults.items():
         if value != usual:
             shown += f"; {recipe}: `{value!r}`"
-    text = _sentence(meaning) if meaning else ""
-    return f"| `{name}` | {shown} | {text} |".replace("\n", " ")
+    return f"| `{name}` | {shown} | {meaning} |"
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """The Markdown of docstrings as reStructuredText, which autodoc reads."""
 
+import inspect
 import re
 
 FENCE = re.compile(r"^(\s*)```(\w*)\s*$")
 ITEM = re.compile(r"^\s*[-*] ")
+OBJECT = re.compile(r"=(\w+)\([^()]*(?:\([^()]*\)[^()]*)*\)")  # A default, written out.
+ROW = re.compile(r"^(\s*)\|(.*)\|\s*$")
 
 
 def process(app, what, name, obj, options, lines):
@@ -11,8 +14,21 @@ def process(app, what, name, obj, options, lines):
     lines[:] = converted(lines)
 
 
+def signature(app, what, name, obj, options, arguments, returns):
+    """Handler of `autodoc-process-signature`: a Keras object's own constructor.
+
+    Keras's classes have a `__new__` that takes anything.
+    """
+    if what != "class" or arguments != "(*args, **kwargs)":
+        return None
+    own = inspect.signature(obj.__init__)
+    parameters = list(own.parameters.values())[1:]  # Without self.
+    shown = str(own.replace(parameters=parameters))
+    return OBJECT.sub(r"=\1()", shown), returns
+
+
 def converted(lines):
-    """Fenced code, lists and `code`s of Markdown, as reStructuredText has them.
+    """Code, tables, lists and `name`s of Markdown, as reStructuredText has them.
 
     Args:
         lines: Lines of a docstring.
@@ -21,7 +37,7 @@ def converted(lines):
         A list of lines.
     """
     result: list = []
-    fence = None
+    fence, table = None, False
     for line in lines:
         found = FENCE.match(line)
         if found and fence is None:
@@ -32,16 +48,31 @@ def converted(lines):
             result.append("")
         elif fence is not None:
             result.append(f"   {line}" if line.strip() else "")
+        elif row := ROW.match(line):
+            result += _row(*row.groups(), first=not table)
         else:
-            starts = ITEM.match(line) and result and result[-1].strip()
-            if starts and not _in_list(result[-1], line):
-                result.append("")
+            result += _before_list(result, line)
             # A letter right behind a `name`, as in `JoSRC`s, ends no role.
             result.append(re.sub(r"(`[^`]+`)(?=[A-Za-z])", r"\1\\ ", line))
+        table = fence is None and bool(ROW.match(line))
     return result
 
 
-def _in_list(before, line):
-    """Whether the line before belongs to the same list."""
-    indent = len(line) - len(line.lstrip())
-    return bool(ITEM.match(before)) or len(before) - len(before.lstrip()) > indent
+def _row(indent, cells, *, first):
+    """A row of a table; before the first one the directive."""
+    if not cells.strip("|-: "):
+        return []
+    start = [f"{indent}.. list-table::", f"{indent}   :header-rows: 1", ""]
+    marks = ["* -", *["  -"] * cells.count("|")]
+    rows = zip(marks, cells.split("|"), strict=True)
+    body = [f"{indent}   {mark} {cell.strip()}" for mark, cell in rows]
+    return ["", *start, *body] if first else body
+
+
+def _before_list(before, line):
+    """The empty line that a list needs, where Markdown needs none."""
+    if not ITEM.match(line) or not before or not before[-1].strip():
+        return []
+    last, indent = before[-1], len(line) - len(line.lstrip())
+    inside = ITEM.match(last) or len(last) - len(last.lstrip()) > indent
+    return [] if inside else [""]

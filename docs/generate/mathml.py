@@ -10,7 +10,11 @@ from sphinx.util import logging
 
 LOGGER = logging.getLogger(__name__)
 # What the converter does not know, in words that it does.
-SYNONYMS = {r"\arg\max": r"\operatorname{arg\,max}", r"\_": "_"}
+SYNONYMS = {
+    r"\arg\max": r"\mathrm{arg\,max}\,",
+    r"\operatorname": r"\mathrm",
+    r"\_": "_",
+}
 
 
 def add_to(app):
