@@ -78,7 +78,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=list_packages(),
-    package_data={f"{PACKAGE}.cleaning": ["page.*"]},
+    package_data={
+        f"{PACKAGE}.cleaning": ["page.*"],
+        f"{PACKAGE}.reproduction.templates": ["*.md", "*.json"],
+    },
     package_dir={f"{PACKAGE}.{name}": name for name in OUTER_SUBPACKAGES},
     install_requires=[
         "keras>=3.15",

@@ -28,7 +28,13 @@ class CleanThreshold(keras.callbacks.Callback):
     controls = "tau_clean"
 
     def __init__(
-        self, tau_c=0.75, tau_m=0.95, warmup_epochs=10, *, first_epoch=1, epochs=None
+        self,
+        tau_c=schedules.TAU_C,
+        tau_m=schedules.TAU_M,
+        warmup_epochs=schedules.WARMUP_EPOCHS,
+        *,
+        first_epoch=1,
+        epochs=None,
     ):
         super().__init__()
         schedules.check_thresholds(tau_c, tau_m)

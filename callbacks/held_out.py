@@ -15,8 +15,8 @@ class HeldOut(keras.callbacks.Callback):
     To evaluate resets the metrics: where `fit` has no `validation_data`, put it behind
     `SelectionMonitor`, which reads them.
 
-    The logs get `held_out_accuracy`, and `held_out_teacher_accuracy` where the model
-    evaluates a teacher as well.
+    The logs get `held_out_accuracy`, and where the model evaluates both student and
+    teacher the other one's by name, such as `held_out_teacher_accuracy`.
 
     Args:
         make_batches: Function that returns data for `model.evaluate`.
@@ -25,6 +25,7 @@ class HeldOut(keras.callbacks.Callback):
     NAMES: ClassVar[dict] = {
         "accuracy": "held_out_accuracy",
         "teacher_accuracy": "held_out_teacher_accuracy",
+        "student_accuracy": "held_out_student_accuracy",
     }
 
     def __init__(self, make_batches):

@@ -1,30 +1,48 @@
 """How far each label is trusted, from what the epochs before predicted."""
 
+import dataclasses
+import warnings
 from typing import Any
 
 import keras
 import numpy as np
 from absl import logging
 
-from josrc_keras.adaptive import memory as adaptive_memory
+from josrc_keras.adaptive import memory as memories
 from josrc_keras.adaptive import trust
-from josrc_keras.adaptive.model import DOUBT
 from josrc_keras.callbacks.verdict_history import VerdictHistory
 from josrc_keras.samples import findings
 from josrc_keras.training import required_callbacks
 
 NOT_HELD = -1.0  # In place of a least noise rate.
+# Arguments of before version 0.2, which are fields of the rule.
+MOVED = (
+    "warmup_epochs",
+    "memory_epochs",
+    "sharpness",
+    "transitions",
+    "allowance",
+    "hold",
+)
+# Fields of the rule that the model's step reads, not this callback.
+OF_THE_STEP = (
+    "smoothing",
+    "alpha",
+    "judge",
+    "temperature",
+    "unclean_weight",
+    "tau_ood",
+)
 
 
 class LabelTrust(VerdictHistory):
-    """Sets `label_trust` of a `JoSRC` model with `samples`, after every epoch.
+    """Sets `label_trust` of an `AdaptiveJoSRC` after every epoch.
 
-    See `josrc_keras.adaptive.trust` for the rule. It needs no noise rate: it estimates it, and
-    adds it to what an epoch reports as `noise_rate`, 0 in the warm-up. That is what the
-    rule works with, of samples that the network is sure of, and mostly less than the
-    share of wrong labels (results/robustness/README.md has both);
-    `josrc_keras.audit.summarise` estimates the share itself. It is a `VerdictHistory`,
-    too.
+    `josrc_keras.adaptive.trust` has the mathematics. The callback needs no noise rate:
+    it estimates one and adds it to what an epoch reports as `noise_rate`, 0 in the
+    warm-up. This working estimate is usually too low
+    (results/robustness/README.md has both); `josrc_keras.audit.summarise` estimates the
+    real one. The callback is a `VerdictHistory`, too.
 
     To resume training it needs its state, which `RunCheckpoint(carried=[...])` keeps.
     Without it the trust that the model holds is kept for as long as a warm-up, with a
@@ -33,20 +51,12 @@ class LabelTrust(VerdictHistory):
     Args:
         count: Number of samples; may be None where `fit` gets arrays.
         path: As for `VerdictHistory`.
-        warmup_epochs: Epochs after which labels are first doubted; None is a tenth of
-            all, at least 2 and at most 10. Two are needed to estimate the noise rate.
-        memory_epochs: About how many epochs the predictions are averaged over; None is
-            a quarter of all.
-        sharpness: How decided the trust is, positive; see `trust.label_trust`.
-        rate: The share of wrong labels, where it is known; None estimates it.
-        transitions: Whether to count which classes are taken for which; else any wrong
-            label is as likely.
-        allowance: What a wrong label may get without being believed, in [0, 1], as a
-            share of what is `trust.typical` of its class; as far as the network has
-            `trust.learnt` what it believes.
-        hold: Whether the estimated noise rate no longer falls after
-            `trust.hold_epochs`, or the warm-up if that is longer, from the first epoch
-            on in which at least half of what the network believes is `trust.learnt`.
+        rate: The share of wrong labels, in [0, 1], where it is known; None estimates
+            it.
+        rule: A `TrustRule`; None takes the model's. What the model's step reads must be
+            as in the model's rule.
+        **fields: Fields of the rule by the names that this callback took before version
+            0.2, with a warning.
 
     Attributes:
         noise_rate: The newest estimate, in [0, 1]; None during the warm-up.
@@ -57,45 +67,27 @@ class LabelTrust(VerdictHistory):
 
     controls = "label_trust"
 
-    def __init__(
-        self,
-        count=None,
-        path=None,
-        *,
-        warmup_epochs=None,
-        memory_epochs=None,
-        sharpness=2.0,
-        rate=None,
-        transitions=True,
-        allowance=trust.ALLOWANCE,
-        hold=True,
-    ):
+    def __init__(self, count=None, path=None, *, rate=None, rule=None, **fields):
         super().__init__(count, path)
-        if warmup_epochs is not None and not warmup_epochs >= 1:
-            raise ValueError(
-                f"Expected warmup_epochs of at least 1. Received: {warmup_epochs}."
-            )
-        if memory_epochs is not None and not memory_epochs >= 1:
-            raise ValueError(
-                f"Expected memory_epochs of at least 1. Received: {memory_epochs}."
-            )
-        if not sharpness > 0:
-            raise ValueError(
-                f"Expected a positive sharpness. Received: sharpness={sharpness}."
-            )
         if rate is not None and not 0 <= rate <= 1:
             raise ValueError(f"Expected a rate in [0, 1]. Received: rate={rate}.")
-        if not 0 <= allowance <= 1:
-            raise ValueError(
-                f"Expected an allowance in [0, 1]. Received: allowance={allowance}."
+        unknown = set(fields) - set(MOVED)
+        if unknown:
+            raise TypeError(
+                f"LabelTrust has no such arguments. Received: {sorted(unknown)}. "
+                "Expected: count, path, rate and rule."
             )
-        self.warmup_epochs = warmup_epochs
-        self.memory_epochs = memory_epochs
-        self.sharpness = sharpness
+        if fields:
+            given = ", ".join(f"{name}={value!r}" for name, value in fields.items())
+            warnings.warn(
+                f"LabelTrust({given}) will go with version 0.2. Pass "
+                f"rule=TrustRule({given}) to AdaptiveJoSRC instead.",
+                FutureWarning,
+                stacklevel=2,
+            )
+            dataclasses.replace(trust.RULE, **fields)  # Checks the values.
         self.rate = rate
-        self.transitions = transitions
-        self.allowance = allowance
-        self.hold = hold
+        self._given_rule, self._fields = rule, fields
         self.noise_rate: Any = None
         self._memory: Any = None
         self._newest: dict = {}
@@ -103,6 +95,11 @@ class LabelTrust(VerdictHistory):
         self._least_rate = NOT_HELD
         self._first_epoch = 0  # Of the memory.
         self._epoch = 0
+
+    @property
+    def rule(self):
+        """The `TrustRule` that is followed."""
+        return dataclasses.replace(self._given_rule or self.model.rule, **self._fields)
 
     def on_train_begin(self, logs=None):
         """Checks the model, and goes on with what was known.
@@ -113,17 +110,22 @@ class LabelTrust(VerdictHistory):
         """
         required_callbacks.check_controlled(self)
         super().on_train_begin()
-        if self.model.samples is None:
-            raise TypeError(
-                "LabelTrust is for a model that remembers samples. Received: "
-                f"JoSRC(samples=None). Pass samples={self._samples}, or use "
-                "CleanThreshold."
-            )
-        if self.model.samples != self._samples:
+        if self.model.num_samples != self._samples:
             raise ValueError(
-                f"Expected a dataset of {self.model.samples} samples, as in "
-                f"JoSRC(samples=...). Received: {self._samples}. Make the model for as "
-                "many as it is trained on."
+                f"Expected a dataset of {self.model.num_samples} samples, as in "
+                f"AdaptiveJoSRC(num_samples=...). Received: {self._samples}. Make the "
+                "model for as many as it is trained on."
+            )
+        differing = [
+            f"{name}={getattr(self.rule, name)!r}"
+            for name in OF_THE_STEP
+            if getattr(self.rule, name) != getattr(self.model.rule, name)
+        ]
+        if differing:
+            raise ValueError(
+                "Expected the rule of LabelTrust to agree with the model's in what a "
+                f"step reads. Received: {', '.join(differing)}. Pass the rule to "
+                "AdaptiveJoSRC alone."
             )
         warmup, epochs = self.warmup(), self.params["epochs"]
         if warmup >= epochs:
@@ -133,21 +135,16 @@ class LabelTrust(VerdictHistory):
                 warmup,
                 epochs,
             )
-        self.model.tau_clean.assign(DOUBT)
+        self.model.tau_clean.assign(self.rule.doubt)
         self.model.joint.assign(1.0)
 
     def warmup(self):
         """Number of epochs after which labels are first doubted."""
-        if self.warmup_epochs is not None:
-            return self.warmup_epochs
-        return trust.warmup_epochs(self.params["epochs"])
+        return self.rule.warmup(self.params["epochs"])
 
-    def decay(self):
+    def memory_decay(self):
         """Weight of an epoch in the memory, relative to the one after it."""
-        epochs = self.memory_epochs
-        if epochs is None:
-            epochs = trust.memory_epochs(self.params["epochs"])
-        return 1.0 - 1.0 / epochs
+        return 1.0 - 1.0 / self.rule.memory(self.params["epochs"])
 
     def on_epoch_begin(self, epoch, logs=None):
         """Starts the memory where training starts; writes the trust of this epoch."""
@@ -163,7 +160,7 @@ class LabelTrust(VerdictHistory):
                     self.warmup(),
                 )
             self._first_epoch = epoch
-            self._memory = adaptive_memory.Memory(self._samples)
+            self._memory = memories.Memory(self._samples)
             self._newest = _nothing(self._samples)
             self._stable = np.zeros(self._samples, bool)
             self._least_rate = NOT_HELD
@@ -193,15 +190,15 @@ class LabelTrust(VerdictHistory):
             self.noise_rate = self._estimate(*seen, epochs_done)
         labels, classes = np.maximum(self.history.labels, 0), self.model.num_classes
         typical = trust.typical(seen[0], labels[known], classes)
-        allowance = self.allowance * trust.learnt(*seen, self.noise_rate)
+        learnt = trust.learnt(*seen, self.noise_rate, self.rule)
         found = trust.label_trust(
             given,
             other,
             self.noise_rate,
             self._flips(given, other, known),
             classes,
-            self.sharpness,
-            allowance * typical[labels],
+            self.rule.allowance * learnt * typical[labels],
+            self.rule,
         )
         return np.where(known, found, 1.0).astype("float32")
 
@@ -210,21 +207,22 @@ class LabelTrust(VerdictHistory):
         known = self._memory.seen
         stable, consistent = self._stable[known], self._newest["consistent"][known]
         rate = trust.noise_rate(given, other, stable, consistent)
-        after = max(trust.hold_epochs(self.params["epochs"]), self.warmup())
-        holds = self.hold and self._least_rate == NOT_HELD and epochs_done >= after
-        if holds and trust.learnt(given, other, rate) >= trust.LEARNT:
+        rule = self.rule
+        late = epochs_done >= rule.hold_after(self.params["epochs"])
+        learnt = trust.learnt(given, other, rate, rule) >= rule.learnt
+        if rule.hold and late and learnt and self._least_rate == NOT_HELD:
             self._least_rate = rate
         return max(rate, self._least_rate)
 
     def _flips(self, given, other, seen):
         """`(N,)` how likely a wrong label on such an image is the given one."""
         classes = self.model.num_classes
-        if not self.transitions:
+        if not self.rule.transitions:
             return 1.0 / (classes - 1)
         labels = np.maximum(self.history.labels, 0)
         others = self._newest["other_class"].astype(int)
         found = trust.transitions(
-            given[seen], other[seen], others[seen], labels[seen], classes
+            given[seen], other[seen], others[seen], labels[seen], classes, self.rule
         )
         return found[others, labels]
 
@@ -243,7 +241,7 @@ class LabelTrust(VerdictHistory):
             self._newest[name] = np.where(fresh, values, self._newest[name])
         self._memory.add(
             seen,
-            self.decay(),
+            self.memory_decay(),
             given=columns["given_prob"] / times,
             other=columns["other_prob"] / times,
         )
@@ -265,7 +263,7 @@ class LabelTrust(VerdictHistory):
         super().set_state(arrays)
         memory = _starting_with("memory_", arrays)
         if memory:
-            self._memory = adaptive_memory.Memory(len(memory["weights"]))
+            self._memory = memories.Memory(len(memory["weights"]))
             self._memory.set_arrays(memory)
             self._newest = _starting_with("newest_", arrays)
             self._stable = np.asarray(arrays["stable"], bool)

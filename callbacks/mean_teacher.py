@@ -3,7 +3,8 @@
 import keras
 
 from josrc_keras._checks import check_choice
-from josrc_keras.model import EVALUATED
+from josrc_keras.teacher import DECAY
+from josrc_keras.training.mean_teacher import EVALUATED
 from josrc_keras.training.required_callbacks import check_controlled
 
 
@@ -17,8 +18,8 @@ class MeanTeacher(keras.callbacks.Callback):
         ramp_up_epochs: Number of epochs over which the decay grows linearly to
             `decay`, so that the teacher forgets the untrained student sooner.
         evaluate: What `evaluate` and `validation_data` report: `"student"`,
-            `"teacher"`, or `"both"`: the student, and beside it `teacher_loss` and
-            `teacher_accuracy`.
+            `"teacher"`, or `"both"`: the network that answers in `predict`, and beside
+            it the other one's loss and accuracy by name, such as `teacher_accuracy`.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -26,7 +27,7 @@ class MeanTeacher(keras.callbacks.Callback):
 
     controls = "teacher_decay"
 
-    def __init__(self, decay=0.99, start_epoch=1, ramp_up_epochs=0, evaluate="both"):
+    def __init__(self, decay=DECAY, start_epoch=1, ramp_up_epochs=0, evaluate="both"):
         super().__init__()
         if not 0 <= decay < 1:
             raise ValueError(

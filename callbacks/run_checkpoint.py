@@ -105,7 +105,7 @@ class RunCheckpoint(keras.callbacks.Callback):
         _assign(model, _part(arrays, "model"), folder)
         for number, callback in enumerate(self.carried):
             callback.set_state(_part(arrays, f"carried{number}"))
-        self.history[:] = state["history"]
+        self.history[:] = [_by_names_of_now(row, model) for row in state["history"]]
         self.seconds = state["seconds"]
         self._saved = state["epoch"]
         if replicas.is_chief(model):
@@ -213,6 +213,24 @@ class RunCheckpoint(keras.callbacks.Callback):
     def _write_history(self):
         if self.history_path is not None:
             _files.write_csv(self.history_path, self.history)
+
+
+def _by_names_of_now(row, model):
+    """An epoch's row of before version 0.2, when the student answered for every model.
+
+    Since then a model that delivers its teacher reports the teacher's accuracy as
+    `val_accuracy`, and the student's by name.
+    """
+    if getattr(model, "delivers", None) != "teacher":
+        return row
+    if not any("teacher_accuracy" in name for name in row):
+        return row
+    names = {}
+    for prefix in ("val_", "held_out_"):
+        for measure in ("accuracy", "loss"):
+            names[f"{prefix}{measure}"] = f"{prefix}student_{measure}"
+            names[f"{prefix}teacher_{measure}"] = f"{prefix}{measure}"
+    return {names.get(name, name): value for name, value in row.items()}
 
 
 def _pass_over(folder, error):

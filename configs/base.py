@@ -14,13 +14,18 @@ Where the paper's text and its published code differ, a recipe chooses, after a 
     paper_text        epoch 1    >          linear  0.9            first view
 
 `paper` takes the text where it speaks, and the code's choice where the paper's figures
-need it; README.md has the whole list of differences. The default, `adaptive`, is as
-`paper` but for the selection: `config.trust` instead of `config.model` and
-`config.threshold`, with values for any data, see josrc_keras/recipes.py.
+need it; docs/explanation/paper_and_code.md has the whole list of differences. The
+default, `adaptive`, is our adaptive method, `config.method = "josrc_adaptive"`, which
+reads `config.adaptive` instead of `config.model` and `config.threshold`.
 """
+
+import dataclasses
 
 import ml_collections
 from ml_collections import config_dict
+
+from josrc_keras import labels, losses, model, schedules, selection, teacher
+from josrc_keras.adaptive.rule import TrustRule
 
 RECIPES = ("adaptive", "paper", "published_code", "paper_text")
 
@@ -31,11 +36,12 @@ def get_config(recipe="adaptive"):
             f"Unknown recipe. Received: {recipe!r}. Expected one of {RECIPES}."
         )
     config = ml_collections.ConfigDict()
-    # Or "standard", "decoupling", and, which are told the noise rate, "coteaching",
-    # "coteaching_plus", "jocor".
-    config.method = "josrc"
+    # "josrc_adaptive", our adaptive method; "josrc", the paper's; "standard" or
+    # "decoupling"; or "coteaching", "coteaching_plus" or "jocor", which are told the
+    # noise rate.
+    config.method = "josrc_adaptive" if recipe == "adaptive" else "josrc"
     config.seed = 0
-    config.deterministic = "cpu"  # or "always", "never": see experiment.seed_everything
+    config.deterministic = "cpu"  # or "always", "never": see runs.seeding
 
     config.data = ml_collections.ConfigDict()
     # Or "records", "image_folder": `dir` is the folder that `josrc-records` wrote, or
@@ -77,7 +83,7 @@ def get_config(recipe="adaptive"):
     config.batch_size = 128
     config.epochs = 200
     config.steps_per_execution = config_dict.placeholder(int)  # None: by the backend
-    config.jit_compile = "auto"  # XLA; or "always", "never": see experiment.make_model
+    config.jit_compile = "auto"  # XLA; or "always", "never": see runs.build_model
     config.precision = "float32"  # or "mixed_bfloat16", "mixed_float16"
     config.checkpoint_every = config_dict.placeholder(int)  # epochs; see RunCheckpoint
 
@@ -103,48 +109,38 @@ def get_config(recipe="adaptive"):
     # keras-cv's operations where it is installed; or "keras_cv", "keras".
     config.strong_views.library = "auto"
 
-    # How Jo-SRC selects: "threshold" as in the paper, by `config.model`,
-    # `config.threshold` and `config.teacher.decay`; or "trust", by `config.trust`.
-    config.selection = "trust" if recipe == "adaptive" else "threshold"
-    config.trust = ml_collections.ConfigDict()  # arguments of JoSRC,
-    config.trust.smoothing = 0.0
-    config.trust.alpha = 0.0
-    config.trust.mixup = config_dict.placeholder(float)  # None: see recipes.mixup
-    config.trust.judge = "teacher"  # or "student"
-    config.trust.temperature = 0.5
-    config.trust.unclean_weight = "confidence"  # or "one", "zero"
-    config.trust.warmup_epochs = config_dict.placeholder(int)  # of LabelTrust,
-    config.trust.memory_epochs = config_dict.placeholder(float)
-    config.trust.sharpness = 2.0
-    config.trust.rate = config_dict.placeholder(float)  # None: estimated
-    config.trust.transitions = True
-    config.trust.allowance = 0.5
-    config.trust.hold = True
-    # and of MeanTeacher; None: see recipes.teacher_decay.
-    config.trust.decay = config_dict.placeholder(float)
+    # Of "josrc_adaptive": each field of adaptive.TrustRule, and
+    config.adaptive = section_of(TrustRule())
+    # how far views are blended; None: by the data, see adaptive.values.mixup,
+    config.adaptive.mixup = config_dict.placeholder(float)
+    # the noise rate that is told to LabelTrust; None: estimated,
+    config.adaptive.rate = config_dict.placeholder(float)
+    # and MeanTeacher's decay; None: by the data, see adaptive.values.teacher_decay.
+    config.adaptive.teacher_decay = config_dict.placeholder(float)
 
-    config.model = ml_collections.ConfigDict()  # arguments of JoSRC
+    # Of "josrc": arguments of JoSRC and, among them, each field of Choices, of which
+    # "josrc_adaptive" reads `teacher_views` and `teacher_statistics`.
+    choices = {
+        "published_code": model.Choices.published_code(),
+        "paper_text": model.Choices.paper_text(),
+    }
+    config.model = section_of(choices.get(recipe, model.Choices()))
     # None: by the number of classes, see schedules.smoothing_for.
     config.model.smoothing = config_dict.placeholder(float)
-    config.model.smoothing = 0.6
-    config.model.alpha = 0.5
-    config.model.tau_ood = 0.5
-    config.model.scale = 10.0
-    config.model.consistency_base = 2.0
-    config.model.inclusive = False
-    config.model.teacher_views = "both"
-    config.model.teacher_statistics = "batch"
-    config.model.relabel = ("in_distribution", "out_of_distribution")
-    config.model.bounded = False
+    config.model.smoothing = labels.SMOOTHING
+    config.model.alpha = losses.ALPHA
+    config.model.tau_ood = selection.TAU_OOD
+    config.model.scale = labels.SCALE
+    config.model.relabel = selection.UNCLEAN
 
     config.threshold = ml_collections.ConfigDict()  # arguments of CleanThreshold
-    config.threshold.tau_c = 0.75
-    config.threshold.tau_m = 0.95
-    config.threshold.warmup_epochs = 10
+    config.threshold.tau_c = schedules.TAU_C
+    config.threshold.tau_m = schedules.TAU_M
+    config.threshold.warmup_epochs = schedules.WARMUP_EPOCHS
     config.threshold.first_epoch = 1
 
     config.teacher = ml_collections.ConfigDict()  # arguments of MeanTeacher
-    config.teacher.decay = 0.99
+    config.teacher.decay = teacher.DECAY
     config.teacher.start_epoch = 1
     config.teacher.ramp_up_epochs = 0
     config.teacher.evaluate = "both"
@@ -167,17 +163,29 @@ def get_config(recipe="adaptive"):
     config.optimizer.arguments.weight_decay = config_dict.placeholder(float)
     config.optimizer.arguments.clipnorm = config_dict.placeholder(float)
 
-    config.decay = ml_collections.ConfigDict()  # arguments of LinearDecay, and
-    config.decay.name = "linear"  # or "cosine": CosineDecay, which takes none of them
-    config.decay.start_epoch = 80
-    config.decay.beta_1 = config_dict.placeholder(float)  # of Adam, from then on
-    config.decay.beta_1 = 0.1
+    # "linear": LinearDecay with these arguments; "cosine": CosineDecay, without any.
+    config.learning_rate_decay = ml_collections.ConfigDict()
+    config.learning_rate_decay.name = "linear"
+    config.learning_rate_decay.start_epoch = 80
+    # Adam's beta_1 from then on.
+    config.learning_rate_decay.beta_1 = config_dict.placeholder(float)
+    config.learning_rate_decay.beta_1 = 0.1
 
     if recipe == "published_code":
         config.threshold.first_epoch = 0
-        config.model.inclusive = True
     elif recipe == "paper_text":
         config.network.head = "linear"
-        config.decay.beta_1 = None
-        config.model.teacher_views = "first"
+        config.learning_rate_decay.beta_1 = None
     return config.lock()
+
+
+def section_of(values):
+    """The fields of a dataclass, an instance of which has the defaults."""
+    section = ml_collections.ConfigDict()
+    kinds = {"int | None": int, "float | None": float}
+    for field in dataclasses.fields(values):
+        value = getattr(values, field.name)
+        if value is None:
+            value = config_dict.placeholder(kinds[str(field.type)])
+        section[field.name] = value
+    return section

@@ -23,5 +23,7 @@ def get_config(recipe="adaptive"):
 
     config.model.smoothing = 0.3
     config.model.alpha = 0.3
-    config.decay.start_epoch = 24  # two fifths of the epochs, as in the paper
+    config.learning_rate_decay.start_epoch = (
+        24  # two fifths of the epochs, as in the paper
+    )
     return config

@@ -45,5 +45,5 @@ def get_config(recipe="adaptive"):
         config.optimizer.arguments.nesterov = True
     config.optimizer.arguments.learning_rate = 0.002
     config.optimizer.arguments.weight_decay = 1e-4
-    config.decay.name = "cosine"
+    config.learning_rate_decay.name = "cosine"
     return config

@@ -28,5 +28,5 @@ def get_config(recipe="adaptive"):
 
     config.model.smoothing = 0.3
     config.model.alpha = 0.3
-    config.decay.start_epoch = 20
+    config.learning_rate_decay.start_epoch = 20
     return config

@@ -20,5 +20,5 @@ def get_config(recipe="adaptive"):
     config.network.width = 0.25
     config.batch_size = 32
     config.epochs = 40
-    config.decay.start_epoch = 16
+    config.learning_rate_decay.start_epoch = 16
     return config

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import keras
 
+from josrc_keras import _runtime
 from josrc_keras.export import sources, writers
 from josrc_keras.export.proof import ExportError
 from josrc_keras.export.serving import pixels_to_outputs
@@ -59,7 +60,7 @@ def _write_here(network, path, serving, options, found):
 def _write_elsewhere(network, path, serving, options, found):
     with tempfile.TemporaryDirectory() as folder:
         sources.copy_of(network).save(Path(folder) / "network.keras")
-        modules = {type(layer).__module__ for layer in network._flatten_layers()}
+        modules = {type(layer).__module__ for layer in _runtime.all_layers(network)}
         order = {
             "modules": sorted(m for m in modules if m.split(".")[0] != "keras"),
             "serving": serving,

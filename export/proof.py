@@ -156,7 +156,7 @@ def served_outputs(format, path, batches):
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = Path(folder) / "inputs.npz", Path(folder) / "outputs.npz"
         np.savez(inputs, **batches)
-        script = Path(__file__).with_name("serve.py")
+        script = Path(__file__).with_name("served_process.py")
         command = [sys.executable, "-I", script, format, path, inputs, outputs]
         done = subprocess.run(
             [str(part) for part in command],

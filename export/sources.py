@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from josrc_keras import _runtime
 from josrc_keras.networks import input_shape
 from josrc_keras.networks.normalization import BatchNormalization, as_keras
 
@@ -103,7 +104,7 @@ def predict(network, images):
 
 def in_float32(network):
     """The network with the same weights in float32; itself if it is that already."""
-    policies = [layer.dtype_policy for layer in network._flatten_layers()]
+    policies = [layer.dtype_policy for layer in _runtime.all_layers(network)]
     if all(p.compute_dtype == p.variable_dtype == "float32" for p in policies):
         return network
     copy = keras.models.clone_model(network, clone_function=_as_float32, recursive=True)
@@ -130,7 +131,7 @@ def copy_of(network):
 def of_keras_layers(network):
     """The network with Keras's own layers where this package has faster ones."""
     if not any(
-        isinstance(layer, BatchNormalization) for layer in network._flatten_layers()
+        isinstance(layer, BatchNormalization) for layer in _runtime.all_layers(network)
     ):
         return network
     copy = keras.models.clone_model(network, clone_function=_as_keras, recursive=True)
@@ -165,7 +166,7 @@ def with_new_statistics(network, images):
     copy = copy_of(network)
     layers = [
         layer
-        for layer in copy._flatten_layers()
+        for layer in _runtime.all_layers(copy)
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
     if not layers:

@@ -9,6 +9,8 @@ from josrc_keras._runtime import set_defaults
 set_defaults()  # Before TensorFlow is imported.
 
 from josrc_keras import (
+    adaptive,
+    audit,
     data,
     divergence,
     labels,
@@ -21,6 +23,7 @@ from josrc_keras import (
     views,
 )
 from josrc_keras._version import __version__
+from josrc_keras.adaptive import AdaptiveJoSRC, TrustRule
 from josrc_keras.baselines import (
     CoTeaching,
     CoTeachingPlus,
@@ -28,16 +31,21 @@ from josrc_keras.baselines import (
     JoCoR,
     Standard,
 )
-from josrc_keras.model import JoSRC
+from josrc_keras.model import Choices, JoSRC
 
 __all__ = [
+    "AdaptiveJoSRC",
+    "Choices",
     "CoTeaching",
     "CoTeachingPlus",
     "Decoupling",
     "JoCoR",
     "JoSRC",
     "Standard",
+    "TrustRule",
     "__version__",
+    "adaptive",
+    "audit",
     "data",
     "divergence",
     "labels",

@@ -14,9 +14,10 @@ import importlib.machinery
 import importlib.util
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 PACKAGE = "josrc_keras"
 OUTER_SUBPACKAGES = ("callbacks", "export", "configs")
@@ -45,6 +46,33 @@ MOVED = {
     "strong_views": "views.strong",
     "trust": "adaptive.trust",
 }
+
+# Names that have moved to another module.
+MOVED_NAMES = {
+    "labels.check_temperature": "adaptive.targets",
+    "labels.temper": "adaptive.targets",
+    "labels.trusted": "adaptive.targets",
+    "recipes.mixup": "adaptive.values",
+    "recipes.teacher_decay": "adaptive.values",
+}
+
+
+def moved_names(module: str) -> Callable[[str], Any]:
+    """Returns the ``__getattr__`` of a module for its names that have moved."""
+
+    def get(name: str) -> Any:
+        owner = MOVED_NAMES.get(f"{module.removeprefix(f'{PACKAGE}.')}.{name}")
+        if owner is None:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warnings.warn(
+            f"{module}.{name} has moved and its old name will go with version 0.2. "
+            f"Import it from {PACKAGE}.{owner} instead.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return getattr(importlib.import_module(f"{PACKAGE}.{owner}"), name)
+
+    return get
 
 
 class CheckoutFinder:

@@ -1,6 +1,18 @@
-"""Settings that TensorFlow reads once, when it is imported."""
+"""What the package relies on of Keras and TensorFlow beyond their documented interface.
+
+Each private part of Keras that is called is called here. Four methods of Keras are
+overridden, which can only be done in their classes: `HOOKS` lists them.
+tests/runtime_test.py says which of them a new version of Keras lacks.
+"""
 
 import os
+
+# Methods of Keras that a class of ours overrides or replaces, by our file.
+HOOKS = {
+    "training/step.py": ("_make_function", "_maybe_symbolic_build"),
+    "networks/normalization.py": ("_moments",),
+    "runs/head_rate.py": ("update_step",),
+}
 
 
 def set_defaults():
@@ -10,3 +22,33 @@ def set_defaults():
     `benchmarks/step.py` measures both. `TF_ENABLE_ONEDNN_OPTS=0` turns them off.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
+def all_layers(layer):
+    """A list of a layer or model and of all layers in it, at any depth."""
+    return list(layer._flatten_layers())
+
+
+def seed_generators(layer):
+    """The seed generators of a layer and of all layers in it."""
+    return [seed for each in all_layers(layer) for seed in each._seed_generators]
+
+
+def loss_metric(model):
+    """The metric `loss`, which Keras creates when a model is compiled."""
+    return model._loss_tracker
+
+
+def listed(model, results):
+    """A dict of results as the list, or the single value, that `evaluate` returns."""
+    return model._flatten_metrics_in_order(results)
+
+
+def is_validation_of_fit(arguments):
+    """Whether `evaluate` gets these arguments from `fit`, which checked the data."""
+    return bool(arguments.get("_use_cached_eval_dataset"))
+
+
+def variable_number(optimizer, variable):
+    """The number by which an optimizer's subclasses find a variable's state."""
+    return optimizer._get_variable_index(variable)

@@ -1,4 +1,4 @@
-"""`python -m josrc_keras.evaluate`, as recorded runs quote it; see `commands.evaluate`."""
+"""The door of `python -m josrc_keras.evaluate`, which recorded runs quote."""
 
 from josrc_keras.commands.evaluate import main
 

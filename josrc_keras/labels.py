@@ -5,6 +5,12 @@ import math
 import numpy as np
 from keras import ops
 
+from josrc_keras._layout import moved_names
+
+__getattr__ = moved_names(__name__)
+SMOOTHING = 0.6  # The paper's epsilon (eq. 5), for 80 to 100 classes.
+SCALE = 10.0  # The paper's s (eq. 7).
+
 
 def check_smoothing(smoothing, num_classes):
     """Returns `smoothing`; raises unless the given class keeps the largest share.
@@ -92,7 +98,7 @@ def smooth_labels(labels, num_classes, smoothing):
     return (1.0 - smoothing) * given + smoothing / (num_classes - 1) * (1.0 - given)
 
 
-def flatten_labels(teacher_probs, scale=10.0):
+def flatten_labels(teacher_probs, scale=SCALE):
     """The label distribution of an out-of-distribution sample (eq. 7).
 
     A softmax of the teacher's *probabilities* over `scale`, hence nearly uniform.
@@ -111,7 +117,7 @@ def flatten_labels(teacher_probs, scale=10.0):
     return ops.softmax(scores, axis=-1)
 
 
-def reassign(selection, label_probs, teacher_probs, scale=10.0):
+def reassign(selection, label_probs, teacher_probs, scale=SCALE):
     """The training target of every sample of a partitioned batch (eq. 5 to 7).
 
     Args:

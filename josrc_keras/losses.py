@@ -7,6 +7,8 @@ from keras import ops
 
 from josrc_keras.divergence import js_divergence, symmetric_kl_divergence
 
+ALPHA = 0.5  # The paper's weight of the consistency term (eq. 10), for CIFAR.
+
 
 def classification_loss(logits_a, logits_b, targets):
     """Cross-entropy of both views against one target (eq. 11).

@@ -4,37 +4,33 @@
 recipe = recipes.adaptive(
     num_classes=10, num_samples=len(images), batch_size=64, epochs=40
 )
-model = JoSRC(network, 10, augmentation=views.crop_and_flip(), **recipe.model)
+model = AdaptiveJoSRC(network, 10, augmentation=augmentation, **recipe.model)
 model.compile("adam")
 model.fit(images, labels, batch_size=64, epochs=40, callbacks=recipe.callbacks)
 ```
 """
 
+import dataclasses
 from typing import Any, NamedTuple
 
-from josrc_keras.adaptive import trust
-from josrc_keras.adaptive.values import mixup, teacher_decay
+from josrc_keras import labels, losses, schedules, teacher
+from josrc_keras._layout import moved_names
+from josrc_keras.adaptive import values
+from josrc_keras.adaptive.rule import TrustRule
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 
-# Arguments of `JoSRC` in the adaptive recipe that do not depend on the data. All, and
-# `TEACHER_EPOCHS` and `MIXED_IMAGES`, were compared with others on held-out noisy
-# labels, which changed the temperature alone: benchmarks/choose.py.
-ADAPTIVE: dict = {
-    "smoothing": 0.0,
-    "alpha": 0.0,
-    "judge": "teacher",
-    "temperature": 0.5,
-    "unclean_weight": "confidence",
-}
+__all__ = ["Recipe", "adaptive", "paper"]
+__getattr__ = moved_names(__name__)
 
 
 class Recipe(NamedTuple):
-    """What makes a `JoSRC` model train in a certain way.
+    """What makes a model train in a certain way.
 
     Attributes:
-        model: Dict of arguments of `JoSRC`, beside network, classes and augmentation.
+        model: Dict of arguments of `JoSRC` or `AdaptiveJoSRC`, beside network, classes
+            and augmentation.
         callbacks: List of the callbacks that `fit` needs. They are for one `fit`.
-        network: Which network to use afterwards: `"student"` or `"teacher"`.
+        network: Which network answers: `"student"` or `"teacher"`.
     """
 
     model: Any
@@ -43,7 +39,13 @@ class Recipe(NamedTuple):
 
 
 def paper(
-    *, smoothing=0.6, alpha=0.5, tau_c=0.75, tau_m=0.95, warmup_epochs=10, decay=0.99
+    *,
+    smoothing=labels.SMOOTHING,
+    alpha=losses.ALPHA,
+    tau_c=schedules.TAU_C,
+    tau_m=schedules.TAU_M,
+    warmup_epochs=schedules.WARMUP_EPOCHS,
+    decay=teacher.DECAY,
 ):
     """The paper's method with its values for CIFAR-100 (Yao et al., section 4.1).
 
@@ -72,32 +74,30 @@ def paper(
 
 
 def adaptive(*, num_classes, num_samples, batch_size=128, epochs=None):
-    """The recipe without knobs: trusts each label as far as its history bears it out.
+    """The adaptive method with values from the data: no knob is left.
 
-    See `josrc_keras.adaptive.trust` for the selection. What it takes from the data:
+    It trusts each label as far as its history bears it out (`josrc_keras.adaptive`).
+    What it takes from the data:
 
-    - number of samples: for how many to remember;
-    - batch: with the number of samples, how fast the teacher follows, see
-      `teacher_decay`;
-    - epochs: see `trust.warmup_epochs`, `trust.memory_epochs` and `trust.hold_epochs`.
-      None leaves it to what `fit` is told;
-    - number of classes: with samples and epochs, how far views are blended, see
-      `mixup`, which epochs=None takes for many. The trust in labels allows for it by
-      itself and needs no smoothing.
+    - number of samples: how many are remembered;
+    - number of samples and batch size: how fast the teacher follows
+      (`adaptive.values.teacher_decay`);
+    - epochs: warm-up, memory and when the noise rate may be held (`TrustRule`). None
+      leaves them to what `fit` is told;
+    - number of classes, samples and epochs: how far views are blended
+      (`adaptive.values.mixup`). With `epochs=None` they are blended in full.
 
-    Targets are sharpened as in MixMatch (Berthelot et al., NeurIPS 2019). Switches and
-    constants were compared with others on held-out noisy labels of the suite's
-    developing half, see results/README.md. results/robustness/README.md has what the
-    recipe gains on the reported half, and what each part of it contributes.
+    results/robustness/README.md has what the method gains on datasets that it was not
+    developed on, and what each of its parts contributes.
 
     Args:
         num_classes: C, at least 2.
-        num_samples: Number of training images.
-        batch_size: Samples a batch, the one that `fit` is told.
+        num_samples: Number of training images, at least one batch.
+        batch_size: Samples a batch, the number that `fit` is told.
         epochs: Number of epochs, the one that `fit` is told, or None.
 
     Returns:
-        A `Recipe`.
+        A `Recipe` for `AdaptiveJoSRC`.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -106,19 +106,20 @@ def adaptive(*, num_classes, num_samples, batch_size=128, epochs=None):
         raise ValueError(
             f"Expected at least two classes. Received: num_classes={num_classes}."
         )
-    fields = {}
+    rule = TrustRule()
     if epochs is not None:
-        fields["warmup_epochs"] = trust.warmup_epochs(epochs)
-        fields["memory_epochs"] = trust.memory_epochs(epochs)
+        rule = dataclasses.replace(
+            rule,
+            warmup_epochs=rule.warmup(epochs),
+            memory_epochs=rule.memory(epochs),
+        )
+    decay = values.teacher_decay(num_samples, batch_size)
     return Recipe(
         model={
-            "samples": num_samples,
-            "mixup": mixup(num_classes, num_samples, epochs),
-            **ADAPTIVE,
+            "num_samples": num_samples,
+            "mixup": values.mixup(num_classes, num_samples, epochs),
+            "rule": rule,
         },
-        callbacks=[
-            LabelTrust(num_samples, **fields),
-            MeanTeacher(decay=teacher_decay(num_samples, batch_size)),
-        ],
+        callbacks=[LabelTrust(num_samples), MeanTeacher(decay=decay)],
         network="teacher",
     )

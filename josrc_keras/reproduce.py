@@ -1,4 +1,4 @@
-"""`python -m josrc_keras.reproduce`, as recorded runs quote it; see `commands.reproduce`."""
+"""The door of `python -m josrc_keras.reproduce`, which recorded runs quote."""
 
 from josrc_keras.commands.reproduce import main
 

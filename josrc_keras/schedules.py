@@ -2,6 +2,11 @@
 
 import math
 
+# The paper's values of eq. 12 for CIFAR.
+TAU_C = 0.75  # Threshold at the end of the warm-up.
+TAU_M = 0.95  # Threshold at the last epoch.
+WARMUP_EPOCHS = 10  # The paper's t_w.
+
 
 def _check_epochs(warmup_epochs, epochs):
     if epochs < 1 or warmup_epochs < 0:

@@ -7,6 +7,7 @@ from keras import ops
 
 from josrc_keras.divergence import js_divergence
 
+TAU_OOD = 0.5  # Any value in (0, 1) selects alike: eq. 4 is 0 or 1.
 UNCLEAN = ("in_distribution", "out_of_distribution")
 
 
@@ -62,7 +63,7 @@ def check_tau_ood(tau_ood):
 
 
 def select(
-    clean_likelihood, ood_likelihood, *, tau_clean, tau_ood=0.5, inclusive=False
+    clean_likelihood, ood_likelihood, *, tau_clean, tau_ood=TAU_OOD, inclusive=False
 ):
     """Partitions a batch by conditions C3.1 and C3.2.
 

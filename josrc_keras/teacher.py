@@ -3,6 +3,10 @@
 import keras
 from keras import ops
 
+from josrc_keras import _runtime
+
+DECAY = 0.99  # The paper's omega (eq. 8).
+
 
 def clone(network):
     """A copy of `network` that no gradient changes.
@@ -42,7 +46,9 @@ def follow_freezing(teacher, student):
         teacher: What `clone` made of `student`.
         student: The trained network.
     """
-    layers = zip(teacher._flatten_layers(), student._flatten_layers(), strict=True)
+    layers = zip(
+        _runtime.all_layers(teacher), _runtime.all_layers(student), strict=True
+    )
     for ours, theirs in layers:
         ours.trainable = theirs.trainable
         if not theirs.trainable:

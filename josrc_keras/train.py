@@ -1,4 +1,4 @@
-"""`python -m josrc_keras.train`, as recorded runs quote it; see `commands.train`."""
+"""The door of `python -m josrc_keras.train`, which recorded runs quote."""
 
 from josrc_keras.commands.train import main
 

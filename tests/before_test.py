@@ -88,7 +88,7 @@ def commands(tmp_path_factory):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_run_folder_is_audited(tmp_path, commands, recipe):
     run = shutil.copytree(BEFORE / recipe, tmp_path / "run")
-    commands("josrc_keras.audit.command", f"--run={run}")
+    commands("josrc_keras.commands.audit", f"--run={run}")
     with open(run / "audit" / "audit.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     verdicts = [row["verdict"] for row in rows]
@@ -102,7 +102,7 @@ def test_a_run_folder_is_audited(tmp_path, commands, recipe):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_run_folder_is_exported(tmp_path, commands, recipe):
     run = shutil.copytree(BEFORE / recipe, tmp_path / "run")
-    commands("josrc_keras.export.command", f"--run={run}", "--format=keras")
+    commands("josrc_keras.commands.export", f"--run={run}", "--format=keras")
     about = json.loads((run / "export" / "exports.json").read_text(encoding="utf-8"))
     assert "keras" in json.dumps(about)
 
@@ -119,7 +119,7 @@ def test_a_run_folder_is_resumed_to_the_same_numbers(tmp_path, commands, recipe)
         *(f"--config.{field}" for field in fields),
     )
     found = golden_test.rows(run / "history.csv")
-    expected = golden_test.rows(golden_test.GOLDEN / f"tensorflow-{recipe}.csv")
+    expected = golden_test.golden("tensorflow", recipe)
     assert len(found) == 3
     known = json.loads((golden_test.GOLDEN / "machine.json").read_text())
     if golden_test.machine("tensorflow") == known["tensorflow"]:

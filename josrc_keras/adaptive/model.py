@@ -1,153 +1,216 @@
-"""The part of `JoSRC` that trusts each label as far as its history bears it out."""
+"""Our adaptive method as a `keras.Model`: trust in each label by its history."""
 
-from typing import Any, NamedTuple
+from typing import ClassVar
 
 import keras
 from keras import ops
 
 from josrc_keras import divergence, losses, selection
 from josrc_keras import labels as label_distributions
-from josrc_keras.adaptive import mixup
-from josrc_keras.adaptive import targets as adaptive_targets
+from josrc_keras.adaptive import mixup as blending
+from josrc_keras.adaptive import targets as trusted_targets
+from josrc_keras.adaptive.rule import TrustRule
 from josrc_keras.devices import replicas
-
-# Of a tf.data.Dataset of single images and labels.
-NUMBERING = (
-    "dataset.enumerate().map(lambda i, pair: (pair[0], {'label': pair[1], 'index': i}))"
-)
-DOUBT = 0.5  # A label that is trusted less is not judged clean.
-NOT_NUMBERED = (
-    "A model that remembers samples needs each one's number in the dataset. Received: "
-    "labels without 'index'. Pass arrays to `fit`, or number the samples of a dataset "
-    f"before it is shuffled: {NUMBERING}"
-)
+from josrc_keras.samples import numbering
+from josrc_keras.training.mean_teacher import MeanTeacherModel, mean_probs
 
 
-class Outcome(NamedTuple):
-    """What a step found out about its batch, a value per sample `(N,)`."""
+@keras.saving.register_keras_serializable(package="josrc_keras")
+class AdaptiveJoSRC(MeanTeacherModel):
+    """Trains a classifier on labels of which an unknown share is wrong.
 
-    likelihood: Any
-    selected: selection.Selection
-    included: Any
-    classification: Any
-    consistency: Any
-    joint: Any
+    `JoSRC` sorts a batch by one prediction and a threshold that climbs. This model
+    keeps how far it trusts each label instead: a probability, which `LabelTrust`
+    finds from what the epochs before predicted. Its targets lie between the given label
+    and the mean teacher's prediction, by that trust. It has no threshold to tune and
+    need not be told the noise rate. `josrc_keras.adaptive.trust` has the mathematics.
 
+    The teacher answers: `predict`, `evaluate`, the compiled metrics, `model.export` and
+    callbacks that watch `val_loss` or `val_accuracy` follow it; `student_loss` and
+    `student_accuracy` stand beside in evaluation. In training, the compiled metrics
+    judge the student on blended views.
 
-class Trusting(keras.Model):
-    """Part of a model with `samples`: what replaces eq. 3 to 7 and 11 in its step.
+    `fit` needs the callbacks `LabelTrust` and `MeanTeacher`, which `recipes.adaptive`
+    makes, and takes data as `JoSRC` does. Arrays are numbered by `fit`; a dataset's
+    labels are a dict of `label` and `index`, the sample's number before it is shuffled.
+
+    ```python
+    recipe = recipes.adaptive(
+        num_classes=10, num_samples=len(images), batch_size=64, epochs=40
+    )
+    model = AdaptiveJoSRC(network, 10, augmentation=augmentation, **recipe.model)
+    model.compile("adam", metrics=["accuracy"])
+    model.fit(images, labels, batch_size=64, epochs=40, callbacks=recipe.callbacks)
+    ```
+
+    Args:
+        network: A built `keras.Model` from images to logits `(N, C)`: the student. The
+            teacher is a copy of it.
+        num_classes: C, at least 2.
+        num_samples: Number of training samples, at least 1.
+        augmentation: A `keras.Layer` that draws a new view each time it is called with
+            `training=True`; None if the data brings both views.
+        mixup: How much of another image the student's views may be blended with, in
+            [0, 1]; see `josrc_keras.adaptive.mixup`.
+        rule: A `TrustRule`, the constants of the method.
+        teacher_views: As for `MeanTeacherModel`.
+        teacher_statistics: As for `MeanTeacherModel`.
+        **kwargs: Arguments of `keras.Model`.
 
     Attributes:
-        label_trust: Variable `(samples,)` in [0, 1], which `LabelTrust` sets at the
+        student: The trained network.
+        teacher: The mean teacher, a plain `keras.Model` as well.
+        label_trust: Variable `(num_samples,)` in [0, 1], which `LabelTrust` sets at the
             end of every epoch: the probability that a label is right.
+        sample_history: What `LabelTrust` recorded of each sample, or None.
+
+    Raises:
+        TypeError: If `network`, `augmentation` or `rule` is of the wrong type.
+        ValueError: If an argument is out of range, or the network does not end in C
+            logits.
+        RuntimeError: If the backend can't train it.
     """
 
-    def make_label_trust(self, samples):
-        """Creates the variable, all ones; None for a model without memory."""
-        self.label_trust = None
-        if samples is None:
-            return
-        if samples < 1:
+    delivers = "teacher"
+    controls: ClassVar[dict] = {
+        "label_trust": "LabelTrust()",
+        "teacher_decay": "MeanTeacher(decay=0.99)",
+    }
+    serialized = (*MeanTeacherModel.serialized, "rule")
+    evaluation_metrics = ("student_loss", "student_accuracy")
+
+    def __init__(
+        self,
+        network,
+        num_classes,
+        num_samples,
+        augmentation=None,
+        *,
+        mixup=1.0,
+        rule=TrustRule(),  # noqa: B008  (it is frozen)
+        teacher_views="both",
+        teacher_statistics="batch",
+        **kwargs,
+    ):
+        super().__init__(
+            network,
+            num_classes,
+            augmentation,
+            teacher_views=teacher_views,
+            teacher_statistics=teacher_statistics,
+            **kwargs,
+        )
+        if not isinstance(rule, TrustRule):
+            raise TypeError(f"Expected `rule` as a TrustRule. Received: {rule!r}.")
+        label_distributions.check_smoothing(rule.smoothing, num_classes)
+        if num_samples is None or num_samples < 1:
             raise ValueError(
-                f"Expected `samples` of at least 1, or None. Received: {samples}."
+                "Expected `num_samples`, the number of training samples, of at least "
+                f"1. Received: {num_samples}."
             )
+        self.num_samples = num_samples
+        self.mixup = blending.check_mixup(mixup)
+        self.mixup_seed = keras.random.SeedGenerator()
+        self.rule = rule
         self.label_trust = self.add_weight(
             name="label_trust",
-            shape=(samples,),
+            shape=(num_samples,),
             initializer="ones",
             dtype="float32",
             trainable=False,
             aggregation="only_first_replica",
         )
+        self.make_metrics()
 
-    def trusting_objective(self, view_a, view_b, batch):
-        """Targets by trust, and the losses, sample by sample.
+    @property
+    def smoothing(self):
+        """The smoothing of the given labels (eq. 5)."""
+        return self.rule.smoothing
 
-        Args:
-            view_a: `(N, H, W, channels)` the first view.
-            view_b: The second one.
-            batch: A `contract.Batch` with numbers.
+    def train_step(self, *arguments):
+        """One step on one batch; on JAX Keras passes `(state, data)`."""
 
-        Returns:
-            An `Outcome`, the student's logits on the first view as it saw it, and the
-            logits of both views that the history is made of.
-        """
-        judged = self.teacher_logits(view_a, view_b)
-        teacher_probs = ops.stop_gradient(mean_probs(judged))
-        # Each view blended with another share of the next image.
-        count = ops.shape(batch.labels)[0]
-        shares = [
-            mixup.alone_if_ignored(
-                mixup.draw(count, self.mixup, self.mixup_seed), batch.sample_weight
+        def learn(batch):
+            rule = self.rule
+            # The teacher predicts two views of each image.
+            view_a, view_b = self.two_views(batch.images)
+            teacher_logits = self.teacher_logits(view_a, view_b)
+            teacher_probs = ops.stop_gradient(mean_probs(teacher_logits))
+            # The student predicts them blended with another share of the next image.
+            share_a, share_b = self._shares(batch), self._shares(batch)
+            logits_a = self.student(blending.blend(view_a, share_a), training=True)
+            logits_b = self.student(blending.blend(view_b, share_b), training=True)
+            # Each label is trusted as far as its history bears it out.
+            trust = ops.take(
+                ops.convert_to_tensor(self.label_trust), self._rows_of(batch), axis=0
             )
-            for _ in range(2)
-        ]
-        seen = zip((view_a, view_b), shares, strict=True)
-        logits = [self.student(mixup.blend(*pair), training=True) for pair in seen]
-        if self.judge == "student":
-            judged = logits
-        trust = self.trust_of(batch)
-        targets = adaptive_targets.trusted(
-            label_distributions.smooth_labels(
-                batch.labels, self.num_classes, self.smoothing
-            ),
-            adaptive_targets.temper(teacher_probs, self.temperature),
-            trust,
-            _weight(teacher_probs, self.unclean_weight),
-        )
-        classification = sum(
-            losses.soft_cross_entropy(each, mixup.blend(targets, share))
-            for each, share in zip(logits, shares, strict=True)
-        )
-        selected = self.judged_by_trust(trust, teacher_probs)
-        consistency = divergence.js_divergence(
-            mean_probs(logits), mixup.blend(teacher_probs, sum(shares) / 2)
-        )
-        joint = losses.joint_loss(classification, consistency, self.alpha)
-        everyone = ops.ones_like(selected.clean)
-        outcome = Outcome(trust, selected, everyone, classification, consistency, joint)
-        return outcome, logits[0], [ops.stop_gradient(each) for each in judged]
+            selected = self._judged_by(trust, teacher_probs)
+            # The target lies between the label and the teacher's sharpened prediction.
+            targets = trusted_targets.trusted(
+                label_distributions.smooth_labels(
+                    batch.labels, self.num_classes, rule.smoothing
+                ),
+                trusted_targets.temper(teacher_probs, rule.temperature),
+                trust,
+                trusted_targets.weight(teacher_probs, rule.unclean_weight),
+            )
+            # The loss: cross-entropy on both views, and a bounded consistency term.
+            classification = losses.soft_cross_entropy(
+                logits_a, blending.blend(targets, share_a)
+            ) + losses.soft_cross_entropy(logits_b, blending.blend(targets, share_b))
+            consistency = divergence.js_divergence(
+                mean_probs([logits_a, logits_b]),
+                blending.blend(teacher_probs, (share_a + share_b) / 2),
+            )
+            joint = losses.joint_loss(classification, consistency, rule.alpha)
+            judged = teacher_logits if rule.judge == "teacher" else [logits_a, logits_b]
+            return self.outcome(
+                batch,
+                logits_a,
+                selected=selected,
+                likelihood=trust,
+                losses_of=(classification, consistency, joint),
+                included=ops.ones_like(selected.clean),
+                evidence=[ops.stop_gradient(judged[i]) for i in (0, -1)],
+            )
 
-    def trust_of(self, batch):
-        """`(N,)` how far each label of the batch is trusted.
+        return self.step(arguments, learn, then=self.update_teacher)
 
-        Raises:
-            ValueError: If the batch has no numbers.
-        """
-        if batch.index is None:
-            raise ValueError(NOT_NUMBERED)
-        index = ops.clip(ops.cast(batch.index, "int32"), 0, self.samples - 1)
-        return ops.take(ops.convert_to_tensor(self.label_trust), index, axis=0)
+    def _shares(self, batch):
+        """`(N,)` how much each image keeps of itself when it is blended."""
+        count = ops.shape(batch.labels)[0]
+        drawn = blending.draw(count, self.mixup, self.mixup_seed)
+        return blending.alone_if_ignored(drawn, batch.sample_weight)
 
-    def judged_by_trust(self, trust, teacher_probs):
+    def _rows_of(self, batch):
+        """`(N,)` the numbers of the batch's samples, as rows of `label_trust`."""
+        index = ops.cast(numbering.of_batch(batch), "int32")
+        return ops.clip(index, 0, self.num_samples - 1)
+
+    def _judged_by(self, trust, teacher_probs):
         """The three-way partition that metrics and the audit are told of.
 
-        Unclean is what is trusted less than half; and of these out of distribution
-        that of which the teacher is less than half as sure as of the samples that it
-        trusts.
+        Unclean are doubted samples; of these out-of-distribution are the ones of which
+        the teacher is much less sure (`rule.tau_ood`) than of clean samples.
         """
-        clean = trust > DOUBT
+        clean = trust > self.rule.doubt
         confidence = ops.max(teacher_probs, axis=-1)
         trusted = ops.cast(clean, "float32")
         confidences = replicas.global_sum(ops.sum(trusted * confidence))
         typical = confidences / ops.maximum(replicas.global_sum(ops.sum(trusted)), 1.0)
-        unsure = confidence < self.tau_ood * typical
+        unsure = confidence < self.rule.tau_ood * typical
         return selection.Selection(
             clean,
             ops.logical_and(ops.logical_not(clean), ops.logical_not(unsure)),
             ops.logical_and(ops.logical_not(clean), unsure),
         )
 
-
-def mean_probs(logits):
-    """The mean of the probabilities of some views' logits, `(N, C)` float32."""
-    probs = [ops.softmax(ops.cast(each, "float32")) for each in logits]
-    return sum(probs) / len(probs)
-
-
-def _weight(teacher_probs, kind):
-    """`(N,)` how much what the teacher says counts where the label is not trusted."""
-    confidence = ops.max(teacher_probs, axis=-1)
-    if kind == "confidence":
-        return confidence
-    return ops.full_like(confidence, 1.0 if kind == "one" else 0.0)
+    def get_config(self):
+        """The constructor's arguments."""
+        return super().get_config() | {
+            "num_samples": self.num_samples,
+            "mixup": self.mixup,
+            "rule": keras.saving.serialize_keras_object(self.rule),
+            "teacher_views": self.teacher_views,
+            "teacher_statistics": self.teacher_statistics,
+        }

@@ -55,3 +55,19 @@ def trusted(label_probs, teacher_probs, trust, weight):
     label_probs = ops.cast(label_probs, "float32")
     teacher_probs = ops.cast(teacher_probs, "float32")
     return trust * label_probs + (1.0 - trust) * weight * teacher_probs
+
+
+def weight(teacher_probs, kind):
+    """How much the teacher's prediction counts where the label is not trusted.
+
+    Args:
+        teacher_probs: `(N, C)` the teacher's probabilities.
+        kind: `"confidence"`, the largest probability; `"one"` or `"zero"`.
+
+    Returns:
+        `(N,)` in [0, 1].
+    """
+    confidence = ops.max(teacher_probs, axis=-1)
+    if kind == "confidence":
+        return confidence
+    return ops.full_like(confidence, 1.0 if kind == "one" else 0.0)

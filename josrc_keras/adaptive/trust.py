@@ -43,35 +43,10 @@ is ours.
 
 import numpy as np
 
-WARM_UP = 0.1  # Share of the epochs before labels are doubted.
-MEMORY = 0.25  # Share of the epochs that predictions are averaged over.
-HOLD = 0.25  # Share of the epochs after which the noise rate may be held.
-LEAST, MOST = 0.01, 0.9  # The estimated noise rate stays between.
-STRENGTH = 10.0  # Wrong labels of a class that uniform noise counts for, in T.
-ALLOWANCE = 0.5  # Of what believed labels get: what a wrong one may get.
-LEARNT = 0.5  # How much must be `learnt` for the noise rate to be held.
+from josrc_keras.adaptive.rule import TrustRule
+
+RULE = TrustRule()
 TINY = 1e-12
-
-
-def warmup_epochs(epochs):
-    """Epochs before labels are doubted: a tenth of all, at least 2, at most 10.
-
-    Two are needed to know whether predictions are stable.
-    """
-    return min(max(round(WARM_UP * epochs), 2), 10)
-
-
-def memory_epochs(epochs):
-    """About how many epochs predictions are averaged over: a quarter of all."""
-    return max(MEMORY * epochs, 1)
-
-
-def hold_epochs(epochs):
-    """Epochs after which the noise rate may be held: a quarter, after the warm-up.
-
-    Until then few wrong labels are learnt by heart.
-    """
-    return max(round(HOLD * epochs), warmup_epochs(epochs))
 
 
 def sure_samples(given, other):
@@ -104,13 +79,14 @@ def noise_rate(given, other, stable, consistent):
     return float(np.mean(consistent) * (1.0 - agreement / stability))
 
 
-def learnt(given, other, rate):
+def learnt(given, other, rate, rule=RULE):
     """The share of the labels that are right, by `rate`, which the network predicts.
 
     Args:
         given: `(N,)` probability of the given label, in [0, 1].
         other: `(N,)` probability of the best other class.
-        rate: Share of wrong labels, in [0, 1]; limited to at most 0.9.
+        rate: Share of wrong labels, in [0, 1]; limited to at most `rule.most_rate`.
+        rule: A `TrustRule`.
 
     Returns:
         A float in [0, 1]; 0 without any sample.
@@ -118,10 +94,10 @@ def learnt(given, other, rate):
     predicted = np.asarray(given) >= np.asarray(other)
     if not len(predicted):
         return 0.0
-    return float(min(predicted.mean() / (1.0 - min(rate, MOST)), 1.0))
+    return float(min(predicted.mean() / (1.0 - min(rate, rule.most_rate)), 1.0))
 
 
-def transitions(given, other, others, labels, num_classes):
+def transitions(given, other, others, labels, num_classes, rule=RULE):
     """What wrong labels look like: the probability of a label by the true class.
 
     Args:
@@ -130,11 +106,12 @@ def transitions(given, other, others, labels, num_classes):
         others: `(N,)` integers: that class.
         labels: `(N,)` given labels in `[0, C)`.
         num_classes: C.
+        rule: A `TrustRule`.
 
     Returns:
         `(C, C)` rows, by true class, that sum to 1, with zeros in the diagonal.
     """
-    counts = np.full((num_classes, num_classes), STRENGTH / (num_classes - 1))
+    counts = np.full((num_classes, num_classes), rule.strength / (num_classes - 1))
     wrong = sure_samples(given, other) & (np.asarray(other) > np.asarray(given))
     np.add.at(counts, (np.asarray(others)[wrong], np.asarray(labels)[wrong]), 1.0)
     np.fill_diagonal(counts, 0.0)
@@ -164,27 +141,27 @@ def typical(given, labels, num_classes):
     return squares / np.maximum(total, TINY)
 
 
-def label_trust(given, other, rate, flip, num_classes, sharpness=1.0, least=0.0):
+def label_trust(given, other, rate, flip, num_classes, least=0.0, rule=RULE):
     """The probability that each label is right.
 
     Args:
         given: `(N,)` probability of the given label, in [0, 1].
         other: `(N,)` probability of the best other class.
-        rate: Share of wrong labels, in [0, 1]; limited to [0.01, 0.9], so that no label
-            is beyond doubt and none beyond hope.
+        rate: Share of wrong labels, in [0, 1]; limited to the rule's least and most, so
+            that no label is beyond doubt and none beyond hope.
         flip: `(N,)` probability that a wrong label on an image of that class is the
             given one: `transitions[others, labels]`.
         num_classes: C, at least 2.
-        sharpness: The exponent k, positive.
         least: `(N,)` what a wrong label gets at least, in [0, 1]; or one for all.
+        rule: A `TrustRule`, whose `sharpness` is the exponent k.
 
     Returns:
         `(N,)` float32 in [0, 1].
     """
-    rate = np.clip(rate, LEAST, MOST)
+    rate = np.clip(rate, rule.least_rate, rule.most_rate)
     given, other = np.asarray(given, "float64"), np.asarray(other, "float64")
     rest = np.maximum(1.0 - given - other, 0.0)
     mistaken = np.maximum(other * flip + rest / (num_classes - 1), least)
     evidence = np.log(given + TINY) - np.log(mistaken + TINY)
-    odds = np.log(1 - rate) - np.log(rate) + sharpness * evidence
+    odds = np.log(1 - rate) - np.log(rate) + rule.sharpness * evidence
     return (1 / (1 + np.exp(-np.clip(odds, -50, 50)))).astype("float32")

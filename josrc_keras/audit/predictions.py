@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from josrc_keras import _runtime, selection
 from josrc_keras import labels as label_distributions
-from josrc_keras import selection
 from josrc_keras.samples import evidence
 
 KEPT = 64  # Features a sample.
@@ -94,8 +94,7 @@ def same_views(augmentation):
     Args:
         augmentation: A `keras.Layer`, or None.
     """
-    layers = [] if augmentation is None else augmentation._flatten_layers()
-    seeds = [seed for layer in layers for seed in layer._seed_generators]
+    seeds = [] if augmentation is None else _runtime.seed_generators(augmentation)
     before = [ops.convert_to_numpy(seed.state).copy() for seed in seeds]
     for number, seed in enumerate(seeds):
         seed.state.assign(np.array([number, 0], before[number].dtype))

@@ -10,7 +10,6 @@ from josrc_keras import _checks
 from josrc_keras.audit import neighbours, reading, scores
 from josrc_keras.audit.predictions import Predictions, same_views
 from josrc_keras.samples.findings import VERDICTS
-from josrc_keras.samples.numbering import Recorded
 
 COLUMNS = (
     "id",
@@ -126,7 +125,7 @@ def audit_parts(model, parts, *, class_names=None, view_pairs=4, batch_size=256)
         A `pandas.DataFrame`: the rows of the parts, one after the other.
     """
     pandas = _pandas()
-    if not isinstance(model, Recorded):
+    if not hasattr(model, "sample_history"):
         raise TypeError(
             "An audit asks a JoSRC model, which has a teacher and sorts samples. "
             f"Received: a {type(model).__name__}. Train a JoSRC."

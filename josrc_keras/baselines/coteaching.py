@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 import keras
+from keras import ops
 
 from josrc_keras.baselines.small_loss import smallest
 from josrc_keras.baselines.two_networks import (
@@ -27,7 +28,7 @@ class CoTeaching(TwoNetworks):
         forget_rate: Variable, the share of a batch that is left out, in [0, 1].
     """
 
-    required_controls: ClassVar[dict] = {"forget_rate": "ForgetRate(rate=0.2)"}
+    controls: ClassVar[dict] = {"forget_rate": "ForgetRate(rate=0.2)"}
     training_metrics = (*TwoNetworks.training_metrics, "forget_rate")
 
     def make_metrics(self):
@@ -47,7 +48,8 @@ class CoTeaching(TwoNetworks):
         parts = [(entropy_a, by_peer), (entropy_b, by_student)]
         return Choice(parts, by_student, likelihood_of(entropy_a))
 
-    def record_step(self, *arguments):
-        """Updates every metric with a batch; returns their values."""
-        self._training_means["forget_rate"].update_state(self.forget_rate)
-        return super().record_step(*arguments)
+    def learn(self, batch):
+        """As `TwoNetworks`, and the forget rate among the metrics."""
+        outcome = super().learn(batch)
+        forget_rate = ops.convert_to_tensor(self.forget_rate)
+        return outcome._replace(means=outcome.means | {"forget_rate": (forget_rate,)})

@@ -25,7 +25,7 @@ class CoTeachingPlus(CoTeaching):
         disagreement_only: Variable, 1 once only disagreement counts, 0 before.
     """
 
-    required_controls: ClassVar[dict] = {
+    controls: ClassVar[dict] = {
         "forget_rate": "ForgetRate(rate=0.2, agreeing_epochs=5)"
     }
 

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from josrc_keras import _checks, losses
-from josrc_keras.networks import check_network
-from josrc_keras.training.base import NoisyLabelModel, weighted
+from josrc_keras import losses
+from josrc_keras.training.base import NoisyLabelModel
+from josrc_keras.training.step import Outcome
 
 
 @keras.saving.register_keras_serializable(package="josrc_keras")
@@ -31,42 +31,16 @@ class Standard(NoisyLabelModel):
     needs_two_views = False
 
     def __init__(self, network, num_classes, augmentation=None, **kwargs):
-        _checks.check_backend("tensorflow", "jax")
-        super().__init__(**kwargs)
-        self.student = check_network(network, num_classes)
-        self.num_classes = num_classes
-        self.augmentation = _checks.check_augmentation(augmentation)
+        super().__init__(network, num_classes, augmentation, **kwargs)
         self.make_metrics()
-        self.built = True
 
     def train_step(self, *arguments):
         """One step of cross-entropy."""
-        batch, state = self.start_step(arguments)
-        everyone = ops.ones(ops.shape(batch.labels)[:1], "bool")
 
-        def objective():
+        def learn(batch):
             logits = self.student(self.one_view(batch), training=True)
             per_sample = losses.cross_entropy(batch.integer_labels(), logits)
-            penalty = self.penalty()
-            loss = self.mean_over(per_sample, everyone, batch.sample_weight)
-            loss += self.per_replica(penalty)
-            return loss, (logits, per_sample, penalty)
+            everyone = ops.ones_like(per_sample, dtype="bool")
+            return Outcome(logits, terms=((per_sample, everyone),), means={})
 
-        def finish(found):
-            logits, per_sample, penalty = found
-            total = weighted(per_sample, batch.sample_weight) + penalty
-            self.record_loss(total, everyone)
-            self.record_truth(batch, logits)
-            return self.compute_metrics(
-                None, batch.labels, logits, sample_weight=batch.sample_weight
-            )
-
-        return self.descend(state, objective, finish)
-
-    def get_config(self):
-        """The constructor's arguments."""
-        return super().get_config() | {
-            "network": keras.saving.serialize_keras_object(self.student),
-            "num_classes": self.num_classes,
-            "augmentation": keras.saving.serialize_keras_object(self.augmentation),
-        }
+        return self.step(arguments, learn)

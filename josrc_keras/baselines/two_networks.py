@@ -5,11 +5,12 @@ from typing import Any, ClassVar, NamedTuple
 import keras
 from keras import ops
 
-from josrc_keras import _checks, losses
+from josrc_keras import losses
 from josrc_keras.baselines.small_loss import disagreement
-from josrc_keras.networks import check_network
+from josrc_keras.networks.checks import check_network
 from josrc_keras.selection import Selection
-from josrc_keras.training.base import NoisyLabelModel, weighted
+from josrc_keras.training.base import NoisyLabelModel
+from josrc_keras.training.step import Outcome
 
 
 class Choice(NamedTuple):
@@ -59,27 +60,17 @@ class TwoNetworks(NoisyLabelModel):
     verdicts = ("clean",)
     training_metrics: ClassVar[tuple] = ("clean_fraction", "disagreement")
 
+    serialized = (*NoisyLabelModel.serialized, "peer")
+
     def __init__(self, network, num_classes, augmentation=None, peer=None, **kwargs):
-        _checks.check_backend("tensorflow", "jax")
-        super().__init__(**kwargs)
-        self.student = check_network(network, num_classes)
-        if peer is None:
-            peer = keras.models.clone_model(network)
-            if not peer.weights:
-                raise ValueError(
-                    f"The network {network.name!r} can't be cloned for the peer: the "
-                    "clone has no weights. Pass a second network as `peer`."
-                )
-            for ours, theirs in zip(
-                peer.non_trainable_weights, network.non_trainable_weights, strict=True
-            ):
-                ours.assign(theirs)
-        self.peer = check_network(peer, num_classes)
-        _check_different(self.student, self.peer)
-        self.num_classes = num_classes
-        self.augmentation = _checks.check_augmentation(augmentation)
+        def make_peer(student):
+            made = check_network(_peer_of(student, peer), num_classes)
+            _check_different(student, made)
+            return made
+
+        further = {"peer": make_peer}
+        super().__init__(network, num_classes, augmentation, further=further, **kwargs)
         self.make_metrics()
-        self.built = True
 
     def trained_networks(self):
         """The networks that a gradient changes."""
@@ -100,49 +91,49 @@ class TwoNetworks(NoisyLabelModel):
 
     def train_step(self, *arguments):
         """One step of both networks on one batch."""
-        batch, state = self.start_step(arguments)
+        return self.step(arguments, self.learn)
 
-        def objective():
-            view = self.one_view(batch)
-            logits_a, logits_b = (
-                ops.cast(network(view, training=True), "float32")
-                for network in self.trained_networks()
-            )
-            choice = self.choose(batch.integer_labels(), logits_a, logits_b)
-            penalty = self.penalty()
-            loss = self.per_replica(penalty)
-            for per_sample, included in choice.parts:
-                loss += self.mean_over(per_sample, included, batch.sample_weight)
-            return loss, (logits_a, logits_b, choice, penalty)
-
-        def finish(found):
-            return self.record_step(batch, *found)
-
-        return self.descend(state, objective, finish)
-
-    def record_step(self, batch, logits_a, logits_b, choice, penalty):
-        """Updates every metric with a batch; returns their values."""
-        for per_sample, included in choice.parts:
-            total = weighted(per_sample, batch.sample_weight) + penalty
-            self.record_loss(total, included)
-        means = self._training_means
-        means["clean_fraction"].update_state(choice.selected)
-        means["disagreement"].update_state(disagreement(logits_a, logits_b))
+    def learn(self, batch):
+        """What both networks predict and what they learn from, an `Outcome`."""
+        view = self.one_view(batch)
+        logits_a, logits_b = (
+            ops.cast(network(view, training=True), "float32")
+            for network in self.trained_networks()
+        )
+        choice = self.choose(batch.integer_labels(), logits_a, logits_b)
         rest = ops.logical_not(choice.selected)
-        selected = Selection(choice.selected, rest, ops.zeros_like(rest))
-        self.record_truth(batch, logits_a, selected, choice.likelihood)
-        return self.compute_metrics(
-            None, batch.labels, logits_a, sample_weight=batch.sample_weight
+        return Outcome(
+            logits_a,
+            terms=tuple(choice.parts),
+            means={
+                "clean_fraction": (choice.selected,),
+                "disagreement": (disagreement(logits_a, logits_b),),
+            },
+            selection=Selection(choice.selected, rest, ops.zeros_like(rest)),
+            likelihood=choice.likelihood,
         )
 
     def get_config(self):
         """The constructor's arguments."""
         return super().get_config() | {
-            "network": keras.saving.serialize_keras_object(self.student),
-            "num_classes": self.num_classes,
-            "augmentation": keras.saving.serialize_keras_object(self.augmentation),
-            "peer": keras.saving.serialize_keras_object(self.peer),
+            "peer": keras.saving.serialize_keras_object(self.peer)
         }
+
+
+def _peer_of(network, peer):
+    """The given peer, or one as `network` with initial weights of its own."""
+    if peer is not None:
+        return peer
+    peer = keras.models.clone_model(network)
+    if not peer.weights:
+        raise ValueError(
+            f"The network {network.name!r} can't be cloned for the peer: the clone has "
+            "no weights. Pass a second network as `peer`."
+        )
+    pairs = zip(peer.non_trainable_weights, network.non_trainable_weights, strict=True)
+    for ours, theirs in pairs:
+        ours.assign(theirs)
+    return peer
 
 
 def likelihood_of(per_sample):

@@ -18,6 +18,7 @@ _SEEDS = flags.DEFINE_integer("seeds", 1, "How many seeds to train.", lower_boun
 _PROGRESS = flags.DEFINE_bool("progress", False, "Show a line an epoch.")
 
 METHODS = {"standard": "Ordinary training", "josrc": "Jo-SRC"}
+CONFIGURED = {"standard": "standard", "josrc": "josrc_adaptive"}
 
 
 def _demo():
@@ -45,7 +46,7 @@ def _train(workdir, method, seed):
     from josrc_keras.runs import train
 
     config = digits8n_o.get_config()
-    config.method = method
+    config.method = CONFIGURED[method]
     config.seed = seed
     verbose = 2 if _PROGRESS.value else 0
     return train.train(config, workdir / f"{method}-{seed}", verbose=verbose)

@@ -9,6 +9,12 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from josrc_keras._version import __version__
+
+flags.DEFINE_bool("version", False, "Print the version of the package and exit.")
+PACKAGE = Path(__file__).resolve().parents[1]
+FOLDERS = (PACKAGE, *(PACKAGE.parent / n for n in ("callbacks", "configs", "export")))
+
 
 def configs_folder():
     """The folder of the configurations that come with the package."""
@@ -47,7 +53,8 @@ def run(main):
     """Runs a command that takes flags only: parses them, then calls `main()`.
 
     Bad input ends with exit status 2 and one line on the standard error; Ctrl-C and
-    SIGTERM with 130 and 143.
+    SIGTERM end with 130 and 143. An error that the package did not mean to raise, a bug
+    then, keeps its traceback and ends with status 1.
 
     Args:
         main: A function without arguments; its result is ignored.
@@ -57,22 +64,48 @@ def run(main):
     logging.use_absl_handler()
     signal.signal(signal.SIGTERM, _stop)
     _explain(sys.modules[main.__module__])
+    if "--version" in sys.argv[1:]:
+        say(f"{name} {__version__}")
+        return
     try:
+        # In place, since ml_collections looks for overrides there.
+        sys.argv[:] = _with_names_of_now(sys.argv)
         app.run(
             lambda argv: _call(main, argv),
             argv=_with_config_paths(sys.argv),
             flags_parser=_parse,
         )
-    except (ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
+    except (OSError, flags.Error) as error:
         _fail(name, error)
-    except (OSError, FloatingPointError, RuntimeError, flags.Error) as error:
+    except (ValueError, TypeError, RuntimeError, ArithmeticError, ImportError) as error:
+        if not _is_meant(error):
+            raise
         _fail(name, error)
+
+
+def _is_meant(error):
+    """Whether the package raised an error to tell the user something.
+
+    Its messages say what was received, or what to install, and it was raised in a file
+    of the package; or its class is the package's own.
+    """
+    if type(error).__module__.startswith("josrc_keras."):
+        return True
+    innermost = error.__traceback__
+    while innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    file = Path(innermost.tb_frame.f_code.co_filename)
+    ours = any(file.is_relative_to(folder) for folder in FOLDERS)
+    return ours and re.search("Received|`pip install ", str(error)) is not None
 
 
 def _explain(module):
     """Lets `--help` of an installed command show its module's text and flags."""
     sys.modules["__main__"].__doc__ = module.__doc__
-    for flag in flags.FLAGS.flags_by_module_dict().get(module.__name__, ()):
+    by_module = flags.FLAGS.flags_by_module_dict()
+    own = by_module.get(module.__name__, ())
+    version = [flag for flag in by_module[__name__] if flag.name == "version"]
+    for flag in (*own, *version):
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 
@@ -130,6 +163,29 @@ def _fail(name, error):
     logging.debug("Traceback of the error below:", exc_info=error)
     sys.stderr.write(f"{name}: error: {line}\n")
     raise SystemExit(2)
+
+
+def _with_names_of_now(argv):
+    """Replaces names of fields of before version 0.2 in flags, with a warning."""
+    renamed = []
+    for argument in argv:
+        flag, equals, value = argument.partition("=")
+        prefix = re.match("--?config[.]", flag)
+        if prefix is None or not equals:
+            renamed.append(argument)
+            continue
+        start = prefix[0]
+        from josrc_keras.runs import configuration
+
+        name = flag.removeprefix(start)
+        name, value = configuration.new_override(name, value)
+        now = f"{start}{name}={value}"
+        if now != argument:
+            logging.warning(
+                "%s will go with version 0.2. Use %s instead.", argument, now
+            )
+        renamed.append(now)
+    return renamed
 
 
 def _with_config_paths(argv):

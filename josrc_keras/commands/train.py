@@ -24,10 +24,10 @@ flags.mark_flags_as_required(["config", "workdir"])
 
 def _train():
     from josrc_keras.devices import strategies
-    from josrc_keras.runs import methods, train
+    from josrc_keras.runs import configuration, train
 
     given = config_flags.get_override_values(flags.FLAGS["config"])
-    methods.check_effective(_CONFIG.value, list(given))
+    configuration.check_effective(_CONFIG.value, list(given))
     verbose = {"none": 0, "bar": 1, "line": 2}[_VERBOSE.value]
     try:
         with strategies.scope(_STRATEGY.value, _LOGICAL_DEVICES.value):

@@ -17,7 +17,7 @@ def path_of(folder, run):
 
 
 def read(path):
-    """A record.
+    """A record, its configuration and history by the names of now.
 
     Raises:
         ValueError: If the file is none.
@@ -25,12 +25,27 @@ def read(path):
     try:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
         _check(record)
+        record["config"] = configuration.upgrade(record["config"])
+        record["history"] = _by_network(record["history"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"Expected a record of `josrc-reproduce`. Received: {path} ({error!r}). "
             "Delete it to have the run done again."
         ) from error
     return record
+
+
+def _by_network(history):
+    """A history whose `val_accuracy` is the student's, as that of old records is."""
+    if "val_student_accuracy" not in history:
+        return history
+    names = {}
+    for prefix in ("val_", "held_out_"):
+        names[f"{prefix}student_accuracy"] = f"{prefix}accuracy"
+        names[f"{prefix}student_loss"] = f"{prefix}loss"
+        names[f"{prefix}accuracy"] = f"{prefix}teacher_accuracy"
+        names[f"{prefix}loss"] = f"{prefix}teacher_loss"
+    return {names.get(name, name): values for name, values in history.items()}
 
 
 def _check(record):
@@ -80,13 +95,13 @@ def is_done(folder, run, config):
 
 
 def _fields_in_use(config):
-    """A configuration as a dict, without `trust` where nothing reads it.
+    """A configuration as a dict, without `adaptive` where nothing reads it.
 
-    Its defaults may change with the adaptive recipe, which all others are without.
+    Its defaults may change with the adaptive method, which all others are without.
     """
-    if config.get("method") == "josrc" and config.get("selection") == "trust":
+    if config.get("method") == "josrc_adaptive":
         return config
-    return {name: field for name, field in config.items() if name != "trust"}
+    return {name: field for name, field in config.items() if name != "adaptive"}
 
 
 def write(folder, run, workdir):

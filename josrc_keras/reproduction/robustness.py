@@ -29,15 +29,15 @@ CIFAR_MANY = {
 
 # The same for every method: what a user would set without knowing the noise. Fields of
 # a configuration, by dataset.
-_DIGITS = {"batch_size": 64, "epochs": 40, "decay.start_epoch": 20}
-_SMALL = {"batch_size": 32, "epochs": 40, "decay.start_epoch": 16}
+_DIGITS = {"batch_size": 64, "epochs": 40, "learning_rate_decay.start_epoch": 20}
+_SMALL = {"batch_size": 32, "epochs": 40, "learning_rate_decay.start_epoch": 16}
 PROTOCOL: dict = {
     "digits6": _DIGITS,
     "digits8": _DIGITS,
     "digits10": _DIGITS,
     "cifar8": _SMALL,
     "cifar10": _SMALL,
-    "cifar50": {"batch_size": 64, "epochs": 30, "decay.start_epoch": 12},
+    "cifar50": {"batch_size": 64, "epochs": 30, "learning_rate_decay.start_epoch": 12},
 }
 HELD_OUT = 0.2  # Share of the training images, with noisy labels: `validation`.
 
@@ -117,37 +117,8 @@ ROWS = (
 
 NAME = "robustness"
 BY_NAME = {(row.dataset, row.cell): row for row in ROWS}
-BASELINES = tuple(name for name in registry.METHODS if name != "josrc")
+BASELINES = registry.COMPARED
 RECIPES = ("paper", "adaptive")  # Of Jo-SRC; the others have but one.
-# What a field of the recipe is about, and where the idea is known from.
-IDEAS = {
-    "trust.mixup": "blended views (mixup; Zhang et al., ICLR 2018)",
-    "trust.allowance": (
-        "labels measured by what believed ones of their class get (class-wise "
-        "thresholds as in FreeMatch; Wang et al., ICLR 2023)"
-    ),
-    "trust.hold": (
-        "a noise rate that no longer falls (early learning; Liu et al., NeurIPS 2020)"
-    ),
-    "trust.transitions": (
-        "which class is taken for which (confident learning; Northcutt et al., JAIR "
-        "2021)"
-    ),
-    "trust.memory_epochs": (
-        "a history of many epochs (AUM; Pleiss et al., NeurIPS 2020)"
-    ),
-    "trust.warmup_epochs": "how early labels are doubted",
-    "trust.sharpness": "how decided trust is",
-    "trust.judge": "the teacher judges (mean teacher; Tarvainen and Valpola, 2017)",
-    "trust.decay": "how long the teacher averages",
-    "trust.temperature": "sharpened targets (MixMatch; Berthelot et al., NeurIPS 2019)",
-    "trust.unclean_weight": "doubted samples count by the teacher's confidence",
-    "trust.alpha": "a consistency term, bounded (Jo-SRC, eq. 9 and 10)",
-    "trust.smoothing": "smoothed labels (Jo-SRC, eq. 5)",
-    "trust.rate": "the noise rate estimated, not told",
-    "strong_views.enabled": "strong views (RandAugment; Cubuk et al., 2020)",
-    "decay.name": "cosine decay (Loshchilov and Hutter, ICLR 2017)",
-}
 
 
 class SuiteRun(tables.Run):
@@ -158,7 +129,7 @@ class SuiteRun(tables.Run):
         *(f"data.partial.{name}" for row in ROWS for name in row.partial),
     )
 
-    def page(self):
+    def base_config(self):
         """The configuration of the row, before the method's own fields."""
         row = BY_NAME[self.dataset, self.cell]
         digits = row.partial["source"] == "digits"

@@ -3,14 +3,15 @@
 import json
 import statistics
 
-from josrc_keras.reproduction import robustness, tables_page
+from josrc_keras.reproduction import robustness, tables_page, templates
+from josrc_keras.runs import configuration
 from josrc_keras.runs.methods import METHODS
 
 ADAPTIVE, PAPER = ("josrc", "adaptive"), ("josrc", "paper")
 ORDINARY = ("standard", "paper")
 DELIVERED = {
     ADAPTIVE: "teacher"
-}  # Which network a method is judged by, if not student.
+}  # The network that a method is judged by, if no student.
 STOP = "stop"  # Ordinary training at the epoch that noisy validation labels choose.
 CAPTIONS: dict = {
     ORDINARY: "ordinary, at its end",
@@ -22,40 +23,9 @@ CAPTIONS: dict = {
     PAPER: "Jo-SRC, paper",
     ADAPTIVE: "Jo-SRC, adaptive",
 }
-INTRODUCTION = """\
-Written by `josrc-reproduce --suite=robustness` from the histories in the JSON files \
-beside it; do not edit.
-
-Small real datasets with every kind of label error, and with none. Accuracies are on \
-clean test labels, in percent: the mean of the last 10 epochs, then the mean over the \
-seeds and, after ±, their standard deviation ("1 of 3" in brackets: of one of the \
-row's three seeds); of the adaptive recipe the teacher's, \
-which is what it delivers, of all others the only network's or the student's. \
-Network, epochs, batch, optimizer's first rate and data are the same for all of a row \
-(`josrc_keras/reproduction/robustness.py`).
-
-- "ordinary, stopped" is ordinary training at the epoch with the highest accuracy on \
-a held-out fifth of the training images with their noisy labels (the first of equals).
-- \\* is told the true share of wrong labels, out-of-distribution images included.
-- The recipe is not told the noise rate, nor anything else of a row.
-- The other methods, and the paper's recipe, have the values of their papers, which \
-are CIFAR-100's (`configs/base.py`): ten epochs until all that is to be forgotten is, \
-five before disagreement counts (Co-teaching+), a co-lambda of 0.85 (JoCoR). Nothing \
-of them was tuned on these datasets.
-- The rows were divided before any recipe was tried. No image of CIFAR-100 is in both \
-halves: in-distribution classes are 50 to 99 in the reported one, 0 to 49 in the \
-other. The digits' images are.
-- The recipe's switches and constants were put to a choice on the developing half by \
-the accuracy on the held-out noisy labels alone, by a rule that was written down \
-before (`benchmarks/choose.py`, which looks at no test image; results/README.md has \
-all 33 candidates). It changed one value, the temperature, and left the others as they \
-were. The ideas, and those values, had been found before that, with prototypes on the \
-developing half, where the accuracy on the clean test images was in view, too.
-- The reported half was run three times; the table has the third. What the second run \
-changed (labels are doubted, and views blended, as far as a network has learnt or \
-will) was found on the developing half's 50 classes; that these needed work was known \
-from the first run of the reported half. The third run follows the choice on held-out \
-labels. results/README.md has all three."""
+INTRODUCTION = templates.read("robustness.md")
+# What a field of the adaptive method is about, and where the idea is known from.
+IDEAS = json.loads(templates.read("ideas.json"))
 
 
 def write(records):
@@ -322,9 +292,8 @@ def _ablation(groups):
             ]
             cells += [f"{statistics.fmean(differences):+.1f}"]
         fields = json.loads(change)
-        ideas = "; ".join(
-            robustness.IDEAS[name] for name in fields if name in robustness.IDEAS
-        )
+        names = [configuration.new_name(name) for name in fields]
+        ideas = "; ".join(IDEAS[name] for name in names if name in IDEAS)
         texts = ", ".join(f"`{name}={value}`" for name, value in fields.items())
         rows.append([ideas, texts, str(len(pairs)), *cells])
     if not rows:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from josrc_keras import _checks
 from josrc_keras.reproduction import paper
+from josrc_keras.runs import configuration
 from josrc_keras.runs import methods as registry
 
 # Noise of a cell: kind, and rate among the in-distribution classes; None of real sets.
@@ -22,7 +23,7 @@ CELLS: dict = {
 # ablation: clean samples only, in-distribution noise too, all three kinds; without the
 # consistency term.
 METHODS: dict = {
-    **{name: {"method": name} for name in registry.METHODS if name != "josrc"},
+    **{name: {"method": name} for name in registry.COMPARED},
     "josrc-c": {"model.alpha": 0.0, "model.relabel": ()},
     "josrc-ci": {"model.alpha": 0.0, "model.relabel": ("in_distribution",)},
     "josrc-cio": {"model.alpha": 0.0},
@@ -43,7 +44,7 @@ FIXED = (
     "teacher.evaluate",
 )
 
-COMPARED = tuple(registry.METHODS)  # What Tables 1 and 2 compare.
+COMPARED = (*registry.COMPARED, "josrc")  # What Tables 1 and 2 compare.
 ABLATION = ("josrc-c", "josrc-ci", "josrc-cio", "josrc")
 
 # A table's datasets by protocol; Table 5 judges the verdicts of the same runs as
@@ -87,12 +88,15 @@ class Run:
     @property
     def name(self):
         """A relative path that tells it from every other run."""
-        changes = "".join(f"+{key}={value}" for key, value in self.overrides)
+        changes = "".join(
+            f"+{configuration.recorded_name(key)}={value}"
+            for key, value in self.overrides
+        )
         changes = re.sub(r"[^\w.+=-]", "_", changes)
         run = f"{self.method}-{self.recipe}{changes}-{self.seed}"
         return f"{self.dataset}/{self.cell}/{run}"
 
-    def page(self):
+    def base_config(self):
         """The configuration of the dataset, before the cell's and method's fields."""
         page = importlib.import_module(f"josrc_keras.configs.{self.dataset}")
         return page.get_config(self.recipe)
@@ -109,10 +113,11 @@ class Run:
         Raises:
             ValueError: If the recipe is unknown, or an override does not fit.
         """
-        config = self.page()
+        config = self.base_config()
+        overrides = dict(configuration.new_override(*each) for each in self.overrides)
         fixed = [
             name
-            for name, _ in self.overrides
+            for name in overrides
             if name in (*FIXED, *self.closed, *METHODS[self.method])
         ]
         if self.recipe == "adaptive" and self.method in ABLATION[:-1]:
@@ -128,7 +133,7 @@ class Run:
                 "--seeds instead, --manual_dir for downloads, or josrc-train."
             )
         fields = {"seed": self.seed} | self.noise()
-        fields |= METHODS[self.method] | dict(self.overrides)
+        fields |= METHODS[self.method] | overrides
         try:
             config.update_from_flattened_dict(fields)
         except (KeyError, TypeError, ValueError) as error:
@@ -138,7 +143,7 @@ class Run:
                 f"Expected overrides that configs/base.py lists. Received: "
                 f"{dict(self.overrides)} ({reason.rstrip('.')})."
             ) from error
-        registry.check_effective(config, [name for name, _ in self.overrides])
+        configuration.check_effective(config, list(overrides))
         return config
 
 

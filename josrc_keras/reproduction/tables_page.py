@@ -6,42 +6,11 @@ import math
 import statistics
 
 from josrc_keras.metrics import AccuracyByKind
-from josrc_keras.reproduction import paper, tables
+from josrc_keras.reproduction import paper, tables, templates
 from josrc_keras.runs import summary as runs_summary
 from josrc_keras.runs.methods import METHODS
 
-INTRODUCTION = {
-    "full": (
-        "Full protocol",
-        "The paper's protocol: all training images; on CIFAR-100 `cnn7` and 200 "
-        "epochs, on Clothing1M a ResNet and 15, on Food-101N ResNet-50 and 50.",
-    ),
-    "reduced": (
-        "Reduced protocol",
-        "A reduced protocol for two CPU cores, on real CIFAR-100 images: see "
-        "`configs/cifar8n_o.py`. **These numbers say nothing about the paper's**: "
-        "other classes, fewer images, a narrower network, other settings.",
-    ),
-    "digits": (
-        "Digits",
-        "The same cells on scikit-learn's handwritten digits, which need no download: "
-        "see `configs/digits8n_o.py`. **These numbers say nothing about the paper's.**",
-    ),
-}
-TOLD = (
-    "\\* told the share of wrong labels, out-of-distribution images included "
-    "(`forget.rate`), which the others have to do without. The paper's numbers may "
-    "stem from another rate."
-)
-UNCHECKED = (
-    "The paper's values of Decoupling and Co-teaching+ could not be checked a second "
-    "time; those of Clothing1M and Food-101N are as later papers cite them."
-)
-BEST = (
-    "The adaptive recipe, by the teacher, which is what it delivers, beside the most "
-    "that SED, Jo-SRC and ACT are said to reach (not checked against the papers of SED "
-    "and ACT):"
-)
+TEXTS = json.loads(templates.read("tables.json"))
 NAMES = {
     **{name: method.title + "*" * method.told for name, method in METHODS.items()},
     "josrc-c": "Jo-SRC-C",
@@ -87,7 +56,7 @@ def write(records, protocol, figures=()):
     Returns:
         The text.
     """
-    title, introduction = INTRODUCTION[protocol]
+    title, introduction = TEXTS["introduction"][protocol]
     groups = grouped(records)
     parts = [
         f"# {title}",
@@ -99,16 +68,16 @@ def write(records, protocol, figures=()):
         "The best epoch is chosen on test data, so it can't be had in earnest.",
     ]
     if any(key[2] in METHODS and METHODS[key[2]].told for key in groups):
-        parts.append(TOLD)
+        parts.append(TEXTS["told"])
     if protocol == "full":
-        parts.append(UNCHECKED)
+        parts.append(TEXTS["unchecked"])
     for dataset in dict.fromkeys(key[0] for key in groups):
         of_dataset = {k: v for k, v in groups.items() if k[0] == dataset}
         parts += [f"## {TITLES[dataset]}", _accuracies(of_dataset)]
         beside_best = _against_best(of_dataset)
         if beside_best:
             heading = f"## Beside the best published, {TITLES[dataset]}"
-            parts += [heading, BEST, beside_best]
+            parts += [heading, TEXTS["best"], beside_best]
         if any(key[2] in ("josrc-c", "josrc-ci", "josrc-cio") for key in of_dataset):
             parts += ["## Table 6: what each part contributes", _ablation(of_dataset)]
         if all(key[1] == paper.AS_GIVEN for key in of_dataset):

@@ -37,10 +37,9 @@ def make_callbacks(config, workdir, train_split):
 
 
 def _make_decay(config):
-    plan = config.decay.to_dict()
-    # A run of before this field has none.
-    name = plan.pop("name", "linear")
-    _checks.check_choice("config.decay.name", name, ("linear", "cosine"))
+    plan = config.learning_rate_decay.to_dict()
+    name = plan.pop("name")
+    _checks.check_choice("config.learning_rate_decay.name", name, ("linear", "cosine"))
     learning_rate = config.optimizer.arguments.learning_rate
     if name == "cosine":
         return CosineDecay(learning_rate)

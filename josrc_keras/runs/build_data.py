@@ -6,11 +6,10 @@ import keras
 
 from josrc_keras import _checks, data
 from josrc_keras.data import batches
-from josrc_keras.data.batches import balance
 from josrc_keras.data.records import from_folder
 from josrc_keras.runs import folder, large_sets
 from josrc_keras.runs.configuration import PATHS
-from josrc_keras.runs.methods import METHODS
+from josrc_keras.runs.methods import METHODS, balance_of
 
 
 def make_benchmark(config, workdir=None):
@@ -27,8 +26,7 @@ def make_benchmark(config, workdir=None):
     names = (*data.BENCHMARKS, *data.HUMAN, "partial", "records", "image_folder")
     names += large_sets.NAMES
     name = _checks.check_choice("config.data.name", config.data.name, names)
-    # A run of before this field has none.
-    share = config.data.get("validation_share", 0)
+    share = config.data.validation_share
     if name == "image_folder":
         benchmark, share = _read_image_folder(config, workdir), 0  # Its own share.
     elif name in large_sets.NAMES:
@@ -116,7 +114,7 @@ SMALL = 64  # Pixels a side of images that are evaluated many at a time.
 def steps_per_epoch(split, config):
     """Number of whole batches of an epoch, balanced where the configuration says so."""
     return batches.steps_per_epoch(
-        split, config.batch_size, balanced=balance.of(config)
+        split, config.batch_size, balanced=balance_of(config)
     )
 
 
@@ -127,10 +125,9 @@ def train_batches(config, train, initial_epoch):
         batch_size=config.batch_size,
         seed=config.seed,
         initial_epoch=initial_epoch,
-        balanced=balance.of(config),
+        balanced=balance_of(config),
     )
-    # A run of before this field has none.
-    fields = config.get("strong_views", {"enabled": False})
+    fields = config.strong_views
     if not fields["enabled"]:
         return data
     if not hasattr(data, "element_spec"):

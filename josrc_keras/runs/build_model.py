@@ -5,12 +5,11 @@ import contextlib
 import keras
 
 from josrc_keras import _checks, networks, schedules, views
-from josrc_keras.adaptive import values
+from josrc_keras.adaptive import AdaptiveJoSRC, values
 from josrc_keras.baselines.two_networks import TwoNetworks
-from josrc_keras.data.batches import balance
 from josrc_keras.devices.accelerator import on_accelerator
 from josrc_keras.runs import head_rate
-from josrc_keras.runs.methods import METHODS, trusts
+from josrc_keras.runs.methods import METHODS, balance_of
 
 ON_DEVICE = 50  # Steps an execution on JAX with an accelerator, at most.
 
@@ -44,18 +43,8 @@ def make_model(
     augmentation = views.crop_and_flip(**config.augmentation)
     method = METHODS[config.method]
     arguments = method.arguments(config)
-    if trusts(config):
-        if num_samples is None:
-            raise ValueError(
-                "config.selection=trust needs the number of training images. Received: "
-                "num_samples=None. Pass it, or take the recipe: --config=NAME:paper."
-            )
-        arguments["samples"] = num_samples
-        if arguments["mixup"] is None:
-            seen = num_samples
-            if balance.of(config):
-                seen = min(seen, steps_per_epoch * config.batch_size)
-            arguments["mixup"] = values.mixup(num_classes, seen, config.epochs)
+    if issubclass(method.model, AdaptiveJoSRC):
+        arguments |= _from_data(config, num_classes, steps_per_epoch, num_samples)
     if arguments.get("smoothing", 0) is None:
         arguments["smoothing"] = schedules.smoothing_for(
             num_classes, config.threshold.tau_c
@@ -66,8 +55,7 @@ def make_model(
             arguments["peer"] = _make_network(config, num_classes, image_shape)
     model = method.model(network, num_classes, augmentation=augmentation, **arguments)
     optimizer = make_optimizer(config)
-    # A run of before this field has none.
-    if config.optimizer.get("head_factor") is not None:
+    if config.optimizer.head_factor is not None:
         heads = [v for net in model.trained_networks() for v in head_rate.head_of(net)]
         head_rate.scale(optimizer, heads, config.optimizer.head_factor)
     model.compile(
@@ -77,6 +65,23 @@ def make_model(
         jit_compile=_jit_compile(config),
     )
     return model
+
+
+def _from_data(config, num_classes, steps_per_epoch, num_samples):
+    """What the adaptive method takes from the data, as arguments of the model."""
+    if num_samples is None:
+        raise ValueError(
+            "config.method=josrc_adaptive needs the number of training images. "
+            "Received: num_samples=None. Pass it, or take the paper's method: "
+            "--config=NAME:paper."
+        )
+    mixup = config.adaptive.mixup
+    if mixup is None:
+        seen = num_samples
+        if balance_of(config):
+            seen = min(seen, steps_per_epoch * config.batch_size)
+        mixup = values.mixup(num_classes, seen, config.epochs)
+    return {"num_samples": num_samples, "mixup": mixup}
 
 
 def _make_network(config, num_classes, image_shape):
@@ -122,8 +127,7 @@ def _precision(name):
 def _jit_compile(config):
     """What `compile` is to be told of XLA."""
     choices = {"auto": "auto", "always": True, "never": False}
-    # A run of before this field has none.
-    name = config.get("jit_compile", "auto")
+    name = config.jit_compile
     wanted = choices[_checks.check_choice("config.jit_compile", name, tuple(choices))]
     if wanted is True and keras.backend.backend() == "tensorflow":
         from tensorflow.python.framework.config import is_op_determinism_enabled

@@ -1,9 +1,136 @@
-"""A configuration as fields: compared, and with paths that hold anywhere."""
+"""A configuration as fields: upgraded, compared, refused where a field says nothing."""
 
+import copy
 import os
 
+from josrc_keras.configs import base
 from josrc_keras.data.benchmarks import encoded
 from josrc_keras.runs import large_sets
+
+# Names of before version 0.2: a section or a field, and its name now.
+RENAMED = {
+    "trust.decay": "adaptive.teacher_decay",
+    "trust.": "adaptive.",
+    "decay.": "learning_rate_decay.",
+}
+# What `selection` said of the method "josrc"; a run of before that field has none.
+SELECTIONS = {"threshold": "josrc", "trust": "josrc_adaptive"}
+# Fields of `config.model` that the adaptive method reads.
+SHARED = ("teacher_views", "teacher_statistics")
+
+
+def new_name(name):
+    """The dotted name of a field, by the one that it had before version 0.2."""
+    for before, now in RENAMED.items():
+        if name == before or (before.endswith(".") and name.startswith(before)):
+            return now + name.removeprefix(before)
+    return name
+
+
+def recorded_name(name):
+    """The name of a field in the names of records, which are as before version 0.2."""
+    for before, now in RENAMED.items():
+        if name == now or (now.endswith(".") and name.startswith(now)):
+            return before + name.removeprefix(now)
+    return name
+
+
+def new_override(name, value):
+    """`(name, value)` of a field that is set, by what it was before version 0.2.
+
+    Raises:
+        ValueError: If `value` was never one of the field.
+    """
+    if name != "selection":
+        return new_name(name), value
+    if value not in SELECTIONS:
+        raise ValueError(
+            f"Expected config.selection as one of {tuple(SELECTIONS)}, or better "
+            f"config.method. Received: {value!r}."
+        )
+    return "method", SELECTIONS[value]
+
+
+def upgrade(config):
+    """A configuration as today's code reads it, from one that any version wrote.
+
+    What has changed since:
+
+    - fields that came later have the value that does what was done without them;
+    - `selection` and `method` are one field;
+    - `trust` is `adaptive`, `trust.decay` is `adaptive.teacher_decay`, and `decay` is
+      `learning_rate_decay`;
+    - the adaptive method has a `tau_ood` of its own.
+
+    Args:
+        config: A configuration as a dict, as `config.json` holds it.
+
+    Returns:
+        A dict with every field of `configs/base.py`.
+    """
+    config = copy.deepcopy(config)
+    if "adaptive" not in config:
+        fields = {new_name(name): value for name, value in _flat(config).items()}
+        selection = fields.pop("selection", "threshold")
+        if fields.get("method") == "josrc":
+            fields["method"] = SELECTIONS[selection]
+            if selection == "trust" and "model.tau_ood" in fields:
+                fields["adaptive.tau_ood"] = fields.pop("model.tau_ood")
+        config = _nested(fields)
+    defaults = base.get_config("paper").to_dict()
+    return _merged(defaults, config)
+
+
+def _nested(fields):
+    """A nested dict of dotted keys."""
+    nested: dict = {}
+    for name, value in fields.items():
+        *sections, key = name.split(".")
+        inner = nested
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        inner[key] = value
+    return nested
+
+
+def _merged(defaults, config):
+    """`config`, and where it lacks a field the default, at any depth."""
+    merged = defaults | config
+    for key, value in defaults.items():
+        if isinstance(value, dict) and isinstance(config.get(key), dict):
+            merged[key] = _merged(value, config[key])
+    return merged
+
+
+def check_effective(config, names):
+    """Refuses fields that the configuration's method does not read.
+
+    Args:
+        config: A configuration.
+        names: Dotted names of fields that somebody set.
+
+    Raises:
+        ValueError: If one of them says nothing.
+    """
+    if config.method == "josrc_adaptive":
+        idle = [
+            name
+            for name in names
+            if name.startswith(("threshold.", "model."))
+            and name not in {f"model.{field}" for field in SHARED}
+        ]
+        idle += [name for name in names if name == "teacher.decay"]
+        fix = "Set those of config.adaptive, or take the recipe: --config=NAME:paper."
+    elif config.method == "josrc":
+        idle = [name for name in names if name.startswith("adaptive.")]
+        fix = "Set config.method=josrc_adaptive, or take the recipe adaptive."
+    else:
+        return
+    if idle:
+        raise ValueError(
+            f"Expected fields that config.method={config.method} reads. Received: "
+            f"{', '.join(idle)}, of another. {fix}"
+        )
 
 
 def differences(before, now, *, of_new_fields=True):

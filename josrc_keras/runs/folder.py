@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from josrc_keras import _files
-from josrc_keras.runs.configuration import check_same
+from josrc_keras.runs import configuration
 
 DATA = "data.json"  # Which files a run was trained on.
 
@@ -33,9 +33,9 @@ def open_folder(workdir, config, *, write=True):
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         if path.exists():
-            before = _config_in(path)
+            before = configuration.upgrade(_config_in(path))
             if has_begun(workdir):
-                check_same(before, json.loads(text), workdir)
+                configuration.check_same(before, json.loads(text), workdir)
                 _check_resumable(workdir)
         if write:
             _files.write_text(path, text + "\n")
@@ -133,14 +133,14 @@ def _config_in(path):
 
 
 def read_config(workdir):
-    """The configuration in a run folder, as a dict.
+    """The configuration in a run folder, as a dict with today's fields.
 
     Raises:
         OSError: If the folder is not a run folder.
     """
     path = Path(workdir) / "config.json"
     try:
-        return _config_in(path)
+        return configuration.upgrade(_config_in(path))
     except (OSError, ValueError) as error:
         raise OSError(
             f"Expected a run folder that `josrc-train` made. Received: {workdir}, "
@@ -168,3 +168,21 @@ def read_history(workdir):
     return [
         {name: float(value) for name, value in row.items() if value} for row in rows
     ]
+
+
+def network_columns(names):
+    """Which columns of a history are the student's and the teacher's test accuracy.
+
+    `val_accuracy` is that of the network that answers: the only one, the student of
+    Jo-SRC, the teacher of the adaptive method. The other one's has its name in it.
+
+    Args:
+        names: The names of the columns.
+
+    Returns:
+        A dict from `"student"` and `"teacher"`, or one of them, to a name.
+    """
+    if "val_student_accuracy" in names:
+        return {"student": "val_student_accuracy", "teacher": "val_accuracy"}
+    columns = {"student": "val_accuracy", "teacher": "val_teacher_accuracy"}
+    return {network: name for network, name in columns.items() if name in names}

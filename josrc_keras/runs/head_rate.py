@@ -2,6 +2,8 @@
 
 import functools
 
+from josrc_keras import _runtime
+
 
 def scale(optimizer, variables, factor):
     """Makes an optimizer train some variables at `factor` times its learning rate.
@@ -27,7 +29,7 @@ def scale(optimizer, variables, factor):
         )
     variables = list(variables)
     plain = optimizer.update_step
-    number = optimizer._get_variable_index  # As subclasses find a variable's state.
+    number = functools.partial(_runtime.variable_number, optimizer)
 
     @functools.wraps(plain)
     def update_step(gradient, variable, learning_rate):

@@ -3,11 +3,12 @@
 A new one is a file in `baselines/`, an entry here, and a test.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from josrc_keras import _checks, baselines, recipes
-from josrc_keras.adaptive import values
+from josrc_keras import baselines
+from josrc_keras.adaptive import AdaptiveJoSRC, TrustRule, values
 from josrc_keras.callbacks import (
     CleanThreshold,
     ForgetRate,
@@ -16,7 +17,7 @@ from josrc_keras.callbacks import (
     VerdictHistory,
 )
 from josrc_keras.data.batches import balance
-from josrc_keras.model import JoSRC
+from josrc_keras.model import Choices, JoSRC
 
 
 def _nothing(config):
@@ -43,74 +44,47 @@ def _forget(config, train, path):
     return [ForgetRate(**fields)]
 
 
-def trusts(config):
-    """Whether a configuration is of Jo-SRC that trusts labels by their history."""
-    # A run of before this field has none.
-    choices = ("threshold", "trust")
-    selection = config.get("selection", "threshold")
-    _checks.check_choice("config.selection", selection, choices)
-    return config.method == "josrc" and selection == "trust"
-
-
-TRUSTING = (*recipes.ADAPTIVE, "mixup")  # Arguments of the model in `config.trust`.
-SHARED = ("tau_ood", "teacher_views", "teacher_statistics")  # Of `config.model`.
-
-
-def check_effective(config, names):
-    """Refuses fields that the configuration's selection does not read.
-
-    Args:
-        config: A configuration.
-        names: Dotted names of fields that somebody set.
-
-    Raises:
-        ValueError: If one of them says nothing.
-    """
-    if config.method != "josrc":
-        return
-    if trusts(config):
-        idle = [
-            name
-            for name in names
-            if name.startswith(("threshold.", "model."))
-            and name not in {f"model.{field}" for field in SHARED}
-        ]
-        idle += [name for name in names if name == "teacher.decay"]
-        fix = "Set those of config.trust, or take the recipe: --config=NAME:paper."
-    else:
-        idle = [name for name in names if name.startswith("trust.")]
-        fix = "Set config.selection=trust, or take the recipe adaptive."
-    if idle:
-        raise ValueError(
-            f"Expected fields that config.selection={config.selection} reads. "
-            f"Received: {', '.join(idle)}, of another. {fix}"
-        )
-
-
 def _josrc_arguments(config):
-    """Arguments of the model, but for the number of samples."""
-    if not trusts(config):
-        return config.model.to_dict()
-    arguments = {name: config.model[name] for name in SHARED}
-    return arguments | {name: config.trust[name] for name in TRUSTING}
+    fields = config.model.to_dict()
+    names = [field.name for field in dataclasses.fields(Choices)]
+    choices = Choices(**{name: fields.pop(name) for name in names})
+    return fields | {"choices": choices}
 
 
 def _josrc_callbacks(config, train, path):
-    teacher = config.teacher.to_dict()
-    if not trusts(config):
-        threshold = CleanThreshold(**config.threshold)
-        return [threshold, MeanTeacher(**teacher), VerdictHistory(len(train), path)]
-    fields = config.trust.to_dict()
-    for name in TRUSTING:
-        fields.pop(name)
-    teacher["decay"] = fields.pop("decay")
-    if teacher["decay"] is None:
-        images, balanced = len(train), balance.of(config)
+    threshold = CleanThreshold(**config.threshold)
+    return [threshold, MeanTeacher(**config.teacher), VerdictHistory(len(train), path)]
+
+
+def _adaptive_arguments(config):
+    """Arguments of the model, but for the number of samples."""
+    names = [field.name for field in dataclasses.fields(TrustRule)]
+    return {
+        "rule": TrustRule(**{name: config.adaptive[name] for name in names}),
+        "mixup": config.adaptive.mixup,
+        "teacher_views": config.model.teacher_views,
+        "teacher_statistics": config.model.teacher_statistics,
+    }
+
+
+def _adaptive_callbacks(config, train, path):
+    decay = config.adaptive.teacher_decay
+    if decay is None:
+        images, balanced = len(train), balance_of(config)
         if balanced:
             limit = balance.limit_of(train.labels, balanced)
             images = balance.epoch_size(train.labels, limit)
-        teacher["decay"] = values.teacher_decay(images, config.batch_size)
-    return [LabelTrust(len(train), path, **fields), MeanTeacher(**teacher)]
+        decay = values.teacher_decay(images, config.batch_size)
+    teacher = config.teacher.to_dict() | {"decay": decay}
+    trust = LabelTrust(len(train), path, rate=config.adaptive.rate)
+    return [trust, MeanTeacher(**teacher)]
+
+
+def balance_of(config):
+    """What `balance.limit_of` is to be told of a configuration."""
+    if not config.data.balanced:
+        return False
+    return config.data.samples_per_class or True
 
 
 class Method(NamedTuple):
@@ -153,11 +127,10 @@ METHODS = {
         _forget,
         told=True,
     ),
-    "josrc": Method(
-        JoSRC,
-        "Jo-SRC",
-        _josrc_arguments,
-        _josrc_callbacks,
-        sorts=True,
+    "josrc": Method(JoSRC, "Jo-SRC", _josrc_arguments, _josrc_callbacks, sorts=True),
+    "josrc_adaptive": Method(
+        AdaptiveJoSRC, "Jo-SRC", _adaptive_arguments, _adaptive_callbacks, sorts=True
     ),
 }
+JOSRC = ("josrc", "josrc_adaptive")
+COMPARED = tuple(name for name in METHODS if name not in JOSRC)  # The other methods.

@@ -1,6 +1,7 @@
 """The pictures of a run, from its history."""
 
 from josrc_keras import _checks, _files
+from josrc_keras.runs.folder import network_columns
 
 BARS = 50  # Bins of the metric's histogram are merged into so many.
 
@@ -72,17 +73,11 @@ def _line(axes, history, key, **style):
 
 
 def _draw_accuracy(axes, history, _):
-    both = "val_teacher_accuracy" in history[-1]
-    name = "student, test" if both else "test"
-    _line(axes, history, "val_accuracy", label=name, color="#1f4e8c")
-    if both:
-        _line(
-            axes,
-            history,
-            "val_teacher_accuracy",
-            label="teacher, test",
-            color="#b3541e",
-        )
+    columns = network_columns(history[-1])
+    colours = {"student": "#1f4e8c", "teacher": "#b3541e"}
+    for network, column in columns.items():
+        label = f"{network}, test" if len(columns) > 1 else "test"
+        _line(axes, history, column, label=label, color=colours[network])
     if "accuracy" in history[-1]:
         _line(
             axes,

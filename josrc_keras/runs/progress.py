@@ -2,14 +2,14 @@
 
 import keras
 
+from josrc_keras.runs.folder import network_columns
+
 SHOWN = {
     "loss": "loss",
     "clean_fraction": "clean",
     "id_fraction": "id",
     "ood_fraction": "ood",
     "tau_clean": "tau",
-    "val_accuracy": "student",
-    "val_teacher_accuracy": "teacher",
 }
 
 
@@ -41,4 +41,5 @@ class Progress(keras.callbacks.ProgbarLogger):
 
 def _shown(logs):
     logs = logs or {}
-    return {short: logs[name] for name, short in SHOWN.items() if name in logs}
+    shown = SHOWN | {name: network for network, name in network_columns(logs).items()}
+    return {short: logs[name] for name, short in shown.items() if name in logs}

@@ -14,7 +14,8 @@ import keras
 from josrc_keras import _files
 from josrc_keras._version import __version__
 from josrc_keras.devices import replicas
-from josrc_keras.runs import plots
+from josrc_keras.runs import folder, plots
+from josrc_keras.runs.methods import JOSRC
 
 LAST = 10  # The paper's figure of merit is the mean over the last ten epochs.
 
@@ -35,15 +36,17 @@ def summarise(config, benchmark, checkpoint):
         A dict that JSON can hold.
     """
     history = checkpoint.history
-    columns: dict = {"student": "val_accuracy", "teacher": "val_teacher_accuracy"}
-    if config.method == "josrc" and config.teacher.evaluate == "teacher":
-        columns = {"student": None, "teacher": "val_accuracy"}
+    columns = folder.network_columns(history[-1])
+    if config.method in JOSRC and config.teacher.evaluate == "teacher":
+        columns = {"teacher": "val_accuracy"}
+    elif config.method in JOSRC and config.teacher.evaluate == "student":
+        columns = {"student": "val_accuracy"}
     best = max(history, key=lambda row: row["val_accuracy"])  # The first of equals.
     return {
         "method": config.method,
         "epochs": len(history),
-        "student": accuracy(history, columns["student"]),
-        "teacher": accuracy(history, columns["teacher"]),
+        "student": accuracy(history, columns.get("student")),
+        "teacher": accuracy(history, columns.get("teacher")),
         "best_epoch": best["epoch"],
         "verdicts_best_epoch": _verdicts(best),
         "verdicts_last_epoch": _verdicts(history[-1]),

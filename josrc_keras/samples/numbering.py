@@ -1,99 +1,34 @@
-"""Recording what training finds of each sample, at no further forward pass."""
+"""Each sample's number in its dataset, by which training remembers it."""
 
-import contextlib
-from typing import Any
-
-import keras
 import numpy as np
 
-from josrc_keras.adaptive.model import NUMBERING
 from josrc_keras.data.checks import contract
-from josrc_keras.samples import evidence, findings
 
+# The fix for a tf.data.Dataset of single images and labels.
+NUMBERING = (
+    "dataset.enumerate().map(lambda i, pair: (pair[0], {'label': pair[1], 'index': i}))"
+)
 NOT_NUMBERED = (
-    "{} needs each sample's number in the dataset. Received: {} without 'index'. "
-    "Number the samples before they are shuffled: {}"
+    "{} needs each sample's number in the dataset. Received: {} without 'index'. Pass "
+    "arrays to `fit`, or number the samples of a dataset before it is shuffled: "
+    + NUMBERING.replace("{", "{{").replace("}", "}}")
 )
 
 
-class Recorded(keras.Model):
-    """Part of a model that records verdicts by sample; see `VerdictHistory`.
+def of_batch(batch):
+    """`(N,)` the numbers of a batch's samples.
 
-    Attributes:
-        epoch_findings: The `history.EpochFindings` of this epoch while it records,
-            else None.
-        sample_history: The `history.SampleHistory` that the callback `VerdictHistory`
-            gathered, or None.
+    Args:
+        batch: A `contract.Batch`.
+
+    Raises:
+        ValueError: If the batch has none.
     """
-
-    epoch_findings: Any = None
-    sample_history: Any = None
-
-    @property
-    def metrics(self):
-        """As Keras, and the table, so that it is passed on with them."""
-        found = super().metrics
-        return found if self.epoch_findings is None else [*found, self.epoch_findings]
-
-    def record_epochs_of(self, count):
-        """Records what each epoch finds of so many samples; nothing where None."""
-        made = None
-        if count is not None:
-            with _scope(self):
-                made = findings.EpochFindings(count)
-        # Past Keras's own registration, for no attribute that it tracks can be removed.
-        self.__dict__["epoch_findings"] = made
-        if self.train_function is not None:
-            self.make_train_function(force=True)
-
-    def record_findings(self, batch, selected, logits_a, logits_b):
-        """Writes down a batch's verdicts and what its predictions say, if it records.
-
-        Args:
-            batch: A `contract.Batch`.
-            selected: A `selection.Selection`.
-            logits_a: `(N, C)`, of the first view.
-            logits_b: `(N, C)`, of the second.
-
-        Raises:
-            ValueError: If it records and the batch has no numbers.
-        """
-        if self.epoch_findings is None:
-            return
-        if batch.index is None:
-            raise ValueError(NOT_NUMBERED.format("VerdictHistory", "labels", NUMBERING))
-        labels = batch.integer_labels()
-        columns = {"label": labels, **selected._asdict()}
-        columns |= evidence.of_views(logits_a, logits_b, labels)
-        self.epoch_findings.update_state(batch.index, columns)
-
-    def audit(self, x, y=None, **options):
-        """What is known about each sample's label; see `josrc_keras.audit.audit`.
-
-        Args:
-            x: Images, or a dataset of `(image, label)`, unshuffled.
-            y: Labels, where `x` is images.
-            **options: Further arguments of `josrc_keras.audit.audit`.
-
-        Returns:
-            A `pandas.DataFrame`, a row a sample in dataset order.
-        """
-        from josrc_keras import audit
-
-        return audit.audit(self, x, y, **options)
-
-
-def stop(model):
-    """Ends the recording of a model whose `fit` failed, if it records."""
-    if getattr(model, "epoch_findings", None) is not None:
-        model.record_epochs_of(None)
-
-
-def _scope(model):
-    """Where variables are made that belong to the model's replicas."""
-    if keras.backend.backend() == "tensorflow":
-        return model.distribute_strategy.scope()
-    return contextlib.nullcontext()
+    if batch.index is None:
+        raise ValueError(
+            NOT_NUMBERED.format("A model that remembers samples", "labels")
+        )
+    return batch.index
 
 
 def number_samples(given, callbacks):
@@ -116,9 +51,7 @@ def number_samples(given, callbacks):
         spec = getattr(given["x"], "element_spec", None)
         if spec is not None and contract.unpack(spec).index is None:
             name = type(recorder).__name__
-            raise ValueError(
-                NOT_NUMBERED.format(name, "a dataset of labels", NUMBERING)
-            )
+            raise ValueError(NOT_NUMBERED.format(name, "a dataset of labels"))
         return
     if given.get("class_weight") is not None:
         raise ValueError(

@@ -1,53 +1,54 @@
 """What all models for noisy labels share: data checks, metrics by phase, compile."""
 
-import contextlib
 import inspect
 from typing import ClassVar
 
 import keras
-from keras import ops
 
-from josrc_keras import losses, metrics
+from josrc_keras import _checks, _runtime, losses
 from josrc_keras.data.checks import contract, values
-from josrc_keras.networks import input_shape
-from josrc_keras.samples import numbering
+from josrc_keras.networks.checks import check_network, input_shape
 from josrc_keras.training import jax_step, required_callbacks, tf_step
-from josrc_keras.training.step import Descent
+from josrc_keras.training.reporting import ReportingModel
 
 
-class NoisyLabelModel(Descent):
+class NoisyLabelModel(ReportingModel):
     """A `keras.Model` with a loss of its own, trained on labels that may be wrong.
 
-    A subclass has `student`, `num_classes` and `augmentation`, calls `make_metrics`
-    in its constructor, and overrides `train_step`.
+    A subclass overrides `train_step`, and its constructor ends with `make_metrics`.
+
+    Args:
+        network: A built `keras.Model` from images to logits `(N, C)`.
+        num_classes: C, at least 2.
+        augmentation: A `keras.Layer` that draws a new view each time it is called with
+            `training=True`, or None.
+        further: Dict from an attribute's name to a function of the student that makes
+            a further network; set by subclasses.
+        **kwargs: Arguments of `keras.Model`.
 
     Attributes:
-        required_controls: Dict from a variable that a callback must set to an example
-            of that callback.
+        student: The trained network.
+        controls: Dict from a variable that a callback must set to an example of that
+            callback.
+        serialized: Names of the constructor's arguments that are Keras objects.
         needs_two_views: Whether training compares two views of an image.
-        verdicts: The kinds of `metrics.KINDS` that it tells apart from the rest of the
-            samples, so that they can be judged; none if it does not sort samples.
-        training_metrics: Names of the metrics that only training reports.
-        evaluation_metrics: Names of those that only evaluation reports.
-        monitored: Whether predictions and verdicts are compared with the true labels;
-            see `callbacks.SelectionMonitor`.
     """
 
-    required_controls: ClassVar[dict] = {}
+    controls: ClassVar[dict] = {}
+    serialized: ClassVar[tuple] = ("network", "augmentation")
     needs_two_views = True
-    verdicts: ClassVar[tuple] = ()
-    training_metrics: ClassVar[tuple] = ()
-    evaluation_metrics: ClassVar[tuple] = ()
 
-    def make_metrics(self):
-        """Creates the metrics that every method has."""
-        self.monitored = False
-        self._evaluating = False
-        self._training_means = {
-            name: keras.metrics.Mean(name=name) for name in self.training_metrics
-        }
-        self.selection_quality = metrics.SelectionQuality()
-        self.accuracy_by_kind = metrics.AccuracyByKind()
+    def __init__(
+        self, network, num_classes, augmentation=None, *, further=None, **kwargs
+    ):
+        _checks.check_backend("tensorflow", "jax")
+        super().__init__(**kwargs)
+        # Networks first: a checkpoint holds their variables in this order.
+        self.student = check_network(network, num_classes)
+        for name, make in (further or {}).items():
+            setattr(self, name, make(self.student))
+        self.num_classes = num_classes
+        self.augmentation = _checks.check_augmentation(augmentation)
 
     def make_variables(self, *names):
         """Creates scalars that callbacks write and the compiled step reads."""
@@ -61,10 +62,6 @@ class NoisyLabelModel(Descent):
                 aggregation="only_first_replica",
             )
             setattr(self, name, variable)
-
-    def needed_controls(self):
-        """What callbacks must set: a dict as `required_controls`."""
-        return self.required_controls
 
     # Methods, not properties: Keras saves the layers that it finds in properties.
 
@@ -118,64 +115,8 @@ class NoisyLabelModel(Descent):
         images = self.seen_in_evaluation(batch.images)
         logits = self.network_to_evaluate()(images, training=False)
         per_sample = losses.cross_entropy(batch.integer_labels(), logits)
-        self._loss_tracker.update_state(per_sample, batch.sample_weight)
+        _runtime.loss_metric(self).update_state(per_sample, batch.sample_weight)
         return logits
-
-    # Losses and metrics.
-
-    def record_truth(self, batch, logits, selected=None, clean_likelihood=None):
-        """Where `monitored`, compares predictions and verdicts with the true labels.
-
-        Args:
-            batch: A `contract.Batch`, with true labels if `monitored`.
-            logits: `(N, C)` in training.
-            selected: A `selection.Selection`, from a method that sorts samples.
-            clean_likelihood: `(N,)` in [0, 1], from such a method.
-        """
-        if not self.monitored:
-            return
-        given, truth = batch.integer_labels(), batch.true_labels
-        self.accuracy_by_kind.update_state(given, truth, logits)
-        if selected is not None:
-            self.selection_quality.update_state(
-                given, truth, selected, clean_likelihood
-            )
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Updates the compiled metrics with the given labels."""
-        given = y["label"] if isinstance(y, dict) else y
-        return super().compute_metrics(x, given, y_pred, sample_weight)
-
-    def get_metrics_result(self):
-        """The metrics of training, or within `evaluate` those of evaluation."""
-        hidden = set(
-            self.training_metrics if self._evaluating else self.evaluation_metrics
-        )
-        if self._evaluating or not self.monitored:
-            hidden.update(metrics.AccuracyByKind.result_names())
-        judged = () if self._evaluating or not self.monitored else self.verdicts
-        hidden.update(
-            name
-            for name in metrics.SelectionQuality.result_names()
-            if not name.startswith(judged)
-        )
-        results = super().get_metrics_result()
-        return {name: value for name, value in results.items() if name not in hidden}
-
-    @contextlib.contextmanager
-    def _reporting_evaluation(self):
-        before, self._evaluating = self._evaluating, True
-        try:
-            yield
-        finally:
-            self._evaluating = before
-
-    def set_monitored(self, monitored):
-        """Turns the metrics against the truth on or off; on needs true labels."""
-        if monitored != self.monitored:
-            self.monitored = monitored
-            if self.train_function is not None:
-                self.make_train_function(force=True)
 
     def compile(
         self,
@@ -208,7 +149,9 @@ class NoisyLabelModel(Descent):
                 "synchronise within it. Received: jit_compile=True. Leave it out, or "
                 "train on the JAX backend, whose step is compiled for all devices."
             )
-        half = any(layer.compute_dtype == "float16" for layer in self._flatten_layers())
+        half = any(
+            layer.compute_dtype == "float16" for layer in _runtime.all_layers(self)
+        )
         optimizer = keras.optimizers.get(optimizer)
         scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         if half and not scaled and kwargs.get("auto_scale_loss", True):
@@ -240,10 +183,10 @@ class NoisyLabelModel(Descent):
         signature = inspect.signature(super().fit)
         given = signature.bind(*args, **kwargs).arguments
         given["callbacks"] = required_callbacks.with_required_callbacks(
-            given.get("callbacks"), self.needed_controls()
+            given.get("callbacks"), self.controls
         )
         self._check_inputs(given, training=True)
-        numbering.number_samples(given, given["callbacks"])
+        self.before_fit(given)
         steps, together = given.get("steps_per_epoch"), self.steps_per_execution
         if steps and steps % together:
             raise ValueError(
@@ -258,10 +201,16 @@ class NoisyLabelModel(Descent):
         try:
             with values.readable_errors():
                 return super().fit(**given)
-        except BaseException:  # Callbacks don't see the end of a failed `fit`.
-            self.set_monitored(False)
-            numbering.stop(self)
+        except BaseException:
+            self.after_failed_fit()
             raise
+
+    def before_fit(self, given):
+        """Completes the checked arguments of `fit`, a dict, in place."""
+
+    def after_failed_fit(self):
+        """Ends what the callbacks began, which do not see the end of a failed `fit`."""
+        self.set_monitored(False)
 
     def evaluate(self, *args, **kwargs):
         """Evaluates as `keras.Model.evaluate` does, after checking the data.
@@ -277,7 +226,7 @@ class NoisyLabelModel(Descent):
         Raises:
             ValueError: If the data is not what the class docstring says.
         """
-        if not kwargs.get("_use_cached_eval_dataset"):  # Else `fit` has checked it.
+        if not _runtime.is_validation_of_fit(kwargs):
             signature = inspect.signature(super().evaluate)
             kwargs = signature.bind(*args, **kwargs).arguments
             kwargs |= kwargs.pop("kwargs", {})
@@ -289,7 +238,7 @@ class NoisyLabelModel(Descent):
         if as_dict:
             return results
         own = {k: v for k, v in results.items() if k not in self.evaluation_metrics}
-        return self._flatten_metrics_in_order(own)
+        return _runtime.listed(self, own)
 
     def _check_inputs(self, given, *, training):
         """Checks, in place, the data among the arguments of `fit` or `evaluate`."""
@@ -304,20 +253,21 @@ class NoisyLabelModel(Descent):
         checked = values.checked_inputs(parts, self.data_contract(), training=training)
         given.update(zip(names, checked, strict=True))
 
+    def get_config(self):
+        """The constructor's arguments."""
+        return super().get_config() | {
+            "network": keras.saving.serialize_keras_object(self.student),
+            "num_classes": self.num_classes,
+            "augmentation": keras.saving.serialize_keras_object(self.augmentation),
+        }
+
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """Makes a model from `get_config()`."""
         config = dict(config)
-        for part in ("network", "augmentation", "peer"):
+        for part in cls.serialized:
             if part in config:
                 config[part] = keras.saving.deserialize_keras_object(
                     config[part], custom_objects=custom_objects
                 )
         return cls(**config)
-
-
-def weighted(per_sample, sample_weight):
-    """The `(N,)` values times their weights, if there are any."""
-    if sample_weight is None:
-        return per_sample
-    return per_sample * ops.cast(sample_weight, per_sample.dtype)

@@ -1,5 +1,7 @@
 """One step of training on either backend, for every method."""
 
+from typing import Any, NamedTuple
+
 import keras
 from keras import ops
 
@@ -9,11 +11,65 @@ from josrc_keras.devices import replicas
 from josrc_keras.training import jax_step, tf_step
 
 
-class Descent(keras.Model):
-    """What the `train_step` of a method is made of.
+class Outcome(NamedTuple):
+    """What a method finds out about a batch, from which its step goes on.
 
-    A subclass has `student`, `augmentation`, `monitored`, and `data_contract()`.
+    Attributes:
+        logits: `(N, C)`, which the compiled metrics judge.
+        terms: Pairs `(losses, included)`, each `(N,)`: what is minimised is the sum of
+            the means of the losses over their included samples.
+        means: Dict from a name in `training_metrics` to `(values,)` or
+            `(values, weights)`, each `(N,)` or a scalar, of which the metric is the
+            mean.
+        selection: A `selection.Selection`, from a method that sorts samples, or None.
+        likelihood: `(N,)` in [0, 1], higher for what looks clean, or None.
+        evidence: `(N, C)` logits of the first and of the second view, which a history
+            of the samples is made of, or None.
     """
+
+    logits: Any
+    terms: Any
+    means: Any
+    selection: Any = None
+    likelihood: Any = None
+    evidence: Any = None
+
+
+class StepModel(keras.Model):
+    """A model whose `train_step` is made of `step`, on TensorFlow and on JAX.
+
+    A subclass has `student`, `augmentation`, `monitored`, `data_contract()` and
+    `update_metrics()`.
+    """
+
+    def step(self, arguments, learn, then=None):
+        """One step of the optimizer on one batch.
+
+        Args:
+            arguments: Those of `train_step`: `(data,)` on TensorFlow, `(state, data)`
+                on JAX.
+            learn: Function of a `contract.Batch` that returns an `Outcome`.
+            then: Function without arguments that is called after the update, or None.
+
+        Returns:
+            What Keras expects of `train_step`.
+        """
+        batch, state = self.start_step(arguments)
+
+        def objective():
+            outcome = learn(batch)
+            penalty = self.penalty()
+            loss = self.per_replica(penalty)
+            for per_sample, included in outcome.terms:
+                loss += self.mean_over(per_sample, included, batch.sample_weight)
+            return loss, (outcome, penalty)
+
+        def finish(found):
+            if then is not None:
+                then()
+            return self.update_metrics(batch, *found)
+
+        return self.descend(state, objective, finish)
 
     def start_step(self, arguments):
         """Takes the arguments of `train_step` apart, and checks the batch.
@@ -142,15 +198,6 @@ class Descent(keras.Model):
     def per_replica(self, penalty):
         """The penalty as each replica minimises it: gradients are summed over them."""
         return penalty / replicas.replica_count()
-
-    def record_loss(self, per_sample, included):
-        """Adds a batch to the metric `loss`, the mean over the included samples.
-
-        Args:
-            per_sample: `(N,)` losses, sample weights and penalty included.
-            included: `(N,)` boolean: the samples that were trained on.
-        """
-        self._loss_tracker.update_state(per_sample, ops.cast(included, "float32"))
 
 
 def _of_equal_parts(batch):

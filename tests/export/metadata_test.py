@@ -41,7 +41,7 @@ EXTRA = {
 def run_here(command, **arguments):
     """What `subprocess.run` does with `serve.py`, without a new process's seconds."""
     script, *rest = command[2:]
-    assert Path(script).name == "serve.py"
+    assert Path(script).name == "served_process.py"
     served_process.main(rest)
     return subprocess.CompletedProcess(command, 0, "", "")
 

@@ -5,14 +5,6 @@ import numpy as np
 BALANCE = 10**6 + 3  # A stream of random numbers of its own.
 
 
-def of(config):
-    """What `limit_of` is to be told of a configuration: `config.data.balanced`."""
-    # A run of before this field has none.
-    if not config.data.get("balanced", False):
-        return False
-    return config.data.samples_per_class or True
-
-
 def limit_of(labels, balanced):
     """The most samples of a class that an epoch takes, or None for all.
 

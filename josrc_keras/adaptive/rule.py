@@ -1,0 +1,136 @@
+"""Every constant of the adaptive method, in one frozen object."""
+
+import dataclasses
+
+import keras
+
+from josrc_keras import _checks, losses, selection
+from josrc_keras.adaptive.targets import check_temperature
+
+JUDGES = ("teacher", "student")
+UNCLEAN_WEIGHTS = ("confidence", "one", "zero")
+
+
+@keras.saving.register_keras_serializable(package="josrc_keras")
+@dataclasses.dataclass(frozen=True)
+class TrustRule:
+    """How trust in each label is found, and what a step does with it.
+
+    The defaults were compared with others on held-out noisy labels, which changed the
+    temperature alone (benchmarks/choose.py; docs/explanation/how_it_was_chosen.md has
+    each comparison). `josrc_keras.adaptive.trust` has the formulas.
+
+    Args:
+        smoothing: Smoothing of the given labels (the paper's epsilon, eq. 5), in
+            `[0, (C - 1) / C)`.
+        alpha: Weight of the consistency term, here the bounded divergence of student
+            and teacher, in [0, 1].
+        judge: Whose predictions the history holds: the `"teacher"`'s, or the
+            `"student"`'s, which are made on blended views.
+        temperature: Temperature of the teacher's predictions as targets, positive;
+            below 1 they are sharpened, as in MixMatch (Berthelot et al., NeurIPS 2019).
+        unclean_weight: How much a target counts as far as the label is not trusted: by
+            the teacher's `"confidence"`, its largest probability, which is small for
+            out-of-distribution images; `"one"` or `"zero"`.
+        tau_ood: A doubted label's image is out-of-distribution where the teacher is
+            less sure of it than this share of what it is of clean samples, in (0, 1).
+        doubt: A label whose trust is at most this, in (0, 1), is doubted.
+        warmup_epochs: Epochs before labels are doubted, at least 1; None takes
+            `warmup_share`. The noise rate needs two.
+        warmup_share: Share of the epochs, in (0, 1); the warm-up lasts at least 2 and
+            at most 10 epochs.
+        memory_epochs: Number of epochs over which predictions are averaged, at least 1;
+            None takes `memory_share`.
+        memory_share: Share of the epochs, in (0, 1].
+        sharpness: Exponent of the likelihood ratio, positive: how decided trust is.
+        transitions: Whether to count which classes are taken for which; otherwise any
+            wrong label is as likely.
+        strength: Number of wrong labels of a class that uniform noise counts for when
+            transitions are counted, positive.
+        allowance: What a wrong label may get without being trusted, in [0, 1], as a
+            share of what is typical of labels of its class.
+        hold: Whether the estimated noise rate no longer falls after `hold_share` of the
+            epochs.
+        hold_share: Share of the epochs, in (0, 1].
+        learnt: Share of the trusted labels that the network must predict for the noise
+            rate to be held, in [0, 1].
+        least_rate: The least noise rate that the rule works with, above 0.
+        most_rate: The largest one, below 1.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    smoothing: float = 0.0
+    alpha: float = 0.0
+    judge: str = "teacher"
+    temperature: float = 0.5
+    unclean_weight: str = "confidence"
+    tau_ood: float = 0.5
+    doubt: float = 0.5
+    warmup_epochs: int | None = None
+    warmup_share: float = 0.1
+    memory_epochs: float | None = None
+    memory_share: float = 0.25
+    sharpness: float = 2.0
+    transitions: bool = True
+    strength: float = 10.0
+    allowance: float = 0.5
+    hold: bool = True
+    hold_share: float = 0.25
+    learnt: float = 0.5
+    least_rate: float = 0.01
+    most_rate: float = 0.9
+
+    def __post_init__(self):
+        losses.check_alpha(self.alpha)
+        selection.check_tau_ood(self.tau_ood)
+        check_temperature(self.temperature)
+        _checks.check_choice("judge", self.judge, JUDGES)
+        _checks.check_choice("unclean_weight", self.unclean_weight, UNCLEAN_WEIGHTS)
+        for name in ("warmup_epochs", "memory_epochs"):
+            value = getattr(self, name)
+            if value is not None and not value >= 1:
+                raise ValueError(f"Expected {name} of at least 1. Received: {value}.")
+        for name in ("sharpness", "strength"):
+            value = getattr(self, name)
+            if not value > 0:
+                raise ValueError(
+                    f"Expected a positive {name}. Received: {name}={value}."
+                )
+        shares = ("doubt", "warmup_share", "memory_share", "allowance", "hold_share")
+        for name in (*shares, "learnt", "least_rate", "most_rate"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ValueError(
+                    f"Expected {name} in [0, 1]. Received: {name}={value}."
+                )
+
+    def warmup(self, epochs):
+        """Number of epochs before labels are doubted, of so many in all."""
+        if self.warmup_epochs is not None:
+            return self.warmup_epochs
+        return min(max(round(self.warmup_share * epochs), 2), 10)
+
+    def memory(self, epochs):
+        """Number of epochs that predictions are averaged over, at least 1."""
+        if self.memory_epochs is not None:
+            return self.memory_epochs
+        return max(self.memory_share * epochs, 1)
+
+    def hold_after(self, epochs):
+        """Epochs after which the noise rate may be held, when few are learnt by heart.
+
+        At least the warm-up.
+        """
+        by_share = min(max(round(self.warmup_share * epochs), 2), 10)
+        return max(round(self.hold_share * epochs), by_share, self.warmup(epochs))
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config):
+        """Makes a rule from `get_config()`."""
+        return cls(**config)
