@@ -6,6 +6,7 @@ import re
 FENCE = re.compile(r"^(\s*)```(\w*)\s*$")
 ITEM = re.compile(r"^\s*[-*] ")
 OBJECT = re.compile(r"=(\w+)\([^()]*(?:\([^()]*\)[^()]*)*\)")  # A default, written out.
+NAME = re.compile(r"(?<![`:\w])`([A-Z]\w+|\w+(?:\.\w+)+)`(?!`)")
 ROW = re.compile(r"^(\s*)\|(.*)\|\s*$")
 
 
@@ -52,10 +53,19 @@ def converted(lines):
             result += _row(*row.groups(), first=not table)
         else:
             result += _before_list(result, line)
-            # A letter right behind a `name`, as in `JoSRC`s, ends no role.
-            result.append(re.sub(r"(`[^`]+`)(?=[A-Za-z])", r"\1\\ ", line))
+            result.append(_names(line))
         table = fence is None and bool(ROW.match(line))
     return result
+
+
+def _names(line):
+    """Links to this package's objects, by the ends of their names.
+
+    Sphinx leaves code what is none of them.
+    """
+    line = NAME.sub(r":py:obj:`.\1`", line)
+    # A letter right behind a `name`, as in `JoSRC`s, ends no role.
+    return re.sub(r"(`[^`]+`)(?=[A-Za-z])", r"\1\\ ", line)
 
 
 def _row(indent, cells, *, first):
