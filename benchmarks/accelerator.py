@@ -23,7 +23,7 @@ import numpy as np
 
 from josrc_keras.configs import cifar80n_o
 from josrc_keras.data import Split, batches
-from josrc_keras.runs import build_callbacks, summary, train
+from josrc_keras.runs import build_callbacks, build_model, summary
 from josrc_keras.training import jax_step
 
 CLASSES = 80
@@ -71,7 +71,7 @@ def measure(precision, split, steps, batch, rates):
     config = cifar80n_o.get_config("paper")
     config.precision = precision
     config.batch_size = batch
-    model = train.make_model(config, CLASSES)
+    model = build_model.make_model(config, CLASSES)
     model.tau_clean.assign(0.7)
     model.joint.assign(1.0)
     model.set_monitored(True)
@@ -115,7 +115,7 @@ def measure_fit(config, split, steps):
         config.steps_per_execution = steps
         config.threshold.warmup_epochs = 1
         config.epochs = 3
-    model = train.make_model(config, CLASSES, per_epoch)
+    model = build_model.make_model(config, CLASSES, per_epoch)
     ends = []
     clock = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: ends.append(time.perf_counter()),

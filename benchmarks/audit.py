@@ -23,6 +23,7 @@ from josrc_keras import _files, audit
 from josrc_keras.callbacks import LinearDecay
 from josrc_keras.cleaning import audit_of_run
 from josrc_keras.data import batches
+from josrc_keras.runs import build_data, build_model
 from josrc_keras.runs import summary as runs_summary
 from josrc_keras.runs import train as experiment
 
@@ -33,7 +34,7 @@ METRICS = {
     "label_average_precision": "AP",
     "issue_f1": "F1",
     "noise_rate_error": "rate error",
-    "ood_auroc": "OOD AUROC",
+    "ood_auroc": "out-of-distribution AUROC",
     "seconds": "seconds",
 }
 SIDES = {
@@ -61,7 +62,7 @@ def josrc(config, workdir):
     summary = json.loads(done.read_text())
     model = keras.saving.load_model(workdir / "model.keras")
     model.sample_history = audit_of_run.read_history(workdir)
-    train = experiment.make_benchmark(config, workdir).train
+    train = build_data.make_benchmark(config, workdir).train
     start = time.perf_counter()
     table = model.audit(train.images, train.labels)
     seconds = time.perf_counter() - start
@@ -99,7 +100,7 @@ def folds(config, path):
 
     config = config.copy_and_resolve_references()
     config.method = "standard"
-    benchmark = experiment.make_benchmark(config)
+    benchmark = build_data.make_benchmark(config)
     train, count = benchmark.train, len(benchmark.train)
     split = StratifiedKFold(FOLDS, shuffle=True, random_state=config.seed)
     probs = np.zeros((config.epochs, count, benchmark.num_classes), "float32")
@@ -108,7 +109,7 @@ def folds(config, path):
         keras.utils.set_random_seed(1000 * config.seed + fold)
         part = train.rows(kept)
         steps = batches.steps_per_epoch(part, config.batch_size)
-        model = experiment.make_model(config, benchmark.num_classes, steps)
+        model = build_model.make_model(config, benchmark.num_classes, steps)
         recorder = Recorder(model, train.images[held])
         plan = LinearDecay(
             learning_rate=config.optimizer.arguments.learning_rate, **config.decay
@@ -220,7 +221,7 @@ beside it; do not edit.
 
 Wrong labels: area under the ROC curve (AUROC) and average precision (AP) of the label
 score, F1 of `is_label_issue`, and the estimated less the true share of wrong labels.
-Foreign images: AUROC of the out-of-distribution score among the samples whose label
+Out-of-distribution images: AUROC of `ood_score` among the samples whose label
 is truly wrong; for cleanlab by probabilities, and in brackets by features. Seconds are
 those of training and scoring, on one core. Means over the seeds, and after ± their
 standard deviation."""
@@ -265,7 +266,7 @@ def main():
         return
     config = configuration(args)
     name = f"{args.config}-{args.noise}-{args.rate}-{args.seed}"
-    train = experiment.make_benchmark(config).train
+    train = build_data.make_benchmark(config).train
     found = josrc(config, args.workdir / name)
     held_out = folds(config, args.workdir / f"{name}-folds.npz")
     found |= cleanlab(held_out, train)

@@ -26,7 +26,7 @@ import numpy as np
 
 from josrc_keras import _files
 from josrc_keras.export import calibration, sources
-from josrc_keras.runs import folder, summary, train
+from josrc_keras.runs import build_data, folder, summary
 
 
 def main():
@@ -55,7 +55,7 @@ def mean(rows):
 
 def examined(run):
     config = ml_collections.ConfigDict(folder.read_config(run))
-    benchmark = train.make_benchmark(config)
+    benchmark = build_data.make_benchmark(config)
     student = keras.saving.load_model(run / "model.keras").student
     renewed = sources.with_new_statistics(student, benchmark.train.images)
     test, held_out = benchmark.test, benchmark.validation

@@ -29,18 +29,16 @@ and with few classes that is many: so the two values of it are judged on the row
 """
 
 import argparse
-import contextlib
 import json
 import math
 import pathlib
 import statistics
 import sys
-from unittest import mock
 
 import keras
 
-from josrc_keras import _files, recipes
-from josrc_keras.adaptive import trust
+from josrc_keras import _files
+from josrc_keras.adaptive import values
 from josrc_keras.data import batches
 from josrc_keras.reproduction import robustness
 from josrc_keras.runs import (
@@ -63,73 +61,81 @@ FIRST = tuple(
 MANY = tuple(name for name, row in ROWS.items() if row.dataset == "cifar50")
 AS_IT_WAS = "as it was"
 # The values of the recipe before the choice, which all runs say in full. Those in
-# capitals are of modules, the others are fields of a configuration.
+# capitals are constants of `adaptive.values`, the others fields of a configuration.
 BEFORE = {
-    "trust.temperature": 1.0,
-    "trust.hold": True,
-    "trust.allowance": 0.5,
-    "trust.transitions": True,
-    "trust.unclean_weight": "confidence",
-    "trust.memory_epochs": None,
-    "trust.sharpness": 2.0,
-    "trust.judge": "teacher",
-    "trust.alpha": 0.0,
-    "trust.mixup": None,
-    "decay.name": "linear",
+    "adaptive.temperature": 1.0,
+    "adaptive.hold": True,
+    "adaptive.allowance": 0.5,
+    "adaptive.transitions": True,
+    "adaptive.unclean_weight": "confidence",
+    "adaptive.memory_epochs": None,
+    "adaptive.sharpness": 2.0,
+    "adaptive.judge": "teacher",
+    "adaptive.alpha": 0.0,
+    "adaptive.mixup": None,
+    "learning_rate_decay.name": "linear",
     "strong_views.enabled": False,
-    "trust.smoothing": 0.0,
-    "trust.WARM_UP": 0.1,
-    "trust.MEMORY": 0.25,
-    "trust.HOLD": 0.25,
-    "trust.LEARNT": 0.5,
-    "trust.STRENGTH": 10.0,
-    "recipes.TEACHER_EPOCHS": 4,
-    "recipes.MIXED_IMAGES": 2500,
+    "adaptive.smoothing": 0.0,
+    "adaptive.warmup_share": 0.1,
+    "adaptive.memory_share": 0.25,
+    "adaptive.hold_share": 0.25,
+    "adaptive.learnt": 0.5,
+    "adaptive.strength": 10.0,
+    "values.TEACHER_EPOCHS": 4,
+    "values.MIXED_IMAGES": 2500,
 }
-MODULES = {"trust": trust, "recipes": recipes}
+RECORDED = {
+    "adaptive.warmup_share": "trust.WARM_UP",
+    "adaptive.memory_share": "trust.MEMORY",
+    "adaptive.hold_share": "trust.HOLD",
+    "adaptive.learnt": "trust.LEARNT",
+    "adaptive.strength": "trust.STRENGTH",
+    "values.TEACHER_EPOCHS": "recipes.TEACHER_EPOCHS",
+    "values.MIXED_IMAGES": "recipes.MIXED_IMAGES",
+}
 CANDIDATES: dict = {
     AS_IT_WAS: {},
-    "temperature-0.5": {"trust.temperature": 0.5},
-    "hold-off": {"trust.hold": False},
-    "allowance-0": {"trust.allowance": 0.0},
-    "transitions-off": {"trust.transitions": False},
-    "unclean-zero": {"trust.unclean_weight": "zero"},
-    "unclean-one": {"trust.unclean_weight": "one"},
-    "memory-1": {"trust.memory_epochs": 1.0},
-    "sharpness-1": {"trust.sharpness": 1.0},
-    "sharpness-4": {"trust.sharpness": 4.0},
-    "mixup-0": {"trust.mixup": 0.0},
-    "judge-student": {"trust.judge": "student"},
-    "cosine": {"decay.name": "cosine"},
+    "temperature-0.5": {"adaptive.temperature": 0.5},
+    "hold-off": {"adaptive.hold": False},
+    "allowance-0": {"adaptive.allowance": 0.0},
+    "transitions-off": {"adaptive.transitions": False},
+    "unclean-zero": {"adaptive.unclean_weight": "zero"},
+    "unclean-one": {"adaptive.unclean_weight": "one"},
+    "memory-1": {"adaptive.memory_epochs": 1.0},
+    "sharpness-1": {"adaptive.sharpness": 1.0},
+    "sharpness-4": {"adaptive.sharpness": 4.0},
+    "mixup-0": {"adaptive.mixup": 0.0},
+    "judge-student": {"adaptive.judge": "student"},
+    "cosine": {"learning_rate_decay.name": "cosine"},
     "strong-views": {"strong_views.enabled": True},
-    "alpha-0.5": {"trust.alpha": 0.5},
-    "temperature-0.25": {"trust.temperature": 0.25},
+    "alpha-0.5": {"adaptive.alpha": 0.5},
+    "temperature-0.25": {"adaptive.temperature": 0.25},
     # Found by the first step. `unclean-zero` leaves a temperature nothing to change.
     "together": {
-        "trust.temperature": 0.5,
-        "trust.sharpness": 4.0,
-        "trust.hold": False,
+        "adaptive.temperature": 0.5,
+        "adaptive.sharpness": 4.0,
+        "adaptive.hold": False,
     },
 }
 CHOSEN = "temperature-0.5"  # Of the switches; what the constants are compared with.
 CONSTANTS: dict = {
-    "warm-up-0.05": {"trust.WARM_UP": 0.05},
-    "warm-up-0.2": {"trust.WARM_UP": 0.2},
-    "memory-0.125": {"trust.MEMORY": 0.125},
-    "memory-0.5": {"trust.MEMORY": 0.5},
-    "teacher-2": {"recipes.TEACHER_EPOCHS": 2},
-    "teacher-8": {"recipes.TEACHER_EPOCHS": 8},
-    "mixed-1250": {"recipes.MIXED_IMAGES": 1250},
-    "mixed-5000": {"recipes.MIXED_IMAGES": 5000},
-    "smoothing-0.1": {"trust.smoothing": 0.1},
-    "allowance-0.25": {"trust.allowance": 0.25},
-    "allowance-1": {"trust.allowance": 1.0},
-    "learnt-0.25": {"trust.LEARNT": 0.25},
-    "learnt-1": {"trust.LEARNT": 1.0},
-    "hold-0.125": {"trust.HOLD": 0.125},
-    "hold-0.5": {"trust.HOLD": 0.5},
-    "strength-5": {"trust.STRENGTH": 5.0},
-    "strength-20": {"trust.STRENGTH": 20.0},
+    "warm-up-0.05": {"adaptive.warmup_share": 0.05},
+    "warm-up-0.2": {"adaptive.warmup_share": 0.2},
+    "memory-0.125": {"adaptive.memory_share": 0.125},
+    "memory-0.5": {"adaptive.memory_share": 0.5},
+    "teacher-2": {"values.TEACHER_EPOCHS": 2},
+    "teacher-8": {"values.TEACHER_EPOCHS": 8},
+    "mixed-1250": {"values.MIXED_IMAGES": 1250},
+    "mixed-5000": {"values.MIXED_IMAGES": 5000},
+    "smoothing-0.1": {"adaptive.smoothing": 0.1},
+    "allowance-0.25": {"adaptive.allowance": 0.25},
+    "allowance-1": {"adaptive.allowance": 1.0},
+    "learnt-0.25": {"adaptive.learnt": 0.25},
+    "learnt-1": {"adaptive.learnt": 1.0},
+    "hold-0.125": {"adaptive.hold_share": 0.125},
+    "hold-0.5": {"adaptive.hold_share": 0.5},
+    "strength-5": {"adaptive.strength": 5.0},
+    "strength-20": {"adaptive.strength": 20.0},
 }
 ALL = CANDIDATES | CONSTANTS
 # Rows on which a candidate differs from what it is compared with, if not on all.
@@ -159,28 +165,37 @@ def config_of(row, candidate, seed):
     ).config()
 
 
+def recorded_name(name):
+    """A field's or constant's name in the record, which is as before version 0.2."""
+    return RECORDED.get(name, configuration.recorded_name(name))
+
+
 def is_constant(name):
     return name.rpartition(".")[2].isupper()
 
 
-@contextlib.contextmanager
-def constants_of(candidate):
-    """Sets the modules' constants, inside, as the candidate has them."""
-    with contextlib.ExitStack() as stack:
-        for name, value in values_of(candidate).items():
-            if is_constant(name):
-                module, _, constant = name.partition(".")
-                stack.enter_context(mock.patch.object(MODULES[module], constant, value))
-        yield
+def with_constants(config, candidate, num_classes, num_samples):
+    """The configuration with what follows from the candidate's constants."""
+    chosen = values_of(candidate)
+    images = chosen["values.MIXED_IMAGES"]
+    config.adaptive.teacher_decay = values.teacher_decay(
+        num_samples, config.batch_size, epochs=chosen["values.TEACHER_EPOCHS"]
+    )
+    if config.adaptive.mixup is None:
+        config.adaptive.mixup = values.mixup(
+            num_classes, num_samples, config.epochs, full_from=images
+        )
+    return config
 
 
-def held_out_accuracy(config):
+def held_out_accuracy(config, candidate):
     """Trains, and returns the teacher's accuracy on noisy labels, epoch by epoch."""
     keras.backend.clear_session()
     seeding.seed_everything(config)
     config = configuration.with_absolute_paths(config)
     benchmark = build_data.make_benchmark(config)
     train, held_out = benchmark.train, benchmark.validation
+    config = with_constants(config, candidate, benchmark.num_classes, len(train))
     steps = build_data.steps_per_epoch(train, config)
     model = make_model(
         config, benchmark.num_classes, steps, train.images.shape[1:], len(train)
@@ -191,13 +206,13 @@ def held_out_accuracy(config):
         steps_per_epoch=steps,
         validation_data=batches.evaluation_batches(held_out, batch_size=500),
         callbacks=[
-            build_callbacks._make_decay(config),
+            build_callbacks.make_decay(config),
             *METHODS[config.method].callbacks(config, train, None),
         ],
         shuffle=False,
         verbose=0,
     )
-    return history.history["val_teacher_accuracy"], len(held_out)
+    return history.history["val_accuracy"], len(held_out)
 
 
 def run(work, name, candidate, seed):
@@ -206,8 +221,7 @@ def run(work, name, candidate, seed):
     if path.exists() or name not in ONLY.get(candidate, ROWS):
         return
     config = config_of(ROWS[name], candidate, seed)
-    with constants_of(candidate):
-        accuracy, images = held_out_accuracy(config)
+    accuracy, images = held_out_accuracy(config, candidate)
     found = {
         "row": name,
         "candidate": candidate,
@@ -271,7 +285,7 @@ def _line(candidate, rows, ours, base, both):
     ]
     return {
         "candidate": candidate,
-        "changed": ALL[candidate],
+        "changed": {recorded_name(k): v for k, v in ALL[candidate].items()},
         "rows": len(rows),
         "runs": sum(name in rows for name, _ in both),
         "held_out": statistics.fmean(level),

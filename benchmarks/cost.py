@@ -19,8 +19,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from josrc_keras import JoSRC, networks, views
-from josrc_keras.data.checks import contract
+from josrc_keras import JoSRC, losses, networks, selection, views
+from josrc_keras import labels as label_distributions
 from josrc_keras.runs import summary
 
 
@@ -43,11 +43,26 @@ def functions(classes, batch):
     def mathematics():
         with tf.GradientTape() as tape:
             tape.watch([logits_a, logits_b])
-            probs = tf.nn.softmax(of_teacher)
-            outcome = model.joint_objective(
-                logits_a, logits_b, probs, contract.Batch(images, labels, None, None)
+            smooth = label_distributions.smooth_labels(labels, classes, model.smoothing)
+            selected = selection.select(
+                selection.clean_likelihood(tf.nn.softmax(logits_a), smooth),
+                selection.ood_likelihood(logits_a, logits_b),
+                tau_clean=model.tau_clean,
             )
-            loss = model.mean_over(outcome.joint, outcome.included, None)
+            targets = label_distributions.reassign(
+                selected, smooth, tf.nn.softmax(of_teacher), model.scale
+            )
+            joint = losses.joint_loss(
+                losses.classification_loss(logits_a, logits_b, targets),
+                losses.consistency_loss(
+                    logits_a, logits_b, selected.out_of_distribution
+                ),
+                model.alpha * model.joint,
+            )
+            included = tf.logical_or(
+                selected.clean, selection.union(selected, selection.UNCLEAN)
+            )
+            loss = model.mean_over(joint, included, None)
         return tape.gradient(loss, [logits_a, logits_b])
 
     @tf.function

@@ -18,7 +18,7 @@ import time
 import numpy as np
 
 from josrc_keras.configs import cifar80n_o
-from josrc_keras.runs import summary, train
+from josrc_keras.runs import build_model, summary
 from josrc_keras.runs.methods import METHODS
 
 CLASSES = 80
@@ -28,7 +28,7 @@ def make_step(name, batch):
     """A function that takes one training step of a method on random images."""
     config = cifar80n_o.get_config("paper")
     config.method = name
-    model = train.make_model(config, CLASSES)
+    model = build_model.make_model(config, CLASSES)
     for variable, value in (
         ("tau_clean", 0.75),
         ("joint", 1.0),

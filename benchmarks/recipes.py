@@ -20,7 +20,7 @@ import numpy as np
 
 from josrc_keras.callbacks import LabelTrust
 from josrc_keras.configs import cifar80n_o
-from josrc_keras.runs import summary, train
+from josrc_keras.runs import build_model, summary
 from josrc_keras.samples import findings
 
 CLASSES = 80
@@ -31,7 +31,7 @@ RECIPES = ("paper", "adaptive")
 def make_model(recipe):
     """The compiled model of a recipe, after its warm-up, that records."""
     config = cifar80n_o.get_config(recipe)
-    model = train.make_model(config, CLASSES, num_samples=SAMPLES)
+    model = build_model.make_model(config, CLASSES, num_samples=SAMPLES)
     for variable, value in (("tau_clean", 0.75), ("joint", 1.0)):
         getattr(model, variable).assign(value)
     model.teacher_decay.assign(0.99)

@@ -13,7 +13,7 @@ which neither says, is ours. Keras applies weight decay beside the gradient's st
 
 The code adds the 47,570 images of the clean list to the training set; most other work
 leaves them out, and so does this page, unless `--config.data.use_clean_train` says so.
-Needs GPUs: see README.md, "Large sets".
+Needs GPUs: see docs/howto/large_photos.md.
 """
 
 from josrc_keras.configs import base

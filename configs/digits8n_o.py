@@ -7,7 +7,7 @@ With the recipe `paper`, `smoothing` is 0.3, not the paper's 0.6: with eight cla
 0.6 a prediction that contradicts its label would pass as clean
 (`schedules.largest_useful_smoothing`). `alpha` is 0.3, not 0.5, with which the
 out-of-distribution term of eq. 9, which has no lower bound, ran away in one of ten
-seeds. results/README.md says how they were chosen.
+seeds. docs/explanation/how_it_was_chosen.md says how they were chosen.
 """
 
 from josrc_keras.configs import base

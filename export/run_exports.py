@@ -12,8 +12,8 @@ from josrc_keras import _files
 from josrc_keras.export import card, classifier, latency, metadata, sources, writers
 from josrc_keras.export.preparation import halves, prepare
 from josrc_keras.export.serving import Serving
+from josrc_keras.runs import build_data
 from josrc_keras.runs import folder as run_folder
-from josrc_keras.runs import train
 
 CARD = "README.md"
 REPORTS = "exports.json"  # The reports of what lies in the folder.
@@ -67,7 +67,7 @@ def prepare_run(
                 "Run josrc-train with the same --workdir until it ends."
             )
     model = keras.saving.load_model(run / "model.keras")
-    benchmark = train.make_benchmark(config, run)
+    benchmark = build_data.make_benchmark(config, run)
     serving = {"class_names": benchmark.class_names, **serving}
     # A run of before this field has none.
     crops = config.augmentation.get("size") is not None

@@ -164,7 +164,7 @@ def smoothing_for(num_classes, tau_c):
     """A smoothing for so many classes: the paper's 0.6 where that is small enough.
 
     Three quarters of `largest_useful_smoothing`, at least 0.1 and at most 0.6: 0.3 for
-    8 classes, as chosen for the digits (results/README.md), and 0.6 from 80 on.
+    8 classes, as chosen for the digits, and 0.6 from 80 on.
 
     Args:
         num_classes: `C`, at least 2.

@@ -31,7 +31,7 @@ def chosen(config):
         config.threshold.first_epoch,
         config.model.inclusive,
         config.network.head,
-        config.decay.beta_1,
+        config.learning_rate_decay.beta_1,
         config.model.teacher_views,
         config.selection,
     )
@@ -137,13 +137,13 @@ def test_flags_override_a_recipe(recipe):
     """Whether or not the recipe has a value there."""
     config = parse(
         f"--config=digits8n_o:{recipe}",
-        "--config.decay.beta_1=0.4",
+        "--config.learning_rate_decay.beta_1=0.4",
         "--config.model.relabel=('in_distribution',)",
         "--config.network.width=2",
         "--config.steps_per_execution=3",
         "--config.checkpoint_every=5",
     )
-    assert config.decay.beta_1 == 0.4
+    assert config.learning_rate_decay.beta_1 == 0.4
     assert config.model.relabel == ("in_distribution",)
     assert config.network.width == 2.0 and isinstance(config.network.width, float)
     assert (config.steps_per_execution, config.checkpoint_every) == (3, 5)

@@ -129,7 +129,7 @@ def quick_config():
         config.deterministic = "always"
         config.data.train_size = 128
         config.threshold.warmup_epochs = 2
-        config.decay.start_epoch = 2
+        config.learning_rate_decay.start_epoch = 2
         config.update_from_flattened_dict(fields)
         return config
 

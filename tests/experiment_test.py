@@ -1,6 +1,5 @@
 """experiment: precision, steps an execution, and a run that a callback stops."""
 
-import csv
 import json
 
 import keras
@@ -11,29 +10,15 @@ from josrc_keras import data
 from josrc_keras.data import batches
 from josrc_keras.runs import build_callbacks, build_model, seeding
 from josrc_keras.runs import train as experiment
+from tests.support.runs import StopAfter, columns_of, without_pictures
 
 STEPS = 6  # 384 images in batches of 64.
-
-
-class StopAfter(keras.callbacks.Callback):
-    """Asks the training to stop at the end of an epoch."""
-
-    def __init__(self, epoch):
-        super().__init__()
-        self.epoch = epoch
-        self.seen = []
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.seen.append(epoch + 1)
-        if epoch + 1 == self.epoch:
-            self.model.stop_training = True
 
 
 @pytest.fixture
 def train(quick_config, deterministic, monkeypatch):
     """A function that trains the digits for four epochs into a folder."""
-    monkeypatch.setattr(experiment.run_folder, "draw", lambda *arguments: [])
-    monkeypatch.setattr(experiment, "_tensorboard", lambda workdir: [])
+    without_pictures(monkeypatch)
 
     def run(workdir, *callbacks, **fields):
         config = quick_config(**{"data.train_size": 64 * STEPS, **fields})
@@ -57,16 +42,10 @@ def whole(cache, train, tmp_path_factory):
     return cache["whole"]
 
 
-def history_of(workdir):
-    with open(workdir / "history.csv", newline="") as file:
-        rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-    return {name: [row[name] for row in rows] for name in rows[0]}
-
-
 def test_many_steps_an_execution_are_the_same_steps(whole, train, tmp_path):
     """On TensorFlow in a graph of three; the checkpoint is the same one, too."""
     train(tmp_path, steps_per_execution=3)
-    expected, found = history_of(whole), history_of(tmp_path)
+    expected, found = columns_of(whole), columns_of(tmp_path)
     assert found.keys() == expected.keys()
     assert {"loss", "accuracy_clean", "clean_auroc", "val_accuracy"} < found.keys()
     for name, values in expected.items():
@@ -107,7 +86,7 @@ def test_mixed_precision(train, tmp_path):
     summary = train(tmp_path, precision="mixed_bfloat16", epochs=2)
     assert keras.config.dtype_policy() is before
     assert summary["epochs"] == 2
-    history = history_of(tmp_path)
+    history = columns_of(tmp_path)
     assert np.isfinite(list(history.values())).all()
     assert history["loss"][1] < history["loss"][0]
 

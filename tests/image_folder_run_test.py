@@ -14,22 +14,11 @@ from josrc_keras.runs import train as experiment
 from tests import photos
 from tests.commands_test import contents
 from tests.forks import Forks, rows_of
+from tests.support.runs import StopAfter, without_plots
 
 Image = pytest.importorskip("PIL.Image")
 EPOCHS = 4
 CLASSES = {"cat": 14, "dog": 12, "eel": 9}
-
-
-class StopAfter(keras.callbacks.Callback):
-    """Ends training after an epoch."""
-
-    def __init__(self, last):
-        super().__init__()
-        self.last = last
-
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch + 1 == self.last:
-            self.model.stop_training = True
 
 
 def make_config(folder, **fields):
@@ -42,7 +31,7 @@ def make_config(folder, **fields):
     config.epochs = EPOCHS
     config.checkpoint_every = 1
     config.deterministic = "always"
-    config.decay.start_epoch = 2
+    config.learning_rate_decay.start_epoch = 2
     config.threshold.warmup_epochs = 1
     config.update_from_flattened_dict(fields)
     return config
@@ -58,7 +47,7 @@ def folder(tmp_path):
 @pytest.fixture
 def train(monkeypatch, deterministic):
     """A function that trains, without plots: `(folder, run, *callbacks, **fields)`."""
-    monkeypatch.setattr(experiment.run_folder, "draw", lambda *arguments: [])
+    without_plots(monkeypatch)
 
     def call(folder, run, *callbacks, **fields):
         fields = {name.replace("__", "."): value for name, value in fields.items()}

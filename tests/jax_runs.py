@@ -39,7 +39,7 @@ def train(workdir, *callbacks, **fields):
     config.batch_size = 32
     config.data.train_size = 32 * STEPS + 5
     config.threshold.warmup_epochs = 1
-    config.decay.start_epoch = 2
+    config.learning_rate_decay.start_epoch = 2
     config.update_from_flattened_dict(fields)
     return experiment.train(config, workdir, verbose=0, callbacks=callbacks)
 

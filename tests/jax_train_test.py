@@ -40,7 +40,7 @@ TRAIN = [
     "--config.epochs=2",
     "--config.data.train_size=192",
     "--config.threshold.warmup_epochs=1",
-    "--config.decay.start_epoch=1",
+    "--config.learning_rate_decay.start_epoch=1",
     "--progress=none",
     "--workdir=run",
 ]

@@ -16,7 +16,7 @@ from josrc_keras.runs import build_data, configuration, large_sets
 from josrc_keras.runs import train as experiment
 from tests import manual_data
 from tests.forks import Forks, rows_of
-from tests.image_folder_run_test import StopAfter
+from tests.support.runs import StopAfter, without_plots
 
 pytest.importorskip("PIL")
 SMALL = {
@@ -128,7 +128,7 @@ def test_a_stopped_run_equals_the_whole(
     downloads, stored, tmp_path, monkeypatch, deterministic, equal_arrays
 ):
     """Moved records are the same ones; others are refused; then it is audited."""
-    monkeypatch.setattr(experiment.run_folder, "draw", lambda *arguments: [])
+    without_plots(monkeypatch)
     part = {"data.train_size": 14}
     config = make_config(downloads, stored, **part)
     summary = experiment.train(config, tmp_path / "whole", verbose=0)

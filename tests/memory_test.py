@@ -60,7 +60,7 @@ networks.NETWORKS["digits_cnn"] = network
 config = digits8n_o.get_config()
 config.epochs, config.batch_size = {EPOCHS}, {BATCH}
 config.checkpoint_every = 1
-config.decay.start_epoch = {FROM} // 2
+config.learning_rate_decay.start_epoch = {FROM} // 2
 experiment.train(config, sys.argv[1], verbose=0, callbacks=[Memory()])
 print(json.dumps(Memory.resident))
 """

@@ -24,7 +24,7 @@ COMMAND = [
     "--config.data.train_size=256",
     "--config.checkpoint_every=1",
     "--config.threshold.warmup_epochs=2",
-    "--config.decay.start_epoch=2",
+    "--config.learning_rate_decay.start_epoch=2",
     "--progress=none",
 ]
 WHOLE = {"config.json", "history.csv", "summary.json", "checkpoint", "model.keras"}

@@ -211,7 +211,7 @@ def run_folder(folder, steps):
             "threshold.warmup_epochs": 2,
             "threshold.tau_c": 0.8,
             "threshold.tau_m": 0.85,
-            "decay.start_epoch": 3,
+            "learning_rate_decay.start_epoch": 3,
             "steps_per_execution": steps,
         }
     )

@@ -1,6 +1,5 @@
 """strong_views: RandAugment of each image by itself, and what a run makes of it."""
 
-import csv
 import importlib.util
 import sys
 
@@ -14,7 +13,8 @@ from josrc_keras.runs import build_data
 from josrc_keras.runs import train as experiment
 from josrc_keras.views import strong
 from tests import photos
-from tests.image_folder_run_test import StopAfter, make_config
+from tests.image_folder_run_test import make_config
+from tests.support.runs import StopAfter, history_of, without_pictures
 from tests.views_test import found, random_images
 
 SIZE = 12
@@ -252,8 +252,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def train(folder, monkeypatch, deterministic):
     """A function that trains two epochs: `(run, *callbacks, **fields)`."""
-    monkeypatch.setattr(experiment.run_folder, "draw", lambda *arguments: [])
-    monkeypatch.setattr(experiment, "_tensorboard", lambda workdir: [])
+    without_pictures(monkeypatch)
 
     def call(run, *callbacks, **fields):
         fields = {name.replace("__", "."): value for name, value in fields.items()}
@@ -262,11 +261,6 @@ def train(folder, monkeypatch, deterministic):
         return experiment.train(config, run, verbose=0, callbacks=callbacks)
 
     return call
-
-
-def history_of(run):
-    with open(run / "history.csv", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 class Look(keras.callbacks.Callback):

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from josrc_keras.runs import build_callbacks, train
+from tests.support.runs import without_plots
 
 ROOT = Path(__file__).parent.parent
 kills = types.SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks" / "kills.py")))
@@ -197,7 +198,7 @@ def test_resumption_is_told(interrupted):
 
 def test_same_seed_same_history(quick_config, deterministic, tmp_path, monkeypatch):
     """Two runs are equal to the last digit; another seed is another run."""
-    monkeypatch.setattr(train.run_folder, "draw", lambda *arguments: [])
+    without_plots(monkeypatch)
     histories = []
     for number, seed in enumerate((0, 0, 1)):
         workdir = tmp_path / str(number)
@@ -229,7 +230,7 @@ def test_finished_run_is_left_as_it_is(
     quick_config, deterministic, tmp_path, monkeypatch
 ):
     """Training again in a finished folder trains nothing and changes no number."""
-    monkeypatch.setattr(train.run_folder, "draw", lambda *arguments: [])
+    without_plots(monkeypatch)
     config = quick_config(epochs=2)
     train.train(config, tmp_path, verbose=0)
     history = (tmp_path / "history.csv").read_bytes()

@@ -3,8 +3,16 @@
 import numpy as np
 import pytest
 
+from josrc_keras.adaptive import TrustRule, trust
 from josrc_keras.adaptive import memory as adaptive_memory
-from josrc_keras.adaptive import trust
+
+RULE = TrustRule()
+
+
+def label_trust(given, other, rate, flip, classes, sharpness=1, least=0.0):
+    """With an exponent of 1, by which trust is the plain probability."""
+    rule = TrustRule(sharpness=sharpness)
+    return trust.label_trust(given, other, rate, flip, classes, least, rule)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +98,7 @@ def test_transitions_are_counted_where_the_network_is_sure_of_another_class():
     others = np.array([1, 1, 1, 1, 2, 1])
     labels = np.array([0, 0, 2, 0, 0, 2])
     found = trust.transitions(given, other, others, labels, 4)
-    prior = trust.STRENGTH / 3
+    prior = RULE.strength / 3
     expected = np.full((4, 4), prior)
     expected[1] += [2, 0, 1, 0]
     expected[2] += [1, 0, 0, 0]
@@ -136,25 +144,26 @@ def test_many_wrong_labels_outweigh_uniform_noise():
 def test_trust_is_the_probability_that_a_label_is_right(
     given, other, rate, flip, classes, sharpness, expected
 ):
-    found = trust.label_trust([given], [other], rate, flip, classes, sharpness)
+    found = label_trust([given], [other], rate, flip, classes, sharpness)
     assert found.dtype == np.float32 and found.shape == (1,)
     np.testing.assert_allclose(found, [expected], rtol=1e-6, atol=1e-9)
-    if sharpness == 1:  # The default.
-        again = trust.label_trust([given], [other], rate, np.array([flip]), classes)
+    if sharpness == 2:  # The default.
+        flips = np.array([flip])
+        again = trust.label_trust([given], [other], rate, flips, classes)
         np.testing.assert_array_equal(again, found)
 
 
 @pytest.mark.parametrize(
-    ("rate", "limit"), [(0.0, trust.LEAST), (1.0, trust.MOST), (0.5, 0.5)]
+    ("rate", "limit"), [(0.0, RULE.least_rate), (1.0, RULE.most_rate), (0.5, 0.5)]
 )
 def test_no_label_is_beyond_doubt_and_none_beyond_hope(rate, limit):
     for sharpness in (1, 2):
-        half = trust.label_trust([0.5], [0.5], rate, 1.0, 2, sharpness)
+        half = label_trust([0.5], [0.5], rate, 1.0, 2, sharpness)
         assert half == pytest.approx([1 - limit])
-    found = trust.label_trust([0.6], [0.4], rate, 1.0, 2)
+    found = label_trust([0.6], [0.4], rate, 1.0, 2)
     right, wrong = (1 - limit) * 0.6, limit * 0.4
     assert found == pytest.approx([right / (right + wrong)])
-    assert trust.label_trust([], [], rate, 1.0, 2).shape == (0,)
+    assert label_trust([], [], rate, 1.0, 2).shape == (0,)
 
 
 def test_typical_is_what_believed_labels_of_a_class_get():
@@ -173,10 +182,10 @@ def test_half_of_the_labels_being_wrong_hardly_lowers_what_is_typical():
 def test_a_wrong_label_may_get_so_much_without_being_believed():
     """By hand, of five classes: `w` is 0.2 * 0.5 + 0.2 / 4 = 0.15, or at least 0.2."""
     for least, mistaken in ((0.0, 0.15), (0.1, 0.15), (0.2, 0.2), (0.6, 0.6)):
-        found = trust.label_trust([0.3], [0.5], 0.4, 0.2, 5, 2, least)
+        found = label_trust([0.3], [0.5], 0.4, 0.2, 5, 2, least)
         right, wrong = 0.6 * 0.3**2, 0.4 * mistaken**2
         assert found == pytest.approx([right / (right + wrong)])
-    each = trust.label_trust([0.3] * 2, [0.5] * 2, 0.4, 0.2, 5, 2, np.array([0.2, 0.6]))
+    each = label_trust([0.3] * 2, [0.5] * 2, 0.4, 0.2, 5, 2, np.array([0.2, 0.6]))
     np.testing.assert_allclose(each, [0.054 / (0.054 + 0.016), 0.054 / (0.054 + 0.144)])
 
 
@@ -184,7 +193,7 @@ def test_a_wrong_label_may_get_so_much_without_being_believed():
     ("epochs", "expected"), [(200, 50), (40, 10), (30, 8), (8, 2), (4, 2), (1, 2)]
 )
 def test_the_noise_rate_is_held_after_a_quarter_of_the_epochs(epochs, expected):
-    assert trust.hold_epochs(epochs) == expected
+    assert RULE.hold_after(epochs) == expected
 
 
 def test_what_is_learnt_is_a_share_of_the_labels_that_are_right():
@@ -201,17 +210,17 @@ def test_trust_grows_with_the_given_class_and_falls_with_rate_other_and_flip():
     probs = np.linspace(0, 1, 101)
     half = np.full(101, 0.5)
     for sharpness in (0.5, 1, 4):
-        grown = trust.label_trust(probs, 1 - probs, 0.3, 1.0, 2, sharpness)
+        grown = label_trust(probs, 1 - probs, 0.3, 1.0, 2, sharpness)
         assert np.all(np.diff(grown[1:-1]) > 0)
-        flips = trust.label_trust(half, half, 0.3, probs, 5, sharpness)
+        flips = label_trust(half, half, 0.3, probs, 5, sharpness)
         assert np.all(np.diff(flips) <= 0) and flips[-1] < flips[50] < flips[0]
         rates = [
-            trust.label_trust([0.5], [0.4], rate, 0.7, 5, sharpness)[0]
-            for rate in np.linspace(trust.LEAST, trust.MOST, 20)
+            label_trust([0.5], [0.4], rate, 0.7, 5, sharpness)[0]
+            for rate in np.linspace(RULE.least_rate, RULE.most_rate, 20)
         ]
         assert np.all(np.diff(rates) < 0)
     # The sharper, the nearer to yes or no.
-    blunt, sharp = (trust.label_trust(probs, 1 - probs, 0.5, 1.0, 2, s) for s in (1, 4))
+    blunt, sharp = (label_trust(probs, 1 - probs, 0.5, 1.0, 2, s) for s in (1, 4))
     assert np.all(np.abs(sharp - 0.5) >= np.abs(blunt - 0.5) - 1e-6)
 
 

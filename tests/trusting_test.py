@@ -1,33 +1,37 @@
-"""One step of a JoSRC that trusts labels by their history, against NumPy."""
+"""One step of an AdaptiveJoSRC against NumPy."""
 
 import keras
 import numpy as np
 import pytest
 
-from josrc_keras import JoSRC
+from josrc_keras import AdaptiveJoSRC, JoSRC, TrustRule
 from josrc_keras.adaptive import mixup
-from josrc_keras.adaptive import model as trusting
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 from josrc_keras.data.checks import contract
-from josrc_keras.samples import findings
+from josrc_keras.samples import findings, numbering
 from tests import oracle, tiny
 
 COUNT = 12
 SAMPLES = 20  # Of which a batch has twelve.
-PLAIN = {"smoothing": 0.0, "alpha": 0.0, "mixup": 0.0, "temperature": 1.0}
+OF_THE_MODEL = ("num_samples", "mixup", "teacher_views")
+PLAIN = {"num_samples": SAMPLES, "mixup": 0.0, "temperature": 1.0}
 
 
 def make_model(rate=0.1, **arguments):
-    """Its teacher is another network than the student, and it is told a trust."""
+    """Its teacher is another network than the student, and it is told a trust.
+
+    Takes arguments of the model and fields of its rule.
+    """
     network = tiny.linear_network()
-    arguments = {"samples": SAMPLES, **PLAIN, **arguments}
-    model = JoSRC(network, tiny.CLASSES, **arguments)
+    fields = {**PLAIN, **arguments}
+    own = {name: fields.pop(name) for name in OF_THE_MODEL if name in fields}
+    model = AdaptiveJoSRC(network, tiny.CLASSES, rule=TrustRule(**fields), **own)
     model.compile(keras.optimizers.SGD(rate), metrics=["accuracy"])
     other = tiny.linear_network(seed=5)
     model.teacher.set_weights([0.3 * w for w in other.get_weights()])
     tiny.set_state(model, 0.5, 1.0)
-    trust = np.random.default_rng(3).random(SAMPLES).astype("float32")
-    model.label_trust.assign(trust)
+    trust = np.random.default_rng(3).random(model.num_samples)
+    model.label_trust.assign(trust.astype("float32"))
     return model
 
 
@@ -47,6 +51,19 @@ def mean_probs(logits):
     return (oracle.softmax(logits[0]) + oracle.softmax(logits[1])) / 2
 
 
+def outcome_of(model, images, labels):
+    """What a step finds out about a batch, of which nothing is learnt."""
+    found = []
+
+    def step(arguments, learn, then=None):
+        found.append(learn(contract.unpack(*arguments)))
+
+    model.step = step
+    model.train_step((images, labels))
+    del model.step
+    return found[0]
+
+
 def roll(values, share):
     """What is left of each is the next sample's."""
     share = share.reshape(-1, *[1] * (values.ndim - 1))
@@ -60,11 +77,12 @@ def oracle_step(model, images, labels, shares=None, weight=1.0):
     q = mean_probs(judged)
     certainty = q.max(axis=1)
     counts = {"confidence": certainty, "one": 1 + 0 * q[:, 0], "zero": 0 * q[:, 0]}
-    sharp = q ** (1 / model.temperature)
+    rule = model.rule
+    sharp = q ** (1 / rule.temperature)
     sharp /= sharp.sum(axis=1, keepdims=True)
     trust = np.float64(model.label_trust)[labels["index"]]
-    y = oracle.smooth(labels["label"], tiny.CLASSES, model.smoothing)
-    w = counts[model.unclean_weight]
+    y = oracle.smooth(labels["label"], tiny.CLASSES, rule.smoothing)
+    w = counts[rule.unclean_weight]
     targets = trust[:, None] * y + ((1 - trust) * w)[:, None] * sharp
     seen = {
         name: roll(np.float64(images[name]), share).astype("float32")
@@ -77,7 +95,7 @@ def oracle_step(model, images, labels, shares=None, weight=1.0):
     )
     both = roll(q, shares.mean(axis=0))
     consistency = oracle.js(mean_probs(logits), both)
-    joint = oracle.joint(classification, consistency, model.alpha)
+    joint = oracle.joint(classification, consistency, rule.alpha)
     confident = certainty >= 0.5 * certainty[trust > 0.5].mean()
     return {
         "loss": (weight * joint).mean(),
@@ -236,7 +254,7 @@ def test_the_history_holds_what_the_judge_predicts(judge, pairs):
     np.testing.assert_allclose(table["given_prob"][labels["index"]], given, rtol=1e-4)
     np.testing.assert_allclose(table["other_prob"][labels["index"]], other, rtol=1e-4)
     assert table["seen"].sum() == COUNT
-    clean = model.label_trust.numpy()[labels["index"]] > trusting.DOUBT
+    clean = model.label_trust.numpy()[labels["index"]] > model.rule.doubt
     np.testing.assert_array_equal(table["clean"][labels["index"]], clean)
 
 
@@ -245,9 +263,9 @@ def test_with_a_student_as_judge_the_history_is_of_the_blended_views(pairs):
     images, labels = pairs
     model = make_model(judge="student", mixup=1.0)
     unblended = predicted(model.student, images)
-    batch = contract.unpack((images, labels))
-    _, logits, judged = model.trusting_objective(*images.values(), batch)
-    np.testing.assert_array_equal(judged[0], logits)
+    found = outcome_of(model, images, labels)
+    judged = found.evidence
+    np.testing.assert_array_equal(judged[0], found.logits)
     assert len(judged) == 2
     for each, plain in zip(judged, unblended, strict=True):
         assert np.abs(each - plain).max() > 0.1
@@ -257,10 +275,8 @@ def test_the_teacher_may_see_the_first_view_only(pairs):
     images, labels = pairs
     model = make_model(teacher_views="first")
     first = predicted(model.teacher, images)[0]
-    batch = contract.unpack((images, labels))
-    *_, judged = model.trusting_objective(*images.values(), batch)
-    (only,) = judged
-    np.testing.assert_allclose(only, first, rtol=1e-5)
+    for judged in outcome_of(model, images, labels).evidence:
+        np.testing.assert_allclose(judged, first, rtol=1e-5)
     once = {"view_a": images["view_a"], "view_b": images["view_a"]}
     expected = oracle.softmax(first)
     np.testing.assert_allclose(
@@ -271,18 +287,24 @@ def test_the_teacher_may_see_the_first_view_only(pairs):
 
 def test_verdicts_by_hand():
     """Trusted, sure of another class, and unsure compared with what is trusted."""
-    model = make_model()
+    model = make_model(num_samples=6)
     trust = np.float32([0.9, 0.51, 0.5, 0.1, 0.4, 0.2])
     probs = np.full((6, tiny.CLASSES), 0.0, "float32")
     probs[:, 0] = [0.9, 0.7, 0.5, 0.39, 0.41, 0.3]  # Half of the typical 0.8 is 0.4.
     probs[:, 1] = 1 - probs[:, 0]
     probs[[3, 5], 1] = probs[[3, 5], 2] = (1 - probs[[3, 5], 0]) / 2
     probs[5] = 0.25
-    found = model.judged_by_trust(trust, probs)
+    logits = np.log(np.maximum(probs, 1e-30))
+    model.teacher_logits = lambda *views: [logits]
+    images, labels = tiny.pair_batch(6)
+    labels = {"label": labels, "index": np.arange(6)}
+    model.label_trust.assign(trust)
+    found = outcome_of(model, images, labels).selection
     assert np.asarray(found.clean).tolist() == [1, 1, 0, 0, 0, 0]
     assert np.asarray(found.in_distribution).tolist() == [0, 0, 1, 0, 1, 0]
     assert np.asarray(found.out_of_distribution).tolist() == [0, 0, 0, 1, 0, 1]
-    none = model.judged_by_trust(np.zeros(6, "float32"), probs)
+    model.label_trust.assign(np.zeros(6))
+    none = outcome_of(model, images, labels).selection
     assert not np.any(none.clean) and not np.any(none.out_of_distribution)
 
 
@@ -291,7 +313,11 @@ def test_labels_without_a_number_are_refused(pairs):
     for given in (labels["label"], {"label": labels["label"]}):
         with pytest.raises(ValueError) as caught:
             make_model().train_on_batch(images, given)
-        assert trusting.NOT_NUMBERED in str(caught.value)
+        assert str(caught.value).startswith(
+            "A model that remembers samples needs each sample's number in the dataset. "
+            "Received: labels without 'index'. Pass arrays to `fit`, or number the "
+            f"samples of a dataset before it is shuffled: {numbering.NUMBERING}"
+        )
 
 
 def test_a_fit_without_its_callbacks_is_refused(pairs):
@@ -306,7 +332,7 @@ def test_a_fit_without_its_callbacks_is_refused(pairs):
 
 
 BAD = {
-    "samples": (0, r"Expected `samples` of at least 1, or None\. Received: 0"),
+    "num_samples": (0, r"`num_samples`, .* samples, of at least 1\. Received: 0\."),
     "judge": ("both", r"judge as one of \('teacher', 'student'\)\. Received: 'both'"),
     "mixup": (1.5, r"`mixup` must be in \[0, 1\]\. Received: mixup=1\.5"),
     "temperature": (0, r"`temperature` must be positive\. Received: temperature=0"),
@@ -321,10 +347,10 @@ def test_bad_arguments_are_refused(name):
         make_model(**{name: value})
 
 
-def test_a_model_without_samples_keeps_no_trust():
+def test_the_papers_model_keeps_no_trust():
     """Nor a seed, which would change the random numbers that come after it."""
     model = JoSRC(tiny.linear_network(), tiny.CLASSES, smoothing=0.3)
-    assert model.label_trust is None and model.mixup_seed is None
+    assert not hasattr(model, "label_trust") and not hasattr(model, "mixup_seed")
     names = {variable.name for variable in model.variables}
     assert {"tau_clean", "joint", "teacher_decay"} <= names
     assert "label_trust" not in names
@@ -332,20 +358,26 @@ def test_a_model_without_samples_keeps_no_trust():
 
 def test_keras_file_round_trip(pairs, tmp_path, equal_arrays):
     """The loaded model has its arguments and trust, and goes on as the saved one."""
-    arguments = {
+    fields = {
         "alpha": 0.2,
         "judge": "student",
-        "mixup": 0.5,
         "temperature": 0.5,
         "unclean_weight": "one",
+        "warmup_epochs": 3,
+        "memory_epochs": 4.5,
+        "sharpness": 1.5,
     }
-    model = make_model(**arguments)
+    model = make_model(**fields, mixup=0.5)
     model.train_on_batch(*pairs)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    config = loaded.get_config()
-    assert {name: config[name] for name in arguments} == arguments
-    assert config["samples"] == loaded.samples == SAMPLES
+    assert type(loaded) is AdaptiveJoSRC
+    assert loaded.rule == model.rule == TrustRule(**fields)
+    configs = [each.get_config() for each in (loaded, model)]
+    for config in configs:
+        del config["network"]  # The names of its layers differ.
+    assert configs[0] == configs[1]
+    assert loaded.mixup == 0.5 and loaded.num_samples == SAMPLES
     np.testing.assert_array_equal(loaded.label_trust, model.label_trust)
     assert 0 < np.asarray(loaded.label_trust).min() < 0.5
     equal_arrays(loaded.get_weights(), model.get_weights())

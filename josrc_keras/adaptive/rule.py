@@ -106,6 +106,21 @@ class TrustRule:
                     f"Expected {name} in [0, 1]. Received: {name}={value}."
                 )
 
+        idle = {
+            "memory_share": self.memory_epochs is not None,
+            "strength": not self.transitions,
+            "hold_share": not self.hold,
+            "learnt": not self.hold,
+        }
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        for name, is_idle in idle.items():
+            if is_idle and getattr(self, name) != defaults[name]:
+                raise ValueError(
+                    f"Expected {name} only where it is read. Received: {name}="
+                    f"{getattr(self, name)}, beside a rule in which nothing reads it. "
+                    "Leave it out."
+                )
+
     def warmup(self, epochs):
         """Number of epochs before labels are doubted, of so many in all."""
         if self.warmup_epochs is not None:

@@ -11,7 +11,8 @@ where `k` decides how nearly that is yes or no. But a network that trains on a w
 label gives it more than `w`, since it learns some of it by heart, and to an image of no
 class it gives a little of each. So `w` is at least half of what believed labels of the
 same class get (`typical`): as in the audit, a label is measured by those. Without it
-more and more of the wrong labels are believed (results/README.md has the measurement).
+more and more of the wrong labels are trusted
+(docs/explanation/how_it_was_chosen.md has the measurement).
 That half is multiplied by how much of what it believes the network predicts (`learnt`):
 one that has learnt a tenth of the right labels knows none of the wrong ones by heart,
 and gives little to the other nine tenths, too.

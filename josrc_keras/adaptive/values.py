@@ -11,7 +11,7 @@ def mixup(num_classes, num_samples, epochs, *, full_from=MIXED_IMAGES):
     Full where training sees at least 2,500 images of each class, and in proportion
     where it sees fewer: blends keep a network from learning wrong labels by heart,
     which takes many epochs, and make it learn the right ones more slowly.
-    results/README.md has the measurement, of few runs.
+    docs/explanation/how_it_was_chosen.md has the measurement, of few runs.
 
     Args:
         num_classes: C.

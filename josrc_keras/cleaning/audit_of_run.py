@@ -14,9 +14,9 @@ from josrc_keras.audit import summary, truth
 from josrc_keras.audit.table import Part, audit_parts
 from josrc_keras.cleaning import plan, report
 from josrc_keras.data import batches, records
+from josrc_keras.runs import build_data
 from josrc_keras.runs import folder as run_folder
 from josrc_keras.runs import summary as runs_summary
-from josrc_keras.runs import train
 from josrc_keras.runs.methods import METHODS
 from josrc_keras.samples.history import SampleHistory
 
@@ -48,7 +48,7 @@ def write(run, output, *, view_pairs=4, max_thumbnails=1200):
     run, output = Path(run), Path(output)
     config = _read_config(run)
     _make(output)
-    benchmark = train.make_benchmark(config, run)
+    benchmark = build_data.make_benchmark(config, run)
     model = keras.saving.load_model(run / "model.keras")
     model.sample_history = read_history(run)
     splits = [benchmark.train, *_held_out(config, benchmark)]

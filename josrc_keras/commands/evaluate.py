@@ -20,7 +20,7 @@ def _evaluate():
 
     from josrc_keras import _files
     from josrc_keras.data import batches
-    from josrc_keras.runs import folder, train
+    from josrc_keras.runs import build_data, folder
 
     workdir = Path(str(_WORKDIR.value))
     config = ml_collections.ConfigDict(folder.read_config(workdir))
@@ -31,7 +31,7 @@ def _evaluate():
             "Run josrc-train with the same --workdir until it ends."
         )
     model = keras.saving.load_model(path)
-    test = train.make_benchmark(config, workdir).test
+    test = build_data.make_benchmark(config, workdir).test
     results = model.evaluate(
         batches.evaluation_batches(test, batch_size=500), return_dict=True, verbose=0
     )

@@ -30,13 +30,14 @@ def make_callbacks(config, workdir, train_split):
     monitors = []
     if train_split.true_labels is not None:
         monitors.append(SelectionMonitor(workdir / "clean_likelihood.json"))
-    decay = _make_decay(config)
+    decay = make_decay(config)
     path = workdir / "sample_history.npz"
     required = METHODS[config.method].callbacks(config, train_split, path)
     return [decay, *monitors, *required, *_tensorboard(workdir)]
 
 
-def _make_decay(config):
+def make_decay(config):
+    """The callback that lowers the learning rate."""
     plan = config.learning_rate_decay.to_dict()
     name = plan.pop("name")
     _checks.check_choice("config.learning_rate_decay.name", name, ("linear", "cosine"))

@@ -5,7 +5,7 @@ import os
 
 from josrc_keras.configs import base
 from josrc_keras.data.benchmarks import encoded
-from josrc_keras.runs import large_sets
+from josrc_keras.runs import large_sets, methods
 
 # Names of before version 0.2: a section or a field, and its name now.
 RENAMED = {
@@ -15,8 +15,6 @@ RENAMED = {
 }
 # What `selection` said of the method "josrc"; a run of before that field has none.
 SELECTIONS = {"threshold": "josrc", "trust": "josrc_adaptive"}
-# Fields of `config.model` that the adaptive method reads.
-SHARED = ("teacher_views", "teacher_statistics")
 
 
 def new_name(name):
@@ -103,7 +101,7 @@ def _merged(defaults, config):
 
 
 def check_effective(config, names):
-    """Refuses fields that the configuration's method does not read.
+    """Refuses fields that nothing reads, given the others.
 
     Args:
         config: A configuration.
@@ -112,20 +110,59 @@ def check_effective(config, names):
     Raises:
         ValueError: If one of them says nothing.
     """
+    _check_read_by_method(config, names)
+    decay = [f"learning_rate_decay.{field}" for field in ("start_epoch", "beta_1")]
+    noise = ("data.noise", "data.rate")
+    own_labels = config.data.name in ("records", "image_folder")
+    strong_views = ("num_ops", "magnitude", "library")
+    conditions = (
+        ("config.data.name=partial", config.data.name == "partial", ("data.partial.",)),
+        (
+            "config.data.balanced=True",
+            config.data.balanced,
+            ("data.samples_per_class",),
+        ),
+        (
+            "config.data.name of a benchmark, whose labels are right",
+            not own_labels,
+            noise,
+        ),
+        (
+            "config.strong_views.enabled=True",
+            config.strong_views.enabled,
+            tuple(f"strong_views.{field}" for field in strong_views),
+        ),
+        (
+            "config.learning_rate_decay.name=linear",
+            config.learning_rate_decay.name == "linear",
+            tuple(decay),
+        ),
+    )
+    for needed, holds, prefixes in conditions:
+        idle = [name for name in names if name.startswith(prefixes)]
+        if idle and not holds:
+            raise ValueError(
+                f"Expected {needed} beside {', '.join(idle)}. Received: a "
+                "configuration in which nothing reads them. Leave them out."
+            )
+
+
+def _check_read_by_method(config, names):
+    method = methods.METHODS.get(config.method)
+    if method is None:  # An unknown name is refused where the model is made.
+        return
+    idle = [
+        name
+        for name in names
+        if name.startswith(methods.SECTIONS) and not name.startswith(method.reads)
+    ]
     if config.method == "josrc_adaptive":
-        idle = [
-            name
-            for name in names
-            if name.startswith(("threshold.", "model."))
-            and name not in {f"model.{field}" for field in SHARED}
-        ]
         idle += [name for name in names if name == "teacher.decay"]
         fix = "Set those of config.adaptive, or take the recipe: --config=NAME:paper."
     elif config.method == "josrc":
-        idle = [name for name in names if name.startswith("adaptive.")]
         fix = "Set config.method=josrc_adaptive, or take the recipe adaptive."
     else:
-        return
+        fix = f"It reads {' and '.join(method.reads) or 'none of these sections'}."
     if idle:
         raise ValueError(
             f"Expected fields that config.method={config.method} reads. Received: "

@@ -101,6 +101,8 @@ class Method(NamedTuple):
             that it requires.
         told: Whether it is told the noise rate.
         sorts: Whether it sorts samples, so that they can be audited.
+        reads: What the names of the fields begin with that it alone reads, or some
+            other methods, too; those of `SECTIONS`.
     """
 
     model: Any
@@ -109,27 +111,46 @@ class Method(NamedTuple):
     callbacks: Callable = _no_callbacks
     told: bool = False
     sorts: bool = False
+    reads: tuple = ()
 
 
+# Sections of a configuration that only some methods read.
+SECTIONS = ("adaptive.", "model.", "threshold.", "teacher.", "forget.", "jocor.")
+TOLD = {"callbacks": _forget, "told": True}
 METHODS = {
     "standard": Method(baselines.Standard, "ordinary training"),
     "decoupling": Method(baselines.Decoupling, "Decoupling"),
     "coteaching": Method(
-        baselines.CoTeaching, "Co-teaching", callbacks=_forget, told=True
+        baselines.CoTeaching,
+        "Co-teaching",
+        reads=("forget.rate", "forget.warmup_epochs"),
+        **TOLD,
     ),
     "coteaching_plus": Method(
-        baselines.CoTeachingPlus, "Co-teaching+", callbacks=_forget, told=True
+        baselines.CoTeachingPlus, "Co-teaching+", reads=("forget.",), **TOLD
     ),
     "jocor": Method(
         baselines.JoCoR,
         "JoCoR",
         lambda config: {"co_lambda": config.jocor.co_lambda},
-        _forget,
-        told=True,
+        reads=("forget.rate", "forget.warmup_epochs", "jocor."),
+        **TOLD,
     ),
-    "josrc": Method(JoSRC, "Jo-SRC", _josrc_arguments, _josrc_callbacks, sorts=True),
+    "josrc": Method(
+        JoSRC,
+        "Jo-SRC",
+        _josrc_arguments,
+        _josrc_callbacks,
+        sorts=True,
+        reads=("model.", "threshold.", "teacher."),
+    ),
     "josrc_adaptive": Method(
-        AdaptiveJoSRC, "Jo-SRC", _adaptive_arguments, _adaptive_callbacks, sorts=True
+        AdaptiveJoSRC,
+        "Jo-SRC",
+        _adaptive_arguments,
+        _adaptive_callbacks,
+        sorts=True,
+        reads=("adaptive.", "teacher.", "model.teacher_"),
     ),
 }
 JOSRC = ("josrc", "josrc_adaptive")

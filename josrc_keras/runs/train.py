@@ -32,7 +32,7 @@ def train(config, workdir, *, verbose=1, callbacks=()):
 
     Args:
         config: A configuration of `josrc_keras.configs`.
-        workdir: The run folder; see the README for what it will hold.
+        workdir: The run folder; docs/reference/run_folder.md says what it will hold.
         verbose: 0 silent, 1 a progress bar, 2 a line an epoch.
         callbacks: Further Keras callbacks, called after the run's own.
 

@@ -13,7 +13,8 @@ def given_prob(logits, labels):
 
     Unlike the clean likelihood (eq. 3) it does not fall for a confident prediction. Its
     mean over the epochs of training ranks wrong labels best of what was compared
-    (results/README.md): a wrong label is learnt late and forgotten often.
+    (docs/explanation/how_it_was_chosen.md): a wrong label is learnt late and forgotten
+    often.
 
     Returns:
         `(N,)` float32 in [0, 1].

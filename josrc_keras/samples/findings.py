@@ -7,7 +7,7 @@ from josrc_keras.samples import evidence
 
 VERDICTS = ("clean", "in_distribution", "out_of_distribution")
 # What is averaged over the epochs, or over the first half of them, after which networks
-# fit even images of no class (results/README.md).
+# fit even images of no class (docs/explanation/how_it_was_chosen.md).
 AVERAGED = tuple(evidence.FINDINGS)
 # The columns of an epoch's table. The newest of them are of no use to later epochs.
 NEWEST = tuple(evidence.PREDICTIONS)

@@ -26,7 +26,7 @@ TRAIN = "josrc_keras.train"
 QUICK = [
     "--progress=none",
     "--config.epochs=2",
-    "--config.decay.start_epoch=1",
+    "--config.learning_rate_decay.start_epoch=1",
     "--config.threshold.warmup_epochs=1",
 ]
 DIGITS = [

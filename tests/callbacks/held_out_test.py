@@ -12,6 +12,7 @@ from josrc_keras.configs import digits8n_o as page
 from josrc_keras.data import batches, digits8n_o
 from josrc_keras.data.benchmark import Split
 from josrc_keras.runs import train
+from tests.support.runs import without_pictures
 
 NAMES = {"held_out_accuracy", "held_out_teacher_accuracy"}
 
@@ -149,8 +150,7 @@ def runs(tmp_path_factory):
 
     folders = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train.run_folder, "draw", lambda *arguments: [])
-        patch.setattr(train, "_tensorboard", lambda workdir: [])
+        without_pictures(patch)
         for name, share in (("held out", 0.25), ("silent", 0.25), ("whole", 0.0)):
             config = page.get_config("paper")
             fields = {"epochs": 2, "data.train_size": 256, "batch_size": 32}

@@ -1,6 +1,5 @@
 """LabelTrust through `fit`: what it writes, reports, refuses, and how it goes on."""
 
-import csv
 import json
 
 import keras
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from josrc_keras import JoSRC, Standard, views
+from josrc_keras import AdaptiveJoSRC, Standard, TrustRule, views
 from josrc_keras.adaptive import trust
 from josrc_keras.callbacks import (
     CleanThreshold,
@@ -16,21 +15,24 @@ from josrc_keras.callbacks import (
     MeanTeacher,
     RunCheckpoint,
     VerdictHistory,
-    label_trust,
 )
 from josrc_keras.runs import train
 from josrc_keras.samples import findings, history
 from tests import tiny
+from tests.support.runs import StopAfter, history_of, without_pictures
 
 COUNT = 24
+RULE = TrustRule()
 
 
-def make_model(rate=0.5, samples=COUNT, **arguments):
+def make_model(rate=0.5, samples=COUNT, mixup=0.0, augmentation=None, **fields):
+    """With these fields of its rule; targets are not sharpened."""
     keras.utils.set_random_seed(0)
     network = tiny.linear_network()
     network.set_weights([0.1 * w for w in network.get_weights()])
-    model = JoSRC(
-        network, tiny.CLASSES, smoothing=0.0, alpha=0.0, samples=samples, **arguments
+    rule = TrustRule(**{"temperature": 1.0, **fields})
+    model = AdaptiveJoSRC(
+        network, tiny.CLASSES, samples, augmentation, mixup=mixup, rule=rule
     )
     model.compile(keras.optimizers.SGD(rate), metrics=["accuracy"])
     return model
@@ -95,7 +97,7 @@ def rate_by_hand(tables, given, other):
 
 def bayes(given, other, rate, flip, sharpness, least):
     """The rule in the docstring of `josrc_keras.adaptive.trust`."""
-    rate = np.clip(rate, trust.LEAST, trust.MOST)
+    rate = np.clip(rate, RULE.least_rate, RULE.most_rate)
     rest = np.maximum(1 - given - other, 0) / (tiny.CLASSES - 1)
     right = (1 - rate) * given**sharpness
     return right / (right + rate * np.maximum(other * flip + rest, least) ** sharpness)
@@ -103,7 +105,7 @@ def bayes(given, other, rate, flip, sharpness, least):
 
 def learnt_by_hand(given, other, rate):
     """How many labels are predicted, among as many as are right."""
-    return min((given >= other).mean() / (1 - min(rate, trust.MOST)), 1)
+    return min((given >= other).mean() / (1 - min(rate, RULE.most_rate)), 1)
 
 
 def least_by_hand(given, other, rate, labels, allowance=0.5):
@@ -122,8 +124,8 @@ def flips_by_hand(tables, given, other, labels):
     for other_class, label in zip(others, labels, strict=True):
         alike = wrong & (others == other_class)
         same = (alike & (labels == label)).sum()
-        uniform = trust.STRENGTH / (tiny.CLASSES - 1)
-        found.append((same + uniform) / (alike.sum() + trust.STRENGTH))
+        uniform = RULE.strength / (tiny.CLASSES - 1)
+        found.append((same + uniform) / (alike.sum() + RULE.strength))
     return np.array(found)
 
 
@@ -149,7 +151,7 @@ def flips_by_hand(tables, given, other, labels):
 )
 def test_the_trust_of_every_epoch_by_hand(arguments, warmup, decay, pairs):
     """Ones during the warm-up, then Bayes' rule for what the epochs before found."""
-    model, spy, callback = make_model(), Spy(), LabelTrust(**arguments)
+    model, spy, callback = make_model(**arguments), Spy(), LabelTrust()
     shown = fit(model, *pairs, callback, [spy], epochs=8)
     assert len(shown["noise_rate"]) == 8
     least_rate, held = 0.0, False
@@ -180,12 +182,12 @@ def test_the_trust_of_every_epoch_by_hand(arguments, warmup, decay, pairs):
     assert callback.noise_rate == shown["noise_rate"][-1]
     assert 0 < shown["noise_rate"][-1] < 1
     assert np.ptp(spy.trust[-1]) > 0.2
-    assert set(spy.state) == {(label_trust.DOUBT, 1.0)}
+    assert set(spy.state) == {(RULE.doubt, 1.0)}
 
 
 def test_a_known_rate_is_not_estimated(pairs):
-    model, spy = make_model(), Spy()
-    callback = LabelTrust(rate=0.4, sharpness=1.5)
+    model, spy = make_model(sharpness=1.5), Spy()
+    callback = LabelTrust(rate=0.4)
     shown = fit(model, *pairs, callback, [spy], epochs=3)
     assert shown["noise_rate"] == pytest.approx([0.0, 0.4, 0.4])
     given, other = by_hand(spy.tables[:2], 0.0)
@@ -215,9 +217,9 @@ def test_the_noise_rate_no_longer_falls_after_a_quarter_of_the_epochs(monkeypatc
     table = np.ones((COUNT, len(findings.FIELDS)))
 
     def make(**arguments):
-        callback = LabelTrust(COUNT, **arguments)
+        callback = LabelTrust(COUNT)
         callback.set_params({"epochs": 12})
-        callback.set_model(make_model())
+        callback.set_model(make_model(**arguments))
         callback.on_train_begin()
         callback.on_epoch_begin(0)
         callback._add(table)
@@ -245,8 +247,9 @@ def test_the_noise_rate_no_longer_falls_after_a_quarter_of_the_epochs(monkeypatc
 def test_the_warm_up_is_a_tenth_of_all_epochs(epochs, warmup):
     callback = LabelTrust()
     callback.set_params({"epochs": epochs})
+    callback.set_model(make_model())
     assert callback.warmup() == warmup
-    assert callback.decay() == pytest.approx(1 - 1 / max(epochs / 4, 1))
+    assert callback.memory_decay() == pytest.approx(1 - 1 / max(epochs / 4, 1))
 
 
 def test_labels_of_samples_that_were_not_seen_are_trusted(pairs):
@@ -304,35 +307,35 @@ def test_a_history_of_before_has_no_other_prob(pairs, tmp_path):
 
 def test_each_fit_starts_anew(pairs):
     """Trust and memory too; also with another number of epochs."""
-    callback, first, second = LabelTrust(memory_epochs=2), Spy(), Spy()
-    fit(make_model(), *pairs, callback, [first], epochs=3)
+    callback, first, second = LabelTrust(), Spy(), Spy()
+    fit(make_model(memory_epochs=2), *pairs, callback, [first], epochs=3)
     assert callback.noise_rate is not None
-    fit(make_model(), *pairs, callback, [second], epochs=3)
+    fit(make_model(memory_epochs=2), *pairs, callback, [second], epochs=3)
     for ours, theirs in zip(second.trust, first.trust, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_warm_up_that_does_not_end_is_told(pairs, caplog):
-    spy, callback = Spy(), LabelTrust(warmup_epochs=3)
+    spy, callback = Spy(), LabelTrust()
     with caplog.at_level("WARNING"):
-        shown = fit(make_model(), *pairs, callback, [spy], epochs=3)
+        shown = fit(make_model(warmup_epochs=3), *pairs, callback, [spy], epochs=3)
     assert "The warm-up of 3 epochs does not end within 3 epochs" in caplog.text
     np.testing.assert_array_equal(spy.trust, np.ones((3, COUNT)))
     assert shown["noise_rate"][:2] == [0.0, 0.0]
     caplog.clear()
     with caplog.at_level("WARNING"):
-        fit(make_model(), *pairs, callback, epochs=4)
+        fit(make_model(warmup_epochs=3), *pairs, callback, epochs=4)
     assert "warm-up" not in caplog.text
 
 
 # Going on.
 
 
-def drawn_model():
+def drawn_model(**fields):
     """A model whose views and blends are random."""
     keras.utils.set_random_seed(0)
     augmentation = views.crop_and_flip(1)
-    return make_model(augmentation=augmentation, mixup=1.0)
+    return make_model(augmentation=augmentation, mixup=1.0, **fields)
 
 
 def test_a_resumed_fit_is_the_uninterrupted_one(pairs, tmp_path, equal_arrays):
@@ -341,8 +344,8 @@ def test_a_resumed_fit_is_the_uninterrupted_one(pairs, tmp_path, equal_arrays):
     found = {}
     for name, parts in (("whole", [5]), ("parts", [3, 5])):
         for until in parts:
-            model, spy = drawn_model(), Spy()
-            callback = LabelTrust(warmup_epochs=2, memory_epochs=3)
+            model, spy = drawn_model(warmup_epochs=2, memory_epochs=3), Spy()
+            callback = LabelTrust()
             checkpoint = RunCheckpoint(tmp_path / name, carried=[callback])
             start = checkpoint.restore(model)
 
@@ -382,12 +385,12 @@ def test_a_resumed_fit_is_the_uninterrupted_one(pairs, tmp_path, equal_arrays):
 
 def test_going_on_without_what_was_known_keeps_the_trust(pairs, caplog):
     """For as long as a warm-up, and says so; then it is of the epochs since."""
-    model, first = make_model(), Spy()
-    fit(model, *pairs, LabelTrust(warmup_epochs=2), [first], epochs=4)
+    model, first = make_model(warmup_epochs=2, memory_epochs=1), Spy()
+    fit(model, *pairs, LabelTrust(), [first], epochs=4)
     kept = model.label_trust.numpy()
     assert 0.1 < kept.min() < 0.5  # The newest, which none of the epochs trained with.
     assert np.any(kept != first.trust[-1])
-    spy, callback = Spy(), LabelTrust(warmup_epochs=2, memory_epochs=1)
+    spy, callback = Spy(), LabelTrust()
     with caplog.at_level("WARNING"):
         shown = fit(model, *pairs, callback, [spy], epochs=8, initial_epoch=4)
     assert "starts in epoch 5 without what it knew of the samples" in caplog.text
@@ -407,8 +410,8 @@ def test_going_on_without_what_was_known_keeps_the_trust(pairs, caplog):
 
 def test_what_two_replicas_saw_of_a_sample_is_no_class(pairs):
     """Probabilities are averaged; the class stays what it was, if it was any."""
-    callback = LabelTrust(memory_epochs=1)
-    fit(make_model(), *pairs, callback, epochs=2)
+    callback = LabelTrust()
+    fit(make_model(memory_epochs=1), *pairs, callback, epochs=2)
     before = callback._newest["predicted"].copy()
     table = np.zeros((COUNT, len(findings.FIELDS)), "float32")
     column = {name: number for number, name in enumerate(findings.FIELDS)}
@@ -421,28 +424,12 @@ def test_what_two_replicas_saw_of_a_sample_is_no_class(pairs):
     np.testing.assert_allclose(callback._memory.mean("given")[:2], [0.3, 0.4])
 
 
-class StopAfter(keras.callbacks.Callback):
-    def __init__(self, epoch):
-        super().__init__()
-        self.epoch = epoch
-
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch + 1 == self.epoch:
-            self.model.stop_training = True
-
-
-def history_of(workdir):
-    with open(workdir / "history.csv", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def test_a_resumed_run_is_the_uninterrupted_one(
     quick_config, deterministic, monkeypatch, tmp_path
 ):
     """Through `experiment.train`: history, weights, memory, to the last digit."""
-    monkeypatch.setattr(train.run_folder, "draw", lambda *arguments: [])
-    monkeypatch.setattr(train, "_tensorboard", lambda workdir: [])
-    config = quick_config("adaptive", **{"trust.warmup_epochs": 1})
+    without_pictures(monkeypatch)
+    config = quick_config("adaptive", **{"adaptive.warmup_epochs": 1})
     parts, whole = tmp_path / "parts", tmp_path / "whole"
     assert train.train(config, parts, verbose=0, callbacks=[StopAfter(3)]) is None
     summary = train.train(config, parts, verbose=0)
@@ -451,7 +438,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(
     train.train(config, whole, verbose=0)
     rows = history_of(parts)
     assert rows == history_of(whole) and len(rows) == 4
-    assert {"noise_rate", "clean_auroc", "val_teacher_accuracy"} < rows[0].keys()
+    assert {"noise_rate", "clean_auroc", "val_student_accuracy"} < rows[0].keys()
     ours, theirs = (
         np.load(folder / "checkpoint" / "epoch-00004" / "variables.npz")
         for folder in (parts, whole)
@@ -461,7 +448,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(
     for name in theirs.files:
         np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
     models = [keras.saving.load_model(f / "model.keras") for f in (parts, whole)]
-    assert models[0].samples == 128
+    assert models[0].num_samples == 128
     trusts = [np.asarray(model.label_trust) for model in models]
     np.testing.assert_array_equal(*trusts)
     assert trusts[0].min() < 1
@@ -473,8 +460,8 @@ def test_a_resumed_run_is_the_uninterrupted_one(
 def test_another_number_of_samples_is_refused(pairs):
     images, given = pairs
     message = (
-        r"Expected a dataset of 9 samples, as in JoSRC\(samples=\.\.\.\)\. Received: "
-        r"24\. Make the model for as many as it is trained on\."
+        r"Expected a dataset of 9 samples, as in AdaptiveJoSRC\(num_samples=\.\.\.\)\. "
+        r"Received: 24\. Make the model for as many as it is trained on\."
     )
     model = make_model(samples=9)
     for callback in (LabelTrust(), LabelTrust(COUNT)):
@@ -485,16 +472,15 @@ def test_another_number_of_samples_is_refused(pairs):
 
 
 def test_a_model_that_keeps_no_trust_is_refused(pairs):
-    """A JoSRC without `samples`, and a method that is none."""
+    """The paper's, and a method that sorts no samples."""
     model = tiny.make_model()
-    message = r"Received: JoSRC\(samples=None\)\. Pass samples=24, or use CleanThr"
-    with pytest.raises(TypeError, match=message):
+    message = r"LabelTrust sets `label_trust` of a model\. Received: a {}\. Leave"
+    with pytest.raises(TypeError, match=message.format("JoSRC")):
         fit(model, *pairs, LabelTrust(), [CleanThreshold()])
     assert model.epoch_findings is None
     plain = Standard(tiny.linear_network(), tiny.CLASSES, augmentation=None)
     plain.compile("sgd")
-    message = r"LabelTrust sets `label_trust` of a model\. Received: a Standard\. Leave"
-    with pytest.raises(TypeError, match=message):
+    with pytest.raises(TypeError, match=message.format("Standard")):
         plain.fit(pairs[0]["view_a"], pairs[1], callbacks=[LabelTrust()], verbose=0)
 
 
@@ -519,16 +505,82 @@ def test_numbers_out_of_range_are_refused(first, pairs):
 
 
 BAD = {
-    "warmup_epochs": (0, r"Expected warmup_epochs of at least 1\. Received: 0\."),
+    "rate": (1.1, r"Expected a rate in \[0, 1\]\. Received: rate=1\.1\."),
     "memory_epochs": (0.5, r"Expected memory_epochs of at least 1\. Received: 0\.5\."),
     "sharpness": (0.0, r"Expected a positive sharpness\. Received: sharpness=0\.0\."),
-    "rate": (1.1, r"Expected a rate in \[0, 1\]\. Received: rate=1\.1\."),
-    "allowance": (1.5, r"Expected an allowance in \[0, 1\]\. Received: allowance=1\.5"),
 }
 
 
+@pytest.mark.filterwarnings("ignore:LabelTrust:FutureWarning")
 @pytest.mark.parametrize("name", BAD)
 def test_bad_arguments_are_refused(name):
     value, text = BAD[name]
     with pytest.raises(ValueError, match=text):
         LabelTrust(**{name: value})
+
+
+def test_an_unknown_argument_is_refused():
+    message = (
+        r"no such arguments\. Received: \['warm_up'\]\. Expected: count, path, rate"
+    )
+    with pytest.raises(TypeError, match=message):
+        LabelTrust(warm_up=3)
+
+
+# The rule.
+
+
+def test_without_a_rule_the_models_is_followed(pairs):
+    model, callback = make_model(warmup_epochs=3, allowance=0.2), LabelTrust()
+    fit(model, *pairs, callback, epochs=1)
+    assert callback.rule == model.rule
+
+
+def test_a_rule_of_its_own_is_followed(pairs):
+    """Where it agrees with the model's in what a step reads."""
+    given, spies = {"sharpness": 3.0, "warmup_epochs": 1, "hold": False}, []
+    for model, callback in (
+        (make_model(**given), LabelTrust()),
+        (make_model(), LabelTrust(rule=TrustRule(temperature=1.0, **given))),
+    ):
+        spies.append(Spy())
+        fit(model, *pairs, callback, [spies[-1]], epochs=3)
+        assert callback.rule == TrustRule(temperature=1.0, **given)
+    np.testing.assert_array_equal(*(spy.trust for spy in spies))
+
+
+def test_a_rule_of_another_step_is_refused(pairs):
+    model = make_model()
+    rule = TrustRule(temperature=0.5, judge="student", sharpness=3.0)
+    message = (
+        r"rule of LabelTrust to agree with the model's in what a step reads\. Received: "
+        r"judge='student', temperature=0\.5\. Pass the rule to AdaptiveJoSRC alone\."
+    )
+    with pytest.raises(ValueError, match=message):
+        fit(model, *pairs, LabelTrust(rule=rule))
+    assert int(model.optimizer.iterations) == 0
+
+
+def test_fields_of_the_rule_by_their_names_of_before(pairs):
+    """Each warns of its end, and does what it does in a rule."""
+    fields = {
+        "warmup_epochs": 1,
+        "memory_epochs": 3,
+        "sharpness": 1.5,
+        "transitions": False,
+        "allowance": 0.2,
+        "hold": False,
+    }
+    given = ", ".join(f"{name}={value!r}" for name, value in fields.items())
+    with pytest.warns(FutureWarning) as caught:
+        callback = LabelTrust(**fields)
+    assert str(caught[0].message) == (
+        f"LabelTrust({given}) will go with version 0.2. Pass rule=TrustRule({given}) "
+        "to AdaptiveJoSRC instead."
+    )
+    assert len(caught) == 1 and caught[0].filename == __file__
+    spies = [Spy(), Spy()]
+    fit(make_model(), *pairs, callback, [spies[0]], epochs=3)
+    fit(make_model(**fields), *pairs, LabelTrust(), [spies[1]], epochs=3)
+    np.testing.assert_array_equal(*(spy.trust for spy in spies))
+    assert np.ptp(spies[0].trust[-1]) > 0.1

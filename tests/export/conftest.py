@@ -35,7 +35,7 @@ TRAIN = [
     "--config.epochs=3",
     "--config.data.rate=0.2",
     "--config.threshold.warmup_epochs=1",
-    "--config.decay.start_epoch=2",
+    "--config.learning_rate_decay.start_epoch=2",
     "--progress=none",
 ]
 SHARES = {"plain": 0.0, "held": 0.2}  # Of the training images that are held out.

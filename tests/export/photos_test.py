@@ -9,6 +9,7 @@ from josrc_keras.runs import train
 from tests import photos
 from tests.export.classifier_test import quick_proof
 from tests.image_folder_run_test import make_config
+from tests.support.runs import without_plots
 
 pytest.importorskip("PIL")
 OPTIONS = {"format": "keras", "precision": "float32", "opset": 18}
@@ -21,7 +22,7 @@ def run(tmp_path_factory):
     photos.fill(folder / "photos", cat=32, dog=26)
     config = make_config(folder / "photos", epochs=1, deterministic="never")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train.run_folder, "draw", lambda *arguments: [])
+        without_plots(patch)
         train.train(config, folder / "run", verbose=0)
     return folder / "run"
 

@@ -157,7 +157,7 @@ def run(shell):
         "--config.augmentation.padding=0",
         "--config.method=standard",
         "--config.epochs=8",
-        "--config.decay.start_epoch=6",
+        "--config.learning_rate_decay.start_epoch=6",
         "--config.batch_size=16",
         "--progress=none",
         "--workdir=crops",

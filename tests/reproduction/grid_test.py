@@ -196,7 +196,7 @@ RECIPES = {
     },
     "paper_text": {
         "network.head": ("mlp", "linear"),
-        "decay.beta_1": (0.1, None),
+        "learning_rate_decay.beta_1": (0.1, None),
         "model.teacher_views": ("both", "first"),
     },
 }

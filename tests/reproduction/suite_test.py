@@ -231,7 +231,7 @@ def test_every_run_has_a_configuration(half):
         assert PROTOCOL[run.dataset] == (
             config.batch_size,
             config.epochs,
-            config.decay.start_epoch,
+            config.learning_rate_decay.start_epoch,
             config.network.name,
             config.network.width,
         )

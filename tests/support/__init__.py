@@ -1,0 +1,1 @@
+"""What tests share: oracles, models, data, runs and command lines."""
