@@ -123,14 +123,14 @@ def meanings():
 
 def page():
     """The page without its introduction: a table a section."""
-    defaults, meant, said = fields(), meanings(), comments()
+    defaults, meant, said, of_arguments = fields(), meanings(), comments(), arguments()
     sections: dict = {}
     for name in defaults:
         sections.setdefault(name.rpartition(".")[0], []).append(name)
     parts = []
     for section, names in sections.items():
         title = f"`config.{section}`" if section else "`config`"
-        about = said.get(section, "")
+        about = _linked(said.get(section, ""), of_arguments.get(section, ()))
         rows = [_row(name, defaults[name], meant[name]) for name in names]
         table = ["| field | default | meaning |", "|---|---|---|", *rows]
         parts += [
@@ -139,6 +139,13 @@ def page():
             "\n".join(table),
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def _linked(text, classes):
+    """The text with links to the classes that it names."""
+    for name in (each.__name__ for each in classes):
+        text = re.sub(rf"\b{name}\b", f"{{py:obj}}`.{name}`", text)
+    return text
 
 
 def _sentence(text):
