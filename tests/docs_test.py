@@ -165,6 +165,26 @@ def test_every_command_has_a_section():
     assert "workdir" in flags()["josrc-evaluate"]
 
 
+def test_every_column_of_a_table_is_explained():
+    from josrc_keras import AdaptiveJoSRC, JoCoR, JoSRC, audit, metrics
+    from josrc_keras.callbacks import HeldOut
+
+    models = (JoSRC, AdaptiveJoSRC, JoCoR)
+    columns = {
+        *(name for model in models for name in model.training_metrics),
+        *(f"val_{name}" for model in models for name in model.evaluation_metrics),
+        *metrics.SelectionQuality.result_names(),
+        *metrics.AccuracyByKind.result_names(),
+        *HeldOut.NAMES.values(),
+        "val_accuracy",
+        "val_loss",
+        "noise_rate",
+    }
+    for page, names in (("run_folder", columns), ("audit_table", audit.COLUMNS)):
+        explained = re.findall(r"`(\w+)`", read(DOCS / "reference" / f"{page}.md"))
+        assert not {*names} - {*explained}
+
+
 def test_docstrings_are_read_as_markdown():
     lines = ["A `JoSRC`s:", "- one", "", "```python", "x = 1", "```", "| a | b |"]
     lines += ["|---|---|", "| 1 | `c` |"]
