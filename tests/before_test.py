@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests import golden_test
-from tests.forks import Forks
+from tests.support.forks import Forks
 
 BEFORE = Path(__file__).with_name("before")
 RECIPES = ("adaptive", "paper")

@@ -1,26 +1,15 @@
 """What the commands say and leave behind on bad input, a full disk, and --help."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from josrc_keras.runs import train
+from tests.support.forks import QUICK, TRAIN, contents, error_line, run_all
 
-ROOT = Path(__file__).parent.parent
-TRAIN = "josrc_keras.train"
 EVALUATE = "josrc_keras.evaluate"
-QUICK = [
-    "--config=digits8n_o:paper",
-    "--config.epochs=1",
-    "--config.data.train_size=128",
-    "--progress=none",
-]
 NEW = "--workdir=new"
 
 # Name: module, arguments, what the error line says (a regular expression).
@@ -58,7 +47,7 @@ BAD = {
     ),
     "how to judge": (
         TRAIN,
-        ["--config=digits8n_o", *QUICK[1:], NEW, "--config.trust.judge=both"],
+        ["--config=digits8n_o", *QUICK[1:], NEW, "--config.adaptive.judge=both"],
         r"judge as one of \('teacher', 'student'\)\. Received: 'both'\.",
     ),
     "checkpoints": (
@@ -112,15 +101,6 @@ GOOD = {
     "help demo": ("josrc_keras.commands.demo", ["--help"]),
     "evaluate": (EVALUATE, ["--workdir=run"]),
 }
-LOG = re.compile(r"[IWE]\d{4} |WARNING: ?(All log messages before absl)?")
-
-
-def contents(folder):
-    """Path and bytes of each file, and the path of each folder."""
-    return {
-        str(path.relative_to(folder)): path.is_file() and path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-    }
 
 
 @pytest.fixture(scope="module")
@@ -164,32 +144,8 @@ def outcomes(folder, tmp_path_factory):
         case["arguments"] = [a.replace(NEW, f"{NEW}/{name}") for a in case["arguments"]]
     cases |= {name: {"module": TRAIN, **case} for name, case in DISK.items()}
     cases |= {name: {"module": m, "arguments": a} for name, (m, a) in GOOD.items()}
-    for name, case in cases.items():
-        case |= {"out": str(logs / f"{name} out"), "err": str(logs / f"{name} err")}
     before = {name: contents(folder / name) for name in ("run", "started", "trained")}
-    done = subprocess.run(
-        [sys.executable, Path(__file__).with_name("commands.py")],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        input="".join(json.dumps(case) + "\n" for case in cases.values()),
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=300,
-        check=True,
-    )
-    statuses = [int(line) for line in done.stdout.splitlines()[1::2]]
-    results = {}
-    for (name, case), status in zip(cases.items(), statuses, strict=True):
-        out, err = (Path(case[key]).read_text() for key in ("out", "err"))
-        results[name] = status, out, err
-    return results, before
-
-
-def error_line(err):
-    """The one line on the standard error that is not TensorFlow's log."""
-    lines = [line for line in err.splitlines() if line and not LOG.match(line)]
-    assert len(lines) == 1, err
-    return lines[0]
+    return run_all(cases, folder, logs), before
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -7,7 +7,7 @@ import pytest
 from absl import flags
 from ml_collections import config_flags
 
-from josrc_keras import data
+from josrc_keras import AdaptiveJoSRC, JoSRC, TrustRule, data
 from josrc_keras.adaptive import values as adaptive_values
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, LinearDecay, MeanTeacher
 from josrc_keras.commands import shell
@@ -18,10 +18,10 @@ NAMES = ("base", "cifar100n_c", "cifar80n_o", "cifar8n_o", "digits8n_o", "image_
 
 # The table of configs/base.py, and README.md's list of differences.
 RECIPES = {
-    "adaptive": (1, False, "mlp", 0.1, "both", "trust"),
-    "paper": (1, False, "mlp", 0.1, "both", "threshold"),
-    "published_code": (0, True, "mlp", 0.1, "both", "threshold"),
-    "paper_text": (1, False, "linear", None, "first", "threshold"),
+    "adaptive": (1, False, "mlp", 0.1, "both", "josrc_adaptive"),
+    "paper": (1, False, "mlp", 0.1, "both", "josrc"),
+    "published_code": (0, True, "mlp", 0.1, "both", "josrc"),
+    "paper_text": (1, False, "linear", None, "first", "josrc"),
 }
 PAPERS = tuple(name for name in RECIPES if name != "adaptive")
 
@@ -33,7 +33,7 @@ def chosen(config):
         config.network.head,
         config.learning_rate_decay.beta_1,
         config.model.teacher_views,
-        config.selection,
+        config.method,
     )
 
 
@@ -70,11 +70,11 @@ def test_a_recipe_is_what_the_table_says(name, recipe):
                 ("threshold", "first_epoch"),
                 ("model", "inclusive"),
                 ("network", "head"),
-                ("decay", "beta_1"),
+                ("learning_rate_decay", "beta_1"),
                 ("model", "teacher_views"),
             ):
                 del other[part][field]
-            del other["selection"]
+            del other["method"]
     assert config == paper
 
 
@@ -98,7 +98,10 @@ def test_a_recipe_reaches_model_and_callbacks(recipe, tmp_path):
     config = parse(f"--config=cifar8n_o:{recipe}")
     first_epoch, inclusive, head, beta_1, teacher_views, _ = RECIPES[recipe]
     model = train.make_model(config, 8)
-    assert (model.inclusive, model.teacher_views) == (inclusive, teacher_views)
+    assert type(model) is JoSRC
+    choices = model.choices
+    assert (choices.inclusive, choices.teacher_views) == (inclusive, teacher_views)
+    assert model.teacher_views == teacher_views
     assert model.relabel == ("in_distribution", "out_of_distribution")
     names = [layer.name for layer in model.student.layers]
     assert ("hidden" in names) == (head == "mlp")
@@ -107,7 +110,7 @@ def test_a_recipe_reaches_model_and_callbacks(recipe, tmp_path):
     found = build_callbacks.make_callbacks(config, tmp_path, split)
     callbacks = {type(callback): callback for callback in found}
     assert callbacks[CleanThreshold].first_epoch == first_epoch
-    assert LabelTrust not in callbacks and model.samples is None
+    assert LabelTrust not in callbacks
     assert callbacks[LinearDecay].beta_1 == beta_1
     assert callbacks[LinearDecay].learning_rate == pytest.approx(
         float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
@@ -117,17 +120,20 @@ def test_a_recipe_reaches_model_and_callbacks(recipe, tmp_path):
 @pytest.mark.parametrize("flag", ["", ":adaptive"])
 def test_the_default_reaches_model_and_callbacks(flag, tmp_path):
     """And its fields can be set; those that are left out are the recipe's own."""
-    fields = ["--config.trust.mixup=0.25", "--config.trust.sharpness=2"]
+    fields = ["--config.adaptive.mixup=0.25", "--config.adaptive.sharpness=3"]
     config = parse(f"--config=cifar8n_o{flag}", *fields)
     model = train.make_model(config, 8, num_samples=64)
-    assert (model.samples, model.mixup, model.alpha) == (64, 0.25, config.trust.alpha)
+    assert type(model) is AdaptiveJoSRC
+    assert (model.num_samples, model.mixup) == (64, 0.25)
+    assert model.rule == TrustRule(sharpness=3.0)
     config.batch_size = 16
     split = data.digits8n_o(train_size=64).train
     found = build_callbacks.make_callbacks(config, tmp_path, split)
     callbacks = {type(callback): callback for callback in found}
     assert CleanThreshold not in callbacks
     trust = callbacks[LabelTrust]
-    assert (trust.count, trust.sharpness, trust.warmup_epochs) == (64, 2.0, None)
+    trust.set_model(model)
+    assert (trust.count, trust.rate, trust.rule) == (64, None, model.rule)
     assert callbacks[MeanTeacher].decay == adaptive_values.teacher_decay(64, 16)
     assert callbacks[LinearDecay].beta_1 == 0.1
 

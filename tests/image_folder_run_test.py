@@ -12,8 +12,7 @@ from josrc_keras.configs import image_folder
 from josrc_keras.export import read_metadata
 from josrc_keras.runs import train as experiment
 from tests import photos
-from tests.commands_test import contents
-from tests.forks import Forks, rows_of
+from tests.support.forks import Forks, contents, rows_of
 from tests.support.runs import StopAfter, without_plots
 
 Image = pytest.importorskip("PIL.Image")

@@ -7,14 +7,12 @@ import csv
 import importlib.util
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support.forks import ROOT, run_all
+
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="JAX is not installed"
 )
@@ -59,31 +57,21 @@ def folder(tmp_path_factory):
     site = tmp_path_factory.mktemp("site")
     (site / "sitecustomize.py").write_text(SITECUSTOMIZE)
     (site / "tensorflow_is_absent.py").write_text("import tensorflow")
-    cases = []
-    for name, (module, arguments) in CASES.items():
-        case = {"module": module, "arguments": arguments}
-        case |= {key: str(folder / f"{name} {key}") for key in ("out", "err")}
-        cases.append(json.dumps(case))
-    done = subprocess.run(
-        [sys.executable, Path(__file__).with_name("commands.py")],
-        cwd=folder,
-        env={
-            **os.environ,
-            "KERAS_BACKEND": "jax",
-            "PYTHONPATH": f"{site}{os.pathsep}{ROOT}",
-            # Most of the time is compilation, and much of it is the same in all forks.
-            "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} "
-            "--xla_backend_optimization_level=0",
-            "JAX_COMPILATION_CACHE_DIR": str(site / "compiled"),
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        },
-        input="\n".join(cases) + "\n",
-        stdout=subprocess.PIPE,
-        text=True,
+    cases = {n: {"module": m, "arguments": a} for n, (m, a) in CASES.items()}
+    found = run_all(
+        cases,
+        folder,
+        folder,
         timeout=600,
-        check=True,
+        KERAS_BACKEND="jax",
+        PYTHONPATH=f"{site}{os.pathsep}{ROOT}",
+        # Most of the time is compilation, and much of it is the same in all forks.
+        XLA_FLAGS=f"{os.environ.get('XLA_FLAGS', '')} "
+        "--xla_backend_optimization_level=0",
+        JAX_COMPILATION_CACHE_DIR=str(site / "compiled"),
+        JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
     )
-    statuses = dict(zip(CASES, map(int, done.stdout.split()[1::2]), strict=True))
+    statuses = {name: status for name, (status, _, _) in found.items()}
     (folder / "statuses.json").write_text(json.dumps(statuses))
     return folder
 

@@ -15,7 +15,7 @@ from josrc_keras.export import run_exports
 from josrc_keras.runs import build_data, configuration, large_sets
 from josrc_keras.runs import train as experiment
 from tests import manual_data
-from tests.forks import Forks, rows_of
+from tests.support.forks import Forks, rows_of
 from tests.support.runs import StopAfter, without_plots
 
 pytest.importorskip("PIL")

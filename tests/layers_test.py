@@ -12,10 +12,10 @@ OUTER = ("callbacks", "configs", "export")
 # From the ground up. A module or package belongs to the longest name that fits.
 LAYERS = (
     ("_version", "_layout", "_runtime", "_checks", "_files"),
-    ("divergence", "schedules", "labels", "metrics", "teacher"),
+    ("divergence", "schedules", "labels", "metrics"),
     ("selection", "losses", "devices"),
     ("data", "networks", "views"),
-    ("samples",),
+    ("samples", "teacher"),
     ("audit",),
     ("training",),
     ("adaptive", "baselines"),

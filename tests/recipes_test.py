@@ -1,5 +1,6 @@
 """The recipes: what the configurations of the same name say, and that they train."""
 
+import dataclasses
 import inspect
 import json
 from pathlib import Path
@@ -8,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import JoSRC, data, recipes, views
-from josrc_keras.adaptive import trust, values
+from josrc_keras import AdaptiveJoSRC, Choices, JoSRC, TrustRule, data, recipes, views
+from josrc_keras.adaptive import values
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 from josrc_keras.configs import base, digits8n_o
 from josrc_keras.reproduction import results, robustness, tables
@@ -17,8 +18,7 @@ from josrc_keras.runs import build_model, methods
 from tests import tiny
 
 RESULTS = Path(__file__).parents[1] / "results"
-LABEL_TRUST = ("warmup_epochs", "memory_epochs", "sharpness", "rate", "transitions")
-LABEL_TRUST += ("allowance", "hold")
+RULE = TrustRule()
 
 
 def defaults(function):
@@ -34,11 +34,13 @@ def by_class(callbacks):
 def test_the_papers_values_are_those_of_its_configuration():
     """Of what they do not name, the classes' defaults are the configuration's."""
     config, recipe = base.get_config("paper"), recipes.paper()
-    assert config.selection == "threshold"
+    assert config.method == "josrc"
     arguments = defaults(JoSRC.__init__) | recipe.model
+    assert arguments.pop("choices") == Choices()
+    arguments |= Choices().get_config()
     for name, value in config.model.items():
-        assert arguments[name] == value, name
-    assert arguments["samples"] is None
+        assert arguments.pop(name) == value, name
+    assert arguments == {"augmentation": None}
     assert [type(each) for each in recipe.callbacks] == [CleanThreshold, MeanTeacher]
     for callback, fields in zip(
         recipe.callbacks, (config.threshold, config.teacher), strict=True
@@ -59,21 +61,49 @@ def test_the_papers_values_can_be_set():
 
 
 def test_the_adaptive_values_are_those_of_its_configuration():
-    """In `ADAPTIVE` what the model is told, in the callbacks all else."""
+    """In the rule what the model and its callback are told; and what data decide."""
     config = base.get_config("adaptive")
     assert base.get_config() == config
-    assert config.selection == "trust"
-    fields = config.trust.to_dict()
-    assert fields.keys() == {*recipes.ADAPTIVE, *LABEL_TRUST, "mixup", "decay"}
-    assert {name: fields[name] for name in recipes.ADAPTIVE} == recipes.ADAPTIVE
-    known = defaults(LabelTrust.__init__)
-    assert {name: fields[name] for name in LABEL_TRUST} == {
-        name: known[name] for name in LABEL_TRUST
-    }
+    assert config.method == "josrc_adaptive"
+    fields = config.adaptive.to_dict()
+    rule = {name: fields.pop(name) for name in RULE.get_config()}
+    assert TrustRule(**rule) == RULE
+    assert fields == {"mixup": None, "rate": None, "teacher_decay": None}
+    assert defaults(LabelTrust.__init__)["rate"] is None
     # What it shares with the paper's recipe is the model's own default.
-    arguments = defaults(JoSRC.__init__)
-    for name in ("tau_ood", "teacher_views", "teacher_statistics"):
+    arguments = defaults(AdaptiveJoSRC.__init__)
+    assert arguments["rule"] == RULE
+    for name in ("teacher_views", "teacher_statistics"):
         assert config.model[name] == arguments[name]
+
+
+def test_the_rule_is_what_was_chosen():
+    """Of a configuration's page; benchmarks/choose.py compared each with others."""
+    assert RULE.get_config() == {
+        "smoothing": 0.0,
+        "alpha": 0.0,
+        "judge": "teacher",
+        "temperature": 0.5,
+        "unclean_weight": "confidence",
+        "tau_ood": 0.5,
+        "doubt": 0.5,
+        "warmup_epochs": None,
+        "warmup_share": 0.1,
+        "memory_epochs": None,
+        "memory_share": 0.25,
+        "sharpness": 2.0,
+        "transitions": True,
+        "strength": 10.0,
+        "allowance": 0.5,
+        "hold": True,
+        "hold_share": 0.25,
+        "learnt": 0.5,
+        "least_rate": 0.01,
+        "most_rate": 0.9,
+    }
+
+
+BY_DATA = {"warmup_epochs": None, "memory_epochs": None}
 
 
 @pytest.mark.parametrize(
@@ -88,24 +118,29 @@ def test_the_adaptive_recipe_makes_what_its_configuration_makes(samples, batch, 
     config = digits8n_o.get_config("adaptive")
     config.batch_size = batch
     blend = values.mixup(8, samples, epochs)
-    assert recipe.model == {"samples": samples, "mixup": blend, **recipes.ADAPTIVE}
-    josrc = methods.METHODS["josrc"]
+    rule = recipe.model["rule"]
+    assert recipe.model == {"num_samples": samples, "mixup": blend, "rule": rule}
+    method = methods.METHODS["josrc_adaptive"]
+    made = AdaptiveJoSRC(tiny.linear_network(), tiny.CLASSES, **recipe.model)
     if epochs is not None:
         config.epochs = epochs
-        model = build_model.make_model(config, 8, num_samples=samples)
-        for name, value in recipe.model.items():
-            assert getattr(model, name) == value, name
+    model = build_model.make_model(config, 8, num_samples=samples)
+    assert model.num_samples == made.num_samples == samples
+    assert epochs is None or model.mixup == made.mixup == blend
     ours = by_class(recipe.callbacks)
-    theirs = by_class(josrc.callbacks(config, range(samples), None))
+    theirs = by_class(method.callbacks(config, range(samples), None))
     assert ours.keys() == theirs.keys() == {LabelTrust, MeanTeacher}
-    for made in (ours, theirs):
-        made[LabelTrust].set_params({"epochs": epochs or 30})
     first, second = ours[LabelTrust], theirs[LabelTrust]
+    for callback, of in ((first, made), (second, model)):
+        callback.set_params({"epochs": epochs or 30})
+        callback.set_model(of)
     assert first.count == second.count == samples
-    assert first.warmup() == second.warmup() == trust.warmup_epochs(epochs or 30)
-    assert first.decay() == pytest.approx(second.decay())
-    for name in LABEL_TRUST[2:]:
-        assert getattr(first, name) == getattr(second, name)
+    assert first.warmup() == second.warmup() == RULE.warmup(epochs or 30)
+    assert first.memory_decay() == pytest.approx(second.memory_decay())
+    assert first.rate is second.rate is None
+    # In all else the rules agree.
+    rules = (dataclasses.replace(each.rule, **BY_DATA) for each in (first, second))
+    assert [*rules] == [RULE, RULE]
     for name in ("decay", "start_epoch", "ramp_up_epochs", "evaluate"):
         expected = getattr(theirs[MeanTeacher], name)
         assert getattr(ours[MeanTeacher], name) == expected
@@ -129,60 +164,57 @@ def test_views_are_blended_less_where_few_images_of_a_class_are_seen(
     assert values.mixup(classes, samples, epochs) == pytest.approx(expected)
 
 
-def test_a_configurations_trust_fields_reach_model_and_callbacks():
+def test_a_configurations_adaptive_fields_reach_model_and_callbacks():
     config = digits8n_o.get_config("adaptive")
-    fields = {"alpha": 0.2, "mixup": 0.3, "judge": "student", "temperature": 0.5}
-    fields |= {"smoothing": 0.1, "unclean_weight": "one", "warmup_epochs": 7}
-    fields |= {
+    fields = {
+        "smoothing": 0.1,
+        "alpha": 0.2,
+        "judge": "student",
+        "temperature": 0.7,
+        "unclean_weight": "one",
+        "tau_ood": 0.4,
+        "doubt": 0.6,
+        "warmup_epochs": 7,
+        "warmup_share": 0.2,
         "memory_epochs": 9.0,
+        "memory_share": 0.25,
         "sharpness": 2.5,
-        "rate": 0.4,
-        "transitions": False,
+        "transitions": True,
+        "strength": 12.0,
         "allowance": 0.3,
-        "hold": False,
+        "hold": True,
+        "hold_share": 0.4,
+        "learnt": 0.6,
+        "least_rate": 0.02,
+        "most_rate": 0.8,
     }
-    fields["decay"] = 0.77
-    assert set(fields) == set(config.trust.keys())
-    config.trust.update(fields)
+    further = {"mixup": 0.3, "rate": 0.4, "teacher_decay": 0.77}
+    assert {*fields, *further} == set(config.adaptive.keys())
+    config.adaptive.update(fields | further)
+    config.model.teacher_views = "first"
+    config.model.teacher_statistics = "moving"
     config.teacher.start_epoch = 3
-    josrc = methods.METHODS["josrc"]
-    arguments = josrc.arguments(config)
-    trust, teacher = josrc.callbacks(config, range(100), "path")
-    for name in recipes.ADAPTIVE:
-        assert arguments[name] == fields[name]
-    for name in LABEL_TRUST:
-        assert getattr(trust, name) == fields[name]
+    method = methods.METHODS["josrc_adaptive"]
+    trust, teacher = method.callbacks(config, range(100), "path")
+    assert method.arguments(config) == {
+        "rule": TrustRule(**fields),
+        "mixup": 0.3,
+        "teacher_views": "first",
+        "teacher_statistics": "moving",
+    }
+    model = build_model.make_model(config, 8, num_samples=100)
+    assert (model.rule, model.mixup) == (TrustRule(**fields), 0.3)
+    trust.set_model(model)
+    assert (trust.rule, trust.rate) == (model.rule, 0.4)
     assert (trust.count, trust.path) == (100, "path")
     assert (teacher.decay, teacher.start_epoch) == (0.77, 3)
-
-
-def test_a_configuration_of_before_is_the_papers():
-    """Of a run folder, without the fields that came later; and another is refused."""
-    config = digits8n_o.get_config("paper")
-    with config.unlocked():
-        del config["selection"], config["trust"]
-    assert not methods.trusts(config)
-    kinds = by_class(methods.METHODS["josrc"].callbacks(config, range(9), None))
-    assert CleanThreshold in kinds and LabelTrust not in kinds
-    for method, selection, expected in (
-        ("josrc", "trust", True),
-        ("josrc", "threshold", False),
-        ("jocor", "trust", False),
-    ):
-        config = digits8n_o.get_config()
-        config.method, config.selection = method, selection
-        assert methods.trusts(config) is expected
-    config.selection = "history"
-    text = r"config\.selection as one of \('threshold', 'trust'\)\. Received: 'history'"
-    with pytest.raises(ValueError, match=text):
-        methods.trusts(config)
 
 
 @pytest.mark.parametrize(
     ("epochs", "warmup"), [(1, 2), (4, 2), (25, 2), (40, 4), (100, 10), (200, 10)]
 )
 def test_the_warm_up_is_a_tenth_of_all_epochs(epochs, warmup):
-    assert trust.warmup_epochs(epochs) == warmup
+    assert RULE.warmup(epochs) == warmup
 
 
 def test_the_teacher_averages_over_a_few_epochs():
@@ -202,7 +234,7 @@ def test_balanced_epochs_are_what_counts():
     config = digits8n_o.get_config("adaptive")
     config.epochs, config.batch_size = 40, 16
     config.data.balanced = True
-    _, teacher = methods.METHODS["josrc"].callbacks(config, split, None)
+    _, teacher = methods.METHODS["josrc_adaptive"].callbacks(config, split, None)
     assert teacher.decay == pytest.approx(1 - 1 / 40)  # Four epochs of ten steps.
     model = build_model.make_model(config, 8, 10, num_samples=640)
     assert model.mixup == pytest.approx(40 * 160 / (2500 * 8))
@@ -230,7 +262,8 @@ def test_a_recipe_trains(name):
     x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
     network = keras.Model(image, keras.layers.Dense(tiny.CLASSES)(x))
     augmentation = views.crop_and_flip(0)
-    model = JoSRC(network, 4, augmentation=augmentation, **recipe.model)
+    kind = {"paper": JoSRC, "adaptive": AdaptiveJoSRC}[name]
+    model = kind(network, 4, augmentation=augmentation, **recipe.model)
     model.compile(keras.optimizers.Adam(0.02), metrics=["accuracy"])
     shown = model.fit(
         images,
@@ -241,8 +274,8 @@ def test_a_recipe_trains(name):
         callbacks=recipe.callbacks,
         verbose=0,
     ).history
-    column = {"student": "val_accuracy", "teacher": "val_teacher_accuracy"}
-    assert shown[column[recipe.network]][-1] > 0.9
+    assert recipe.network == model.delivers  # Which is what `val_accuracy` is of.
+    assert shown["val_accuracy"][-1] > 0.9
     assert np.isfinite(shown["loss"]).all()
     if name == "adaptive":
         assert shown["noise_rate"][-1] == pytest.approx(0.25, abs=0.15)
@@ -307,7 +340,8 @@ def test_the_papers_figures_are_unchanged():
         config = made.config()
         assert results.is_done(folder, made, config.to_dict())
         if run["method"] == "josrc":
-            assert methods.trusts(config) == (run["recipe"] == "adaptive")
+            is_adaptive = run["recipe"] == "adaptive"
+            assert config.method == ("josrc_adaptive" if is_adaptive else "josrc")
         recipes_seen.add(run["recipe"])
     assert "paper" in recipes_seen
 

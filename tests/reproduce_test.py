@@ -7,10 +7,9 @@ import signal
 
 import pytest
 
-from tests.commands_test import contents, error_line
-from tests.forks import Forks, rows_of
 from tests.plots_test import check_picture
 from tests.reproduction import synthetic
+from tests.support.forks import Forks, contents, error_line, rows_of
 
 EPOCHS = 10
 DIGITS = ["--table=2", "--protocol=digits", "--cell=symmetric-0.5"]

@@ -3,6 +3,7 @@
 import json
 import statistics
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,16 @@ from josrc_keras.runs import configuration
 from josrc_keras.runs import folder as run_folder
 from josrc_keras.runs import summary as runs_summary
 
-CONFIG = {"epochs": 3, "data": {"rate": 0.5, "train_size": None}}
+
+def config_of(**fields):
+    """A configuration as a dict, as JSON holds it."""
+    config = digits8n_o.get_config()
+    config.update_from_flattened_dict({"epochs": 3, **fields})
+    return json.loads(json.dumps(config.to_dict()))
+
+
+CONFIG = config_of()
+BEFORE = Path(__file__).with_name("before")
 
 
 def test_opens_and_reopens(tmp_path):
@@ -28,12 +38,12 @@ def test_opens_and_reopens(tmp_path):
 @pytest.mark.parametrize(
     ("now", "text"),
     [
-        ({"epochs": 4, "data": CONFIG["data"]}, "epochs: 3 there, 4 now"),
+        (config_of(epochs=4), "epochs: 3 there, 4 now"),
         (
-            {"epochs": 3, "data": {"rate": 0.5, "train_size": 9}},
+            config_of(**{"data.train_size": 9}),
             "data.train_size: None there, 9 now",
         ),
-        ({"epochs": 3, "data": {"rate": 0.5}, "new": 1}, "new: None there, 1 now"),
+        (config_of() | {"new": 1}, "new: None there, 1 now"),
     ],
 )
 def test_another_configuration_is_refused(tmp_path, now, text):
@@ -50,15 +60,36 @@ def test_another_configuration_is_refused(tmp_path, now, text):
 @pytest.mark.parametrize("left", ["model.keras", "summary.json"])
 def test_a_trained_run_without_checkpoints_is_not_overwritten(tmp_path, left):
     """Neither by another configuration nor by its own, from the start."""
-    run_folder.open_folder(tmp_path, {"seed": 1})
+    config = config_of(batch_size=1)
+    run_folder.open_folder(tmp_path, config)
     (tmp_path / left).write_text("kept")
-    with pytest.raises(ValueError, match=r"Received: seed: 1 there, 2 now\. Resume it"):
-        run_folder.open_folder(tmp_path, {"seed": 2})
+    with pytest.raises(
+        ValueError, match=r"Received: batch_size: 1 there, 2 now\. Resume it"
+    ):
+        run_folder.open_folder(tmp_path, config_of(batch_size=2))
     with pytest.raises(ValueError) as caught:
-        run_folder.open_folder(tmp_path, {"seed": 1})
+        run_folder.open_folder(tmp_path, config)
     assert "which holds a trained model whose checkpoints are gone" in str(caught.value)
     assert "or remove model.keras and summary.json" in str(caught.value)
-    assert json.loads((tmp_path / "config.json").read_text()) == {"seed": 1}
+    assert json.loads((tmp_path / "config.json").read_text()) == config
+
+
+@pytest.mark.parametrize("recipe", ["adaptive", "paper"])
+def test_a_folder_of_before_is_opened_by_the_names_of_now(tmp_path, recipe):
+    """Read, and refused where it differs, by the fields of today; then upgraded."""
+    before = (BEFORE / recipe / "config.json").read_bytes()
+    (tmp_path / "config.json").write_bytes(before)
+    now = run_folder.read_config(tmp_path)
+    assert now == configuration.upgrade(json.loads(before))
+    (tmp_path / "checkpoint" / "epoch-00002").mkdir(parents=True)
+    other = json.loads(json.dumps(now))
+    other["learning_rate_decay"]["start_epoch"] = 1
+    message = r"Received: learning_rate_decay\.start_epoch: 2 there, 1 now\. Resume it"
+    with pytest.raises(ValueError, match=message):
+        run_folder.open_folder(tmp_path, other)
+    assert (tmp_path / "config.json").read_bytes() == before
+    run_folder.open_folder(tmp_path, now)
+    assert json.loads((tmp_path / "config.json").read_text()) == now
 
 
 def test_a_file_is_no_run_folder(tmp_path):
@@ -89,12 +120,12 @@ def test_reading_what_is_no_run(tmp_path):
         run_folder.read_config(tmp_path / "absent")
 
 
-def summary_of(history, **fields):
+def summary_of(history, recipe="paper", **fields):
     labels = np.zeros(5, np.int64)
     split = Split(np.zeros((5, 2, 2, 1), np.uint8), labels, labels, labels)
     benchmark = Benchmark(split, split.head(3), ("a", "b"), "checksum")
     checkpoint = types.SimpleNamespace(history=history, seconds=12.34)
-    config = digits8n_o.get_config()
+    config = digits8n_o.get_config(recipe)
     config.update_from_flattened_dict(fields)
     return runs_summary.summarise(config, benchmark, checkpoint)
 
@@ -154,13 +185,13 @@ def test_summary_has_the_verdicts_of_the_best_epoch():
     ],
 )
 def test_the_command_can_be_pasted(program, expected, monkeypatch):
-    monkeypatch.setattr(run_folder.sys, "argv", [program, "--workdir=my run"])
+    monkeypatch.setattr(runs_summary.sys, "argv", [program, "--workdir=my run"])
     assert runs_summary.command() == expected
 
 
 def test_differences_between_configurations():
     """A text for each field, in the order of their names."""
-    now = {"epochs": 3, "data": {"rate": 0.2, "train_size": None}, "a": {"b": 1}}
+    now = config_of(**{"data.rate": 0.2}) | {"a": {"b": 1}}
     assert configuration.differences(CONFIG, now) == [
         "a.b: None there, 1 now",
         "data.rate: 0.5 there, 0.2 now",
@@ -186,6 +217,45 @@ def test_summary_of_the_teacher_alone():
     summary = summary_of(history, **{"teacher.evaluate": "teacher"})
     assert summary["student"] is None
     assert summary["teacher"]["last10_mean"] == pytest.approx(0.6)
+
+
+COLUMNS = {
+    "one network": (["accuracy", "val_accuracy"], {"student": "val_accuracy"}),
+    "Jo-SRC": (
+        ["val_accuracy", "val_teacher_accuracy", "val_teacher_loss"],
+        {"student": "val_accuracy", "teacher": "val_teacher_accuracy"},
+    ),
+    "the adaptive method": (
+        ["val_accuracy", "val_student_accuracy", "val_student_loss"],
+        {"student": "val_student_accuracy", "teacher": "val_accuracy"},
+    ),
+    "nothing": (["epoch", "loss"], {}),
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_which_column_is_which_networks(name):
+    """`val_accuracy` is of the network that answers."""
+    names, expected = COLUMNS[name]
+    for kind in (list, tuple, set, dict.fromkeys):
+        assert run_folder.network_columns(kind(names)) == expected
+
+
+def test_summary_of_an_adaptive_run():
+    """Its `val_accuracy` is the teacher's, by which the best epoch is chosen."""
+    history = [
+        {"epoch": 1, "val_accuracy": 0.6, "val_student_accuracy": 0.9},
+        {"epoch": 2, "val_accuracy": 0.8, "val_student_accuracy": 0.5},
+    ]
+    summary = summary_of(history, "adaptive")
+    assert summary["method"] == "josrc_adaptive"
+    assert summary["teacher"]["last10_mean"] == pytest.approx(0.7)
+    assert summary["student"]["last"] == 0.5
+    assert summary["best_epoch"] == 2
+    only = [{"epoch": 1, "val_accuracy": 0.6}]
+    for network, other in (("student", "teacher"), ("teacher", "student")):
+        summary = summary_of(only, "adaptive", **{"teacher.evaluate": network})
+        assert summary[network]["last"] == 0.6 and summary[other] is None
 
 
 def test_summary_of_one_epoch_is_json():

@@ -2,18 +2,13 @@
 
 import importlib.util
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from josrc_keras.devices import strategies
-from tests.commands_test import QUICK, TRAIN, error_line
+from tests.support.forks import QUICK, TRAIN, error_line, run_all
 
-ROOT = Path(__file__).parents[1]
 MIRRORED = ["--strategy=mirrored", "--logical_devices=2"]
 WORKERS = ["--strategy=multi_worker"]
 ADDRESSES = ["127.0.0.1:2222", "127.0.0.1:2223"]
@@ -97,35 +92,18 @@ def outcomes(tmp_path_factory):
         if backend in kept:
             return kept[backend]
         folder, logs = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("logs")
-        lines = []
-        for name, (arguments, config, _) in BAD.items():
-            case = {
+        cases = {
+            name: {
                 "module": TRAIN,
                 "arguments": [*QUICK, f"--workdir={name}", *arguments],
                 "environment": {} if config is None else {"TF_CONFIG": config},
-                "out": str(logs / f"{name} out"),
-                "err": str(logs / f"{name} err"),
             }
-            lines.append(json.dumps(case) + "\n")
-        done = subprocess.run(
-            [sys.executable, Path(__file__).with_name("commands.py")],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend},
-            input="".join(lines),
-            stdout=subprocess.PIPE,
-            text=True,
-            timeout=120,
-            check=True,
-        )
-        statuses = map(int, done.stdout.splitlines()[1::2])
+            for name, (arguments, config, _) in BAD.items()
+        }
+        found = run_all(cases, folder, logs, timeout=120, KERAS_BACKEND=backend)
         kept[backend] = {
-            name: (
-                status,
-                (logs / f"{name} out").read_text(),
-                (logs / f"{name} err").read_text(),
-                (folder / name).exists(),
-            )
-            for name, status in zip(BAD, statuses, strict=True)
+            name: (*outcome, (folder / name).exists())
+            for name, outcome in found.items()
         }
         return kept[backend]
 

@@ -14,8 +14,7 @@ import pytest
 from josrc_keras.audit.table import COLUMNS
 from josrc_keras.runs import train
 from tests import photos
-from tests.commands_test import contents, error_line
-from tests.forks import ROOT, Forks
+from tests.support.forks import ROOT, Forks, contents, error_line
 
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("pyarrow")
@@ -73,7 +72,7 @@ def bad(outcome):
     status, out, err = outcome
     assert (status, out) == (2, ""), err
     last = error_line(err.splitlines()[-1])
-    assert last.startswith("command.py: error: ") and "Traceback" not in err
+    assert last.startswith("audit.py: error: ") and "Traceback" not in err
     return last
 
 

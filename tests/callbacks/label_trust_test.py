@@ -553,8 +553,9 @@ def test_a_rule_of_another_step_is_refused(pairs):
     model = make_model()
     rule = TrustRule(temperature=0.5, judge="student", sharpness=3.0)
     message = (
-        r"rule of LabelTrust to agree with the model's in what a step reads\. Received: "
-        r"judge='student', temperature=0\.5\. Pass the rule to AdaptiveJoSRC alone\."
+        r"rule of LabelTrust to agree with the model's in what a step reads\. "
+        r"Received: judge='student', temperature=0\.5\. Pass the rule to AdaptiveJoSRC "
+        r"alone\."
     )
     with pytest.raises(ValueError, match=message):
         fit(model, *pairs, LabelTrust(rule=rule))

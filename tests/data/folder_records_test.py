@@ -13,7 +13,7 @@ from josrc_keras.data.photos import folder as image_folder
 from josrc_keras.data.records import from_folder
 from josrc_keras.runs import build_data, train
 from tests import photos
-from tests.forks import Forks
+from tests.support.forks import Forks
 
 pytest.importorskip("PIL")
 CLASSES = {"cat": 24, "dog": 12, "eel": 9}

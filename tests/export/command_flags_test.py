@@ -9,8 +9,8 @@ import pytest
 
 from josrc_keras import data
 from josrc_keras.export import calibration, read_metadata, sources
-from tests.commands_test import contents, error_line
 from tests.export.runs import logits_of, networks_in, percent, serve, session_of
+from tests.support.forks import contents, error_line
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs josrc-keras[onnx]")
 

@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 from josrc_keras.export import calibration, read_metadata
-from tests.commands_test import contents, error_line
 from tests.export.runs import logits_of, networks_in, percent, serve
+from tests.support.forks import contents, error_line
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs josrc-keras[onnx]")
 

@@ -13,13 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands_test import contents
-from tests.forks import Forks
+from tests.support.forks import Forks, contents
 
 ROOT = Path(__file__).parents[2]
 SERVER = """
 import onnxruntime, sklearn.datasets, tf2onnx
-from tests import commands
+from tests.support import commands
 commands.main()
 """
 # As the scripts that pip installs.
@@ -29,7 +28,7 @@ sys.argv[0] = "josrc-{name}"
 from josrc_keras.{module} import main
 main()
 """
-ENTRIES = {"train": "train", "export": "export.command", "evaluate": "evaluate"}
+ENTRIES = {name: f"commands.{name}" for name in ("train", "export", "evaluate")}
 TRAIN = [
     "--config=digits8n_o:paper",
     "--config.epochs=3",

@@ -9,9 +9,9 @@ from josrc_keras.data.benchmarks import cifar_files
 from josrc_keras.reproduction import results as records
 from josrc_keras.reproduction import robustness, robustness_page, runner, tables
 from josrc_keras.runs import build_data
-from tests.forks import Forks
 from tests.reproduction import synthetic
 from tests.reproduction.grid_test import flat
+from tests.support.forks import Forks
 
 METHODS = ("standard", "decoupling", "coteaching", "coteaching_plus", "jocor", "josrc")
 HALVES = {

@@ -4,13 +4,74 @@ import contextlib
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = Path(__file__).with_name("commands.py")
 TIMEOUT = 300
+TRAIN = "josrc_keras.train"
+# A run of two steps.
+QUICK = [
+    "--config=digits8n_o:paper",
+    "--config.epochs=1",
+    "--config.data.train_size=128",
+    "--progress=none",
+]
+LOG = re.compile(r"[IWE]\d{4} |WARNING: ?(All log messages before absl)?")
+
+
+def contents(folder):
+    """Path and bytes of each file, and the path of each folder."""
+    return {
+        str(path.relative_to(folder)): path.is_file() and path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def error_line(err):
+    """The one line on the standard error that is not TensorFlow's log."""
+    lines = [line for line in err.splitlines() if line and not LOG.match(line)]
+    assert len(lines) == 1, err
+    return lines[0]
+
+
+def run_all(cases, folder, logs, *, timeout=TIMEOUT, **environment):
+    """Runs command lines one after the other, each in a fork of one process.
+
+    Args:
+        cases: Name to a case of `commands.py`, but for `out` and `err`.
+        folder: Working directory.
+        logs: Folder of what they write to their output, `<name> out` and `<name> err`.
+        timeout: Seconds for all together.
+        **environment: Variables of the environment of all.
+
+    Returns:
+        A dict from a name to `(exit status, standard output, standard error)`.
+    """
+    streams = {n: {key: logs / f"{n} {key}" for key in ("out", "err")} for n in cases}
+    lines = []
+    for name, case in cases.items():
+        paths = {key: str(path) for key, path in streams[name].items()}
+        lines.append(json.dumps(case | paths) + "\n")
+    done = subprocess.run(
+        [sys.executable, SCRIPT],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        input="".join(lines),
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=timeout,
+        check=True,
+    )
+    statuses = map(int, done.stdout.splitlines()[1::2])
+    return {
+        name: (status, *(path.read_text() for path in streams[name].values()))
+        for name, status in zip(cases, statuses, strict=True)
+    }
 
 
 class Forks:
@@ -27,7 +88,7 @@ class Forks:
         self.logs = logs
         self.count = 0
         self.process = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("commands.py")],
+            [sys.executable, SCRIPT],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
