@@ -148,7 +148,7 @@ def test_every_public_name_is_on_an_api_page(namespace):
     for name in module.__all__:
         wanted = rf"\b{name}\b"
         if inspect.ismodule(getattr(module, name)):
-            wanted = rf"(automodule:: |autofunction:: |# ){namespace}\.{name}\b"
+            wanted = rf"(automodule:: |autofunction:: |# ){namespace}(\.|::){name}\b"
         assert re.search(wanted, text), name
 
 
