@@ -62,7 +62,7 @@ nitpick_ignore_regex = [
 # traceback, and `make docs` takes warnings for errors.
 nb_execution_mode = "force"
 nb_execution_show_tb = True
-nb_execution_timeout = 120
+nb_execution_timeout = 300  # Seconds a cell, on a busy machine.
 nb_execution_in_temp = True
 nb_merge_streams = True
 nb_output_stderr = "remove"  # TensorFlow logs to it, whatever one sets.
