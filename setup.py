@@ -105,6 +105,7 @@ setup(
     python_requires=">=3.11",
     packages=list_packages(),
     package_data={
+        PACKAGE: ["py.typed"],
         f"{PACKAGE}.cleaning": ["page.*"],
         f"{PACKAGE}.reproduction.templates": ["*.md", "*.json"],
     },

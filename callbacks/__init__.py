@@ -1,4 +1,4 @@
-"""Callbacks: who changes what during training."""
+"""Callbacks: they change a model's variables, record, and save during training."""
 
 from josrc_keras._layout import require_name
 

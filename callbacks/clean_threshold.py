@@ -1,4 +1,6 @@
-"""The clean threshold's climb and the end of the warm-up (eq. 12, Algorithm 1)."""
+"""The climb of the clean threshold and the end of the warm-up (eq. 12, Algorithm 1)."""
+
+from typing import Any, Literal
 
 import keras
 from absl import logging
@@ -8,17 +10,17 @@ from josrc_keras.training import required_callbacks
 
 
 class CleanThreshold(keras.callbacks.Callback):
-    """Sets `tau_clean` by eq. 12 and `joint` from epoch `warmup_epochs` on.
+    """Sets `tau_clean` by eq. 12, and `joint` to 1 from epoch `warmup_epochs` on.
 
-    At the beginning it warns if the paper's combination of smoothing and number of
-    classes makes the threshold blind (see `schedules.contradiction_likelihood`).
+    At the beginning it warns if, with the model's smoothing and number of classes,
+    wrong labels pass the threshold (see `schedules.contradiction_likelihood`).
 
     Args:
         tau_c: Threshold at the end of the warm-up, in [0, 1].
         tau_m: Threshold at the last epoch, in [tau_c, 1].
         warmup_epochs: The paper's t_w, at least 0.
-        first_epoch: What the first epoch counts as: 1 in the paper; 0 in its published
-            code, whose first epoch thus has a threshold of 0.
+        first_epoch: Number of the first epoch: 1 as in the paper; or 0 as in its
+            published code, whose first epoch thus has a threshold of 0.
         epochs: The paper's t_max; None takes the number of epochs of `fit`.
 
     Raises:
@@ -29,13 +31,13 @@ class CleanThreshold(keras.callbacks.Callback):
 
     def __init__(
         self,
-        tau_c=schedules.TAU_C,
-        tau_m=schedules.TAU_M,
-        warmup_epochs=schedules.WARMUP_EPOCHS,
+        tau_c: float = schedules.TAU_C,
+        tau_m: float = schedules.TAU_M,
+        warmup_epochs: int = schedules.WARMUP_EPOCHS,
         *,
-        first_epoch=1,
-        epochs=None,
-    ):
+        first_epoch: Literal[0, 1] = 1,
+        epochs: int | None = None,
+    ) -> None:
         super().__init__()
         schedules.check_thresholds(tau_c, tau_m)
         if warmup_epochs < 0 or first_epoch not in (0, 1):
@@ -49,8 +51,12 @@ class CleanThreshold(keras.callbacks.Callback):
         self.first_epoch = first_epoch
         self.epochs = epochs
 
-    def on_train_begin(self, logs=None):
-        """Checks the model; warns of thresholds that can't work as meant."""
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Checks the model, and warns of thresholds that can't work as intended.
+
+        Raises:
+            TypeError: If the model has no `tau_clean`.
+        """
         required_callbacks.check_controlled(self)
         epochs = self._epochs()
         if epochs - 1 + self.first_epoch < self.warmup_epochs:
@@ -76,7 +82,7 @@ class CleanThreshold(keras.callbacks.Callback):
                 schedules.largest_useful_smoothing(classes, self.tau_c),
             )
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the model's variables for this epoch."""
         count = epoch + self.first_epoch
         tau = schedules.clean_threshold(

@@ -1,4 +1,6 @@
-"""How much of each batch is left out, and from when only disagreement counts."""
+"""How much of each batch is left out, and from when on only disagreement counts."""
+
+from typing import Any
 
 import keras
 
@@ -14,9 +16,10 @@ class ForgetRate(keras.callbacks.Callback):
 
     Args:
         rate: The share of a batch that is left out after the warm-up, in [0, 1).
-        warmup_epochs: Epochs over which it grows linearly; the papers use 10.
-        agreeing_epochs: Epochs for which `CoTeachingPlus` trains like `CoTeaching`;
-            the others have no use for it.
+        warmup_epochs: Number of epochs over which the share grows linearly, at least 0;
+            the papers use 10.
+        agreeing_epochs: Number of epochs in which `CoTeachingPlus` trains like
+            `CoTeaching`, at least 0. Other methods ignore it.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -24,7 +27,9 @@ class ForgetRate(keras.callbacks.Callback):
 
     controls = "forget_rate"
 
-    def __init__(self, rate, warmup_epochs=10, *, agreeing_epochs=5):
+    def __init__(
+        self, rate: float, warmup_epochs: int = 10, *, agreeing_epochs: int = 5
+    ) -> None:
         super().__init__()
         schedules.forget_rate(1, rate=rate, warmup_epochs=warmup_epochs)
         if agreeing_epochs < 0:
@@ -36,11 +41,15 @@ class ForgetRate(keras.callbacks.Callback):
         self.warmup_epochs = warmup_epochs
         self.agreeing_epochs = agreeing_epochs
 
-    def on_train_begin(self, logs=None):
-        """Checks the model."""
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Checks the model.
+
+        Raises:
+            TypeError: If the model has no `forget_rate`.
+        """
         required_callbacks.check_controlled(self)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the model's variables for this epoch."""
         rate = schedules.forget_rate(
             epoch + 1, rate=self.rate, warmup_epochs=self.warmup_epochs

@@ -1,25 +1,29 @@
-"""Accuracy on images that are not trained on, with their labels as they are."""
+"""Accuracy on held-out images, with their labels as they are."""
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import keras
 
 
 class HeldOut(keras.callbacks.Callback):
-    """Adds the accuracy on a validation split to what every epoch reports.
+    """Adds the accuracy on held-out images to what every epoch reports.
 
-    Beside `validation_data`, which in benchmarks is the clean test set, on which
-    nothing may be chosen. Its labels may be wrong: then the accuracy is too low,
-    and still grows with the true one where the errors do not follow the network's.
+    In benchmarks, `validation_data` is the clean test set, by which nothing may be
+    chosen. Held-out labels may be wrong. Then the accuracy is too low, but it still
+    grows with the true accuracy where the wrong labels do not follow the network's
+    errors.
 
-    To evaluate resets the metrics: where `fit` has no `validation_data`, put it behind
-    `SelectionMonitor`, which reads them.
+    Evaluation resets the metrics. Where `fit` has no `validation_data`, put this
+    callback after `SelectionMonitor`, which reads them.
 
-    The logs get `held_out_accuracy`, and where the model evaluates both student and
-    teacher the other one's by name, such as `held_out_teacher_accuracy`.
+    The logs get `held_out_accuracy`. Where the model evaluates both student and
+    teacher, they also get the other network's accuracy by name, such as
+    `held_out_teacher_accuracy`.
 
     Args:
-        make_batches: Function that returns data for `model.evaluate`.
+        make_batches: Function without arguments that returns data for
+            `model.evaluate`.
     """
 
     NAMES: ClassVar[dict] = {
@@ -28,13 +32,13 @@ class HeldOut(keras.callbacks.Callback):
         "student_accuracy": "held_out_student_accuracy",
     }
 
-    def __init__(self, make_batches):
+    def __init__(self, make_batches: Callable[[], Any]) -> None:
         super().__init__()
         self.make_batches = make_batches
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Evaluates the model."""
-        found = self.model.evaluate(self.make_batches(), verbose=0, return_dict=True)
+        results = self.model.evaluate(self.make_batches(), verbose=0, return_dict=True)
         for name, shown in self.NAMES.items():
-            if logs is not None and name in found:
-                logs[shown] = found[name]
+            if logs is not None and name in results:
+                logs[shown] = results[name]

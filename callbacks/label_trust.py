@@ -1,7 +1,9 @@
-"""How far each label is trusted, from what the epochs before predicted."""
+"""How far each label is trusted, from the predictions of earlier epochs."""
 
 import dataclasses
+import os
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -10,12 +12,13 @@ from absl import logging
 
 from josrc_keras.adaptive import memory as memories
 from josrc_keras.adaptive import trust
+from josrc_keras.adaptive.rule import TrustRule
 from josrc_keras.callbacks.verdict_history import VerdictHistory
 from josrc_keras.samples import findings
 from josrc_keras.training import required_callbacks
 
-NOT_HELD = -1.0  # In place of a least noise rate.
-# Arguments of before version 0.2, which are fields of the rule.
+NOT_HELD = -1.0  # The least noise rate as long as none is held.
+# Old arguments of the callback that are now fields of the rule.
 MOVED = (
     "warmup_epochs",
     "memory_epochs",
@@ -38,36 +41,45 @@ OF_THE_STEP = (
 class LabelTrust(VerdictHistory):
     """Sets `label_trust` of an `AdaptiveJoSRC` after every epoch.
 
-    `josrc_keras.adaptive.trust` has the mathematics. The callback needs no noise rate:
-    it estimates one and adds it to what an epoch reports as `noise_rate`, 0 in the
-    warm-up. This working estimate is usually too low
-    (results/robustness/README.md has both); `josrc_keras.audit.summarise` estimates the
-    real one. The callback is a `VerdictHistory`, too.
+    `josrc_keras.adaptive.trust` has the formulas. The callback need not be told the
+    noise rate. It estimates one, which every epoch reports as `noise_rate`, 0 in the
+    warm-up. This working estimate is usually too low (results/robustness/README.md
+    compares both). Use `josrc_keras.audit.summarise` for the real noise rate. The
+    callback is also a `VerdictHistory`.
 
     To resume training it needs its state, which `RunCheckpoint(carried=[...])` keeps.
-    Without it the trust that the model holds is kept for as long as a warm-up, with a
-    warning.
+    Without it the callback warns, and keeps the trust that the model holds for as long
+    as a warm-up.
 
     Args:
         count: Number of samples; may be None where `fit` gets arrays.
-        path: As for `VerdictHistory`.
+        path: File to write the history to after every epoch (`.npz`), or None.
         rate: The share of wrong labels, in [0, 1], where it is known; None estimates
             it.
-        rule: A `TrustRule`; None takes the model's. What the model's step reads must be
-            as in the model's rule.
-        **fields: Fields of the rule by the names that this callback took before version
-            0.2, with a warning.
+        rule: A `TrustRule`; None takes the model's. Fields that the model's step reads
+            must equal those of the model's rule.
+        **fields: Fields of the rule that the callback once took as arguments. They make
+            it warn.
 
     Attributes:
         noise_rate: The newest estimate, in [0, 1]; None during the warm-up.
 
     Raises:
+        TypeError: If an argument is unknown.
         ValueError: If an argument is out of range.
     """
 
     controls = "label_trust"
 
-    def __init__(self, count=None, path=None, *, rate=None, rule=None, **fields):
+    def __init__(
+        self,
+        count: int | None = None,
+        path: str | os.PathLike | None = None,
+        *,
+        rate: float | None = None,
+        rule: TrustRule | None = None,
+        **fields: Any,
+    ) -> None:
         super().__init__(count, path)
         if rate is not None and not 0 <= rate <= 1:
             raise ValueError(f"Expected a rate in [0, 1]. Received: rate={rate}.")
@@ -80,12 +92,12 @@ class LabelTrust(VerdictHistory):
         if fields:
             given = ", ".join(f"{name}={value!r}" for name, value in fields.items())
             warnings.warn(
-                f"LabelTrust({given}) will go with version 0.2. Pass "
+                f"Version 0.2 will not accept LabelTrust({given}). Pass "
                 f"rule=TrustRule({given}) to AdaptiveJoSRC instead.",
                 FutureWarning,
                 stacklevel=2,
             )
-            dataclasses.replace(trust.RULE, **fields)  # Checks the values.
+            dataclasses.replace(trust.RULE, **fields)  # This checks the values.
         self.rate = rate
         self._given_rule, self._fields = rule, fields
         self.noise_rate: Any = None
@@ -93,20 +105,21 @@ class LabelTrust(VerdictHistory):
         self._newest: dict = {}
         self._stable = np.zeros(0, bool)
         self._least_rate = NOT_HELD
-        self._first_epoch = 0  # Of the memory.
+        self._first_epoch = 0  # The first epoch in the memory.
         self._epoch = 0
 
     @property
-    def rule(self):
-        """The `TrustRule` that is followed."""
+    def rule(self) -> TrustRule:
+        """The `TrustRule` that the callback follows."""
         return dataclasses.replace(self._given_rule or self.model.rule, **self._fields)
 
-    def on_train_begin(self, logs=None):
-        """Checks the model, and goes on with what was known.
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Checks the model, and continues from the state so far.
 
         Raises:
-            TypeError: If the model does not keep trust.
-            ValueError: If it keeps that of another number of samples.
+            TypeError: If the model has no `label_trust`.
+            ValueError: If the model is for a different number of samples, or its rule
+                differs in what a step reads.
         """
         required_callbacks.check_controlled(self)
         super().on_train_begin()
@@ -138,16 +151,16 @@ class LabelTrust(VerdictHistory):
         self.model.tau_clean.assign(self.rule.doubt)
         self.model.joint.assign(1.0)
 
-    def warmup(self):
+    def warmup(self) -> int:
         """Number of epochs after which labels are first doubted."""
         return self.rule.warmup(self.params["epochs"])
 
-    def memory_decay(self):
-        """Weight of an epoch in the memory, relative to the one after it."""
+    def memory_decay(self) -> float:
+        """Weight of an epoch in the memory, relative to the one after it, in [0, 1)."""
         return 1.0 - 1.0 / self.rule.memory(self.params["epochs"])
 
-    def on_epoch_begin(self, epoch, logs=None):
-        """Starts the memory where training starts; writes the trust of this epoch."""
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Starts the memory where training starts; sets the trust of this epoch."""
         super().on_epoch_begin(epoch, logs)
         self._epoch = epoch
         if self._memory is None or epoch == 0:
@@ -166,15 +179,23 @@ class LabelTrust(VerdictHistory):
             self._least_rate = NOT_HELD
         self.model.label_trust.assign(self.trust())
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Takes the epoch's predictions; reports the noise rate."""
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Adds the epoch's predictions to the memory; reports the noise rate."""
         super().on_epoch_end(epoch, logs)
         self.model.label_trust.assign(self.trust(epoch + 1))
         if logs is not None:
             logs["noise_rate"] = self.noise_rate or 0.0
 
-    def trust(self, epochs_done=None):
-        """`(N,)` float32 trust in each label, after so many epochs."""
+    def trust(self, epochs_done: int | None = None) -> np.ndarray:
+        """The trust in each label.
+
+        Args:
+            epochs_done: Number of epochs that are done; None takes those before the
+                present epoch.
+
+        Returns:
+            `(N,)` float32 in [0, 1]; 1 during the warm-up and for samples never seen.
+        """
         if epochs_done is None:
             epochs_done = self._epoch
         memory = self._memory
@@ -191,7 +212,7 @@ class LabelTrust(VerdictHistory):
         labels, classes = np.maximum(self.history.labels, 0), self.model.num_classes
         typical = trust.typical(seen[0], labels[known], classes)
         learnt = trust.learnt(*seen, self.noise_rate, self.rule)
-        found = trust.label_trust(
+        trusted = trust.label_trust(
             given,
             other,
             self.noise_rate,
@@ -200,10 +221,10 @@ class LabelTrust(VerdictHistory):
             self.rule.allowance * learnt * typical[labels],
             self.rule,
         )
-        return np.where(known, found, 1.0).astype("float32")
+        return np.where(known, trusted, 1.0).astype("float32")
 
     def _estimate(self, given, other, epochs_done):
-        """The noise rate, of the samples that were seen."""
+        """The noise rate, estimated from the samples that were seen."""
         known = self._memory.seen
         stable, consistent = self._stable[known], self._newest["consistent"][known]
         rate = trust.noise_rate(given, other, stable, consistent)
@@ -215,16 +236,16 @@ class LabelTrust(VerdictHistory):
         return max(rate, self._least_rate)
 
     def _flips(self, given, other, seen):
-        """`(N,)` how likely a wrong label on such an image is the given one."""
+        """`(N,)`: how likely a wrong label on each image is the given one."""
         classes = self.model.num_classes
         if not self.rule.transitions:
             return 1.0 / (classes - 1)
         labels = np.maximum(self.history.labels, 0)
         others = self._newest["other_class"].astype(int)
-        found = trust.transitions(
+        matrix = trust.transitions(
             given[seen], other[seen], others[seen], labels[seen], classes, self.rule
         )
-        return found[others, labels]
+        return matrix[others, labels]
 
     def _add(self, table):
         super()._add(table)
@@ -232,7 +253,7 @@ class LabelTrust(VerdictHistory):
             zip(findings.FIELDS, np.asarray(table, "float64").T, strict=True)
         )
         seen, times = columns["seen"] > 0, np.maximum(columns["seen"], 1)
-        # What two replicas saw of one sample is added up: no class, if they differ.
+        # The table adds up what replicas saw of a sample: no class where they differ.
         fresh = (columns["seen"] == 1) | (seen & (self._newest["predicted"] < 0))
         now = {name: np.rint(columns[name] / times) for name in findings.NEWEST}
         before = self._newest["predicted"]
@@ -246,8 +267,8 @@ class LabelTrust(VerdictHistory):
             other=columns["other_prob"] / times,
         )
 
-    def state(self):
-        """As `VerdictHistory`, and the memory."""
+    def state(self) -> dict[str, Any]:
+        """The arrays of `VerdictHistory`, and those of the memory."""
         arrays = super().state()
         if arrays and self._memory is not None:
             memory = self._memory.arrays()
@@ -258,8 +279,8 @@ class LabelTrust(VerdictHistory):
             arrays["first_epoch"] = np.array(self._first_epoch)
         return arrays
 
-    def set_state(self, arrays):
-        """As `VerdictHistory`, and the memory."""
+    def set_state(self, arrays: Mapping[str, Any]) -> None:
+        """Continues from what `state` returned, the memory included."""
         super().set_state(arrays)
         memory = _starting_with("memory_", arrays)
         if memory:
@@ -272,12 +293,12 @@ class LabelTrust(VerdictHistory):
 
 
 def _nothing(count):
-    """What was predicted before the first epoch: no class."""
+    """The newest predictions before the first epoch: -1, which is not a class."""
     return {name: np.full(count, -1.0) for name in findings.NEWEST}
 
 
 def _starting_with(prefix, arrays):
-    """The arrays whose names start so, by the rest of their names."""
+    """The arrays whose names have a prefix, by the rest of their names."""
     return {
         name.removeprefix(prefix): np.array(array)
         for name, array in arrays.items()

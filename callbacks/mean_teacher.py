@@ -1,4 +1,6 @@
-"""How fast the mean teacher follows, from when on, and who is evaluated (eq. 8)."""
+"""How fast and from when on the mean teacher follows (eq. 8), and what is evaluated."""
+
+from typing import Any, Literal
 
 import keras
 
@@ -13,13 +15,14 @@ class MeanTeacher(keras.callbacks.Callback):
 
     Args:
         decay: The paper's omega, in [0, 1).
-        start_epoch: First epoch, counted from 1, with an average; before it the
-            teacher is a copy of the student.
+        start_epoch: First epoch with an average, counted from 1. Before it the teacher
+            is a copy of the student.
         ramp_up_epochs: Number of epochs over which the decay grows linearly to
-            `decay`, so that the teacher forgets the untrained student sooner.
-        evaluate: What `evaluate` and `validation_data` report: `"student"`,
-            `"teacher"`, or `"both"`: the network that answers in `predict`, and beside
-            it the other one's loss and accuracy by name, such as `teacher_accuracy`.
+            `decay`, at least 0, so that the teacher forgets the untrained student
+            sooner.
+        evaluate: What evaluation reports: `"student"`, `"teacher"` or `"both"`. With
+            `"both"` it is the network that `predict` uses, and the loss and accuracy of
+            the other one by name, such as `teacher_accuracy`.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -27,7 +30,13 @@ class MeanTeacher(keras.callbacks.Callback):
 
     controls = "teacher_decay"
 
-    def __init__(self, decay=DECAY, start_epoch=1, ramp_up_epochs=0, evaluate="both"):
+    def __init__(
+        self,
+        decay: float = DECAY,
+        start_epoch: int = 1,
+        ramp_up_epochs: int = 0,
+        evaluate: Literal["both", "student", "teacher"] = "both",
+    ) -> None:
         super().__init__()
         if not 0 <= decay < 1:
             raise ValueError(
@@ -44,14 +53,14 @@ class MeanTeacher(keras.callbacks.Callback):
         self.ramp_up_epochs = ramp_up_epochs
         self.evaluate = check_choice("evaluate", evaluate, EVALUATED)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Checks the model and chooses what is evaluated."""
         check_controlled(self)
         self.model.set_evaluated(self.evaluate)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the decay of this epoch."""
-        averaged = epoch + 2 - self.start_epoch  # 1 in the first averaged epoch.
+        averaged = epoch + 2 - self.start_epoch  # It is 1 in the first averaged epoch.
         if averaged < 1:
             decay = 0.0
         else:

@@ -1,10 +1,13 @@
-"""What a run needs to go on as if it had never stopped."""
+"""Saves what a run needs to continue as if it had never stopped."""
 
 import hashlib
 import json
+import os
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,16 +16,16 @@ from absl import logging
 from josrc_keras import _files
 from josrc_keras.devices import replicas
 
-SHARE = 0.05  # Of the time, that saving may take.
+SHARE = 0.05  # Share of the time that saving may take.
 
 
 class RunCheckpoint(keras.callbacks.Callback):
-    """Saves all state at the end of epochs, and brings it back.
+    """Saves all state at the end of epochs, and restores it.
 
-    Saves student, teacher, thresholds, optimizer, random seeds, the epoch and the
-    history. A checkpoint is written beside its place and renamed, and its checksum is
-    tested on loading, so that a broken one is passed over for the one before. Of many
-    processes the chief writes, and all must see the folder.
+    The state is student, teacher, thresholds, optimizer, random seeds, the epoch and
+    the history. A checkpoint is written beside its place and renamed. Its checksum is
+    tested on loading, and a broken checkpoint is passed over for the one before it.
+    Only the chief of several processes writes, and all must see the folder.
 
     ```python
     checkpoint = RunCheckpoint(
@@ -34,30 +37,39 @@ class RunCheckpoint(keras.callbacks.Callback):
     model.fit(..., initial_epoch=epoch, callbacks=[*callbacks, checkpoint])
     ```
 
-    The same numbers as an uninterrupted run need data whose order in an epoch depends
-    on nothing but the epoch, such as `data.batches.train_batches`; `fit` on arrays
-    shuffles them anew.
+    A resumed run gets the numbers of an uninterrupted one only if the order of the data
+    in an epoch depends on nothing but the epoch, as with `data.batches.train_batches`.
+    `fit` on arrays shuffles them anew.
 
     Args:
         directory: Folder of the checkpoints.
-        history_path: CSV file with a row an epoch, or None.
+        history_path: CSV file with a row for each epoch, or None.
         keep: Number of checkpoints that are kept, at least 1.
-        every: Save after each so many epochs, at least 1; None saves as often as takes
-            a twentieth of the time, where epochs are short. The first epoch and the end
-            of training are saved always.
+        every: Number of epochs from one save to the next, at least 1. None saves as
+            often as takes a twentieth of the time, where epochs are short. The first
+            epoch and the end of training are always saved.
         carried: Callbacks whose `state()`, a dict of arrays, belongs to the run, such
-            as a `VerdictHistory` or a `LabelTrust`; they get it back by
+            as a `VerdictHistory` or a `LabelTrust`. They get it back through
             `set_state(arrays)`.
 
     Attributes:
-        history: A dict an epoch: `epoch` counted from 1, and what `fit` reported.
+        history: A list with a dict for each epoch: `epoch` counted from 1, and what
+            `fit` reported.
         seconds: Wall time of the epochs that are done, over all resumptions.
 
     Raises:
         ValueError: If `keep` or `every` is below 1.
     """
 
-    def __init__(self, directory, history_path=None, keep=2, every=1, *, carried=()):
+    def __init__(
+        self,
+        directory: str | os.PathLike,
+        history_path: str | os.PathLike | None = None,
+        keep: int = 2,
+        every: int | None = 1,
+        *,
+        carried: Iterable[keras.callbacks.Callback] = (),
+    ) -> None:
         super().__init__()
         if keep < 1 or (every is not None and every < 1):
             raise ValueError(
@@ -69,28 +81,30 @@ class RunCheckpoint(keras.callbacks.Callback):
         self.keep = keep
         self.every = every
         self.carried = tuple(carried)
-        self.history = []
+        self.history: list[dict[str, Any]] = []
         self.seconds = 0.0
         self._since = time.monotonic()
         self._due = 0.0
-        self._saved = None  # The newest epoch that is.
+        self._saved: int | None = None  # The newest epoch that is saved.
         self._restored = False
-        self._states = []  # Of the carried callbacks at the end of the epoch.
-        self._broken = set()  # Folders that were passed over.
+        # States of the carried callbacks at the end of the epoch.
+        self._states: list[dict[str, Any]] = []
+        self._broken: set[Path] = set()  # Folders that were passed over.
 
-    def restore(self, model):
+    def restore(self, model: keras.Model) -> int:
         """Loads the newest whole checkpoint into a compiled model.
 
         Args:
-            model: A compiled model, made as the one that was saved.
+            model: A compiled model, made like the one that was saved.
 
         Returns:
             The number of epochs that are done: `initial_epoch` for `fit`.
 
         Raises:
-            ValueError: If the checkpoint belongs to another model, or other processes
-                that train together find another one.
-            RuntimeError: If the newest one can't be read, which need not be broken.
+            ValueError: If the checkpoint belongs to another model, or the processes
+                that train together find different checkpoints.
+            RuntimeError: If the newest checkpoint can't be read, which does not mean
+                that it is broken.
         """
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
@@ -98,7 +112,7 @@ class RunCheckpoint(keras.callbacks.Callback):
             _files.remove_unfinished(self.directory)
         self._restored = True
         folder, state, arrays = self._newest()
-        # First, since JAX refuses to assign what differs between processes.
+        # This comes first, since JAX refuses to assign what differs between processes.
         replicas.check_agreement(state["epoch"], "the number of epochs that are done")
         if folder is None:
             return 0
@@ -121,7 +135,7 @@ class RunCheckpoint(keras.callbacks.Callback):
             self._broken.add(folder)
         return None, {"epoch": 0}, None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Starts the clock.
 
         Raises:
@@ -133,11 +147,11 @@ class RunCheckpoint(keras.callbacks.Callback):
                 f"{self.directory}, which holds checkpoints. Call `restore(model)` "
                 "first, or use another folder."
             )
-        self._restored = True  # By now they are this run's own.
+        self._restored = True  # From now on, checkpoints in the folder are this run's.
         self._since = time.monotonic()
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Adds the epoch to the history; saves both where it is due."""
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Adds the epoch to the history, and saves a checkpoint if it is due."""
         row = {k: np.asarray(v, "float64").tolist() for k, v in (logs or {}).items()}
         self.history.append({"epoch": epoch + 1, **row})
         now = time.monotonic()
@@ -154,8 +168,8 @@ class RunCheckpoint(keras.callbacks.Callback):
             return time.monotonic() >= self._due
         return epoch % self.every == 0
 
-    def on_train_end(self, logs=None):
-        """Saves what is not saved yet."""
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Saves the last epoch if it is not saved yet."""
         unsaved = self.history and self.history[-1]["epoch"] != self._saved
         if unsaved and replicas.is_chief(self.model):
             self._save()
@@ -178,7 +192,8 @@ class RunCheckpoint(keras.callbacks.Callback):
             state["seconds"] = self.seconds
             state["sha256"] = _checksum(folder / "variables.npz", state)
             (folder / "state.json").write_text(json.dumps(state))
-        for folder in self._broken - {saved}:  # They would count as the newest.
+        # A broken checkpoint of a later epoch would count as the newest.
+        for folder in self._broken - {saved}:
             shutil.rmtree(folder, ignore_errors=True)
         self._broken.clear()
         for folder in self._folders()[: -self.keep]:
@@ -201,7 +216,7 @@ class RunCheckpoint(keras.callbacks.Callback):
                 return state, dict(stored)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             return _pass_over(folder, error)
-        except OSError as error:  # It may be whole, and readable another time.
+        except OSError as error:  # The checkpoint may be whole, and readable later.
             raise RuntimeError(
                 f"Expected to read the checkpoint {folder}. Received: "
                 f"{error.strerror or error}. Nothing was changed: run again to resume, "
@@ -216,10 +231,11 @@ class RunCheckpoint(keras.callbacks.Callback):
 
 
 def _by_names_of_now(row, model):
-    """An epoch's row of before version 0.2, when the student answered for every model.
+    """Renames the results in an epoch's row that an old version wrote.
 
-    Since then a model that delivers its teacher reports the teacher's accuracy as
-    `val_accuracy`, and the student's by name.
+    Before version 0.2, `val_accuracy` was the student's accuracy for every model. Now a
+    model that delivers its teacher reports the teacher's accuracy as `val_accuracy`,
+    and the student's as `val_student_accuracy`.
     """
     if getattr(model, "delivers", None) != "teacher":
         return row
@@ -238,7 +254,7 @@ def _pass_over(folder, error):
 
 
 def _variables(model):
-    """All state of a compiled model but that of its metrics."""
+    """All variables of a compiled model except those of its metrics."""
     return [*model.variables, *model.optimizer.variables]
 
 
@@ -249,11 +265,11 @@ def _to_numpy(variable):
 
 
 def _part(arrays, owner):
-    """The arrays of the model, or those of a carried callback by their names there."""
+    """The arrays of the model, or those of a carried callback by their own names."""
     if owner == "model":
         return [arrays[name] for name in sorted(arrays) if "/" not in name]
-    found = {name.partition("/"): array for name, array in arrays.items()}
-    return {name: array for (of, _, name), array in found.items() if of == owner}
+    by_parts = {name.partition("/"): array for name, array in arrays.items()}
+    return {name: array for (of, _, name), array in by_parts.items() if of == owner}
 
 
 def _assign(model, arrays, folder):
@@ -270,7 +286,7 @@ def _assign(model, arrays, folder):
 
 
 def _checksum(path, state):
-    """SHA-256 of the variables and of all else in the state."""
+    """SHA-256 of the file of variables and of the state, as hexadecimal digits."""
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256")
     digest.update(json.dumps(state, sort_keys=True).encode())

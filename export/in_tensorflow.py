@@ -53,6 +53,8 @@ def _write_here(network, path, serving, options, found):
         if network.compiled:
             network = sources.copy_of(network)  # Its optimizer would be saved too.
         network = sources.of_keras_layers(network)
+    elif options["format"] in ("onnx", "litert"):
+        network = sources.unrolled(network)
     classifier = pixels_to_outputs(network, serving, input_shape(network)[-1])
     writers.write(classifier, path, serving, options, found)
 

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 
 from josrc_keras import _runtime
-from josrc_keras.networks import input_shape
+from josrc_keras.networks import copying, input_shape
+from josrc_keras.networks.checks import check_logits
 from josrc_keras.networks.normalization import BatchNormalization, as_keras
 
 SOURCES = ("teacher", "student")
@@ -78,7 +79,7 @@ def num_classes(network):
     """How many logits a network returns.
 
     Raises:
-        ValueError: If it does not return one `(N, C)`.
+        ValueError: If it does not return one `(N, C)`, or returns probabilities.
     """
     shape = tuple(side or 64 for side in input_shape(network)[1:])
     logits = call(network, np.zeros((1, *shape), "float32"))
@@ -88,6 +89,7 @@ def num_classes(network):
             f"Expected a network with one output, logits (N, C). Received: "
             f"{network.name!r}, whose output has the shape {shapes}."
         )
+    check_logits(network, keras.ops.convert_to_numpy(logits).astype("float32"))
     return int(logits.shape[-1])
 
 
@@ -107,9 +109,7 @@ def in_float32(network):
     policies = [layer.dtype_policy for layer in _runtime.all_layers(network)]
     if all(p.compute_dtype == p.variable_dtype == "float32" for p in policies):
         return network
-    copy = keras.models.clone_model(network, clone_function=_as_float32, recursive=True)
-    copy.set_weights(network.get_weights())
-    return copy
+    return copying.clone(network, _as_float32, tolerance=copying.ROUNDED)
 
 
 def _as_float32(layer):
@@ -124,8 +124,7 @@ def copy_of(network):
     copy = type(network).from_config(network.get_config())
     if not copy.built:
         copy.build(input_shape(network))
-    copy.set_weights(network.get_weights())
-    return copy
+    return copying.with_state_of(network, copy)
 
 
 def of_keras_layers(network):
@@ -134,15 +133,31 @@ def of_keras_layers(network):
         isinstance(layer, BatchNormalization) for layer in _runtime.all_layers(network)
     ):
         return network
-    copy = keras.models.clone_model(network, clone_function=_as_keras, recursive=True)
-    copy.set_weights(network.get_weights())
-    return copy
+    return copying.clone(network, _as_keras)
 
 
 def _as_keras(layer):
     if isinstance(layer, BatchNormalization):
         return as_keras(layer)
     return type(layer).from_config(layer.get_config())
+
+
+def unrolled(network):
+    """The network with recurrent layers as one step after the other.
+
+    Neither ONNX's nor LiteRT's converter takes the loop that Keras makes of them.
+    """
+    layers = _runtime.all_layers(network)
+    if not any(isinstance(layer, keras.layers.RNN) for layer in layers):
+        return network
+    return copying.clone(network, _as_unrolled)
+
+
+def _as_unrolled(layer):
+    config = layer.get_config()
+    if isinstance(layer, keras.layers.RNN):
+        config["unroll"] = True
+    return type(layer).from_config(config)
 
 
 def with_new_statistics(network, images):

@@ -6,7 +6,7 @@ ensure_subpackages()
 
 from josrc_keras._runtime import set_defaults
 
-set_defaults()  # Before TensorFlow is imported.
+set_defaults()  # TensorFlow reads them when it is imported.
 
 from josrc_keras import (
     adaptive,

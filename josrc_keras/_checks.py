@@ -1,4 +1,4 @@
-"""What training refuses at the start, and what it must not run on through."""
+"""Checks of the backend, of arguments and of optional packages."""
 
 import importlib
 
@@ -35,12 +35,12 @@ def check_choice(name, value, choices):
 
 
 def imported(module, use, extra):
-    """An optional module; raises an `ImportError` that says how to install it.
+    """Imports an optional module; an `ImportError` says how to install it.
 
     Args:
-        module: Its name.
-        use: What it is needed for, the start of a sentence.
-        extra: The extra of this package that brings it.
+        module: Name of the module.
+        use: What needs it: the message's start, such as "An audit needs pandas".
+        extra: The extra of this package that installs it.
     """
     try:
         return importlib.import_module(module)

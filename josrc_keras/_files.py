@@ -20,7 +20,7 @@ def remove_unfinished(folder, name=None):
 
     Args:
         folder: Where it wrote.
-        name: Of the file or folder that it wrote; None for all of them.
+        name: Name of the file or folder that it wrote; None removes all of them.
     """
     pattern = "*" if name is None else glob.escape(name)
     for unfinished in Path(folder).glob(f"{PREFIX}{pattern}-????????"):
@@ -66,11 +66,11 @@ def _flush(path, *, inside=True):
             _flush(part)
     try:
         descriptor = os.open(path, os.O_RDONLY)
-    except PermissionError:  # Windows opens no folders.
+    except PermissionError:  # Windows can't open folders.
         return
     try:
         os.fsync(descriptor)
-    except OSError as error:  # Some file systems flush no folders.
+    except OSError as error:  # Some file systems can't flush folders.
         if error.errno not in UNSUPPORTED or not path.is_dir():
             raise
     finally:

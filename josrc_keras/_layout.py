@@ -21,7 +21,7 @@ from typing import Any
 
 PACKAGE = "josrc_keras"
 OUTER_SUBPACKAGES = ("callbacks", "export", "configs")
-# Modules of before version 0.2 and where they are now; the old names go with it.
+# Old names of modules and where they are now. Version 0.2 will not have the old names.
 MOVED = {
     "assembly": "runs.build_model",
     "audit.changes": "cleaning.plan",
@@ -108,7 +108,7 @@ def moved_names(module: str) -> Callable[[str], Any]:
         if owner is None:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         warnings.warn(
-            f"{module}.{name} has moved and its old name will go with version 0.2. "
+            f"{module}.{name} has moved. Version 0.2 will remove the old name. "
             f"Import it from {PACKAGE}.{owner} instead.",
             FutureWarning,
             stacklevel=2,
@@ -126,7 +126,7 @@ class CheckoutFinder:
             ``configs/``.
     """
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path) -> None:
         self.root = root
 
     def find_spec(
@@ -165,7 +165,7 @@ class MovedFinder(importlib.abc.Loader):
         """Returns the module at its new place, with a warning that says where."""
         new = f"{PACKAGE}.{MOVED[spec.name.removeprefix(f'{PACKAGE}.')]}"
         warnings.warn(
-            f"{spec.name} has moved and its old name will go with version 0.2. Import "
+            f"{spec.name} has moved. Version 0.2 will remove the old name. Import "
             f"{new} instead.",
             FutureWarning,
             stacklevel=2,
@@ -180,7 +180,7 @@ class MovedFinder(importlib.abc.Loader):
 
 
 def ensure_subpackages() -> None:
-    """Installs the finders: of names that have moved; in a checkout of what is beside.
+    """Installs the finder of moved modules and, in a checkout, that of subpackages.
 
     Raises:
         ImportError: If a subpackage is neither below the package nor beside it.

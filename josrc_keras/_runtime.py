@@ -1,13 +1,13 @@
-"""What the package relies on of Keras and TensorFlow beyond their documented interface.
+"""The undocumented parts of Keras and TensorFlow that the package relies on.
 
-Each private part of Keras that is called is called here. Four methods of Keras are
-overridden, which can only be done in their classes: `HOOKS` lists them.
-tests/runtime_test.py says which of them a new version of Keras lacks.
+Every call of a private part of Keras is in this module. Four private methods are
+overridden, which only a subclass can do: `HOOKS` lists them. tests/runtime_test.py
+names the parts that a new version of Keras lacks.
 """
 
 import os
 
-# Methods of Keras that a class of ours overrides or replaces, by our file.
+# Private methods of Keras that this package overrides or replaces, by file.
 HOOKS = {
     "training/step.py": ("_make_function", "_maybe_symbolic_build"),
     "networks/normalization.py": ("_moments",),
@@ -16,16 +16,17 @@ HOOKS = {
 
 
 def set_defaults():
-    """Sets what the user has left unset; without effect once TensorFlow is imported.
+    """Sets environment variables of TensorFlow that the user has not set.
 
-    TensorFlow leaves oneDNN's convolutions off on many CPUs, where they are faster:
-    `benchmarks/step.py` measures both. `TF_ENABLE_ONEDNN_OPTS=0` turns them off.
+    They have no effect once TensorFlow is imported. TensorFlow leaves oneDNN's
+    convolutions off on many CPUs although they are faster there (`benchmarks/step.py`
+    measures both). `TF_ENABLE_ONEDNN_OPTS=0` turns them off.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def all_layers(layer):
-    """A list of a layer or model and of all layers in it, at any depth."""
+    """Returns a list of a layer or model and of all layers in it, at any depth."""
     return list(layer._flatten_layers())
 
 

@@ -1,21 +1,22 @@
 """Divergences between class distributions (eq. 2 and the terms of eq. 9).
 
-All of it is computed in float32, whatever the policy of the caller, and is exact
-where a probability is 0 or 1: `0 log 0` is 0, with a finite gradient.
+All divergences are computed in float32, whatever the caller's dtype policy, and are
+exact where a probability is 0 or 1: `0 log 0` is 0, with a finite gradient.
 """
 
 import math
+from typing import Any
 
 from keras import ops
 
-LEAST = 1e-37  # Probabilities below it are not normal numbers in float32.
+LEAST = 1e-37  # Smaller probabilities are not normal numbers in float32.
 
 
 def _float32(x):
     return ops.cast(x, "float32")
 
 
-def check_base(base):
+def check_base(base: float) -> float:
     """Returns `base`; raises a `ValueError` unless it is a number above 1."""
     if not isinstance(base, (int, float)) or not base > 1:
         raise ValueError(
@@ -32,12 +33,13 @@ def _log_base(base):
 def _safe_log(x):
     """`log(x)` where `x` is positive, and 0 with a gradient of 0 elsewhere.
 
-    Where it is positive but `LEAST` or less, too: 1 / x could not be represented.
+    The result is also 0 where `x` is positive but at most `LEAST`, since float32 might
+    not hold 1 / x.
     """
     return ops.log(ops.where(x > LEAST, x, ops.ones_like(x)))
 
 
-def kl_divergence(p, q, base=2.0):
+def kl_divergence(p: Any, q: Any, base: float = 2.0) -> Any:
     """Kullback-Leibler divergence `KL(p || q)`, a value per sample.
 
     Args:
@@ -58,7 +60,7 @@ def kl_divergence(p, q, base=2.0):
     return ops.maximum(ops.sum(terms, axis=-1), 0.0) / _log_base(base)
 
 
-def js_divergence(p, q, base=2.0):
+def js_divergence(p: Any, q: Any, base: float = 2.0) -> Any:
     """Jensen-Shannon divergence, a value per sample (eq. 2).
 
     Args:
@@ -68,7 +70,7 @@ def js_divergence(p, q, base=2.0):
 
     Returns:
         `(N,)` float32 in `[0, log(2, base)]`: 0 where the rows are equal, the upper
-        end where their supports are disjoint. Symmetric in `p` and `q`.
+        end where their supports are disjoint. It is symmetric in `p` and `q`.
 
     Raises:
         ValueError: If `base` is not a number above 1.
@@ -80,11 +82,11 @@ def js_divergence(p, q, base=2.0):
     return nats / _log_base(base)
 
 
-def symmetric_kl_divergence(logits_a, logits_b, base=2.0):
+def symmetric_kl_divergence(logits_a: Any, logits_b: Any, base: float = 2.0) -> Any:
     """`KL(p || p') + KL(p' || p)` of two softmax outputs, from their logits (eq. 9).
 
-    Works on log-softmax, so it stays finite, with a finite gradient, where a softmax
-    underflows: the sum of the two directions is `sum((p - p') (log p - log p'))`.
+    The sum of the two directions is `sum((p - p') (log p - log p'))`. It is computed
+    with log-softmax, so it and its gradient stay finite where a softmax underflows.
 
     Args:
         logits_a: `(N, C)` logits of one view.

@@ -1,4 +1,4 @@
-"""The door of `python -m josrc_keras.evaluate`, which recorded runs quote."""
+"""Entry point of `python -m josrc_keras.evaluate`, a command that old runs record."""
 
 from josrc_keras.commands.evaluate import main
 

@@ -1,6 +1,7 @@
 """Label smoothing, flattening and re-assignment (eq. 5 to 7)."""
 
 import math
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -12,13 +13,13 @@ SMOOTHING = 0.6  # The paper's epsilon (eq. 5), for 80 to 100 classes.
 SCALE = 10.0  # The paper's s (eq. 7).
 
 
-def check_smoothing(smoothing, num_classes):
+def check_smoothing(smoothing: float, num_classes: int) -> float:
     """Returns `smoothing`; raises unless the given class keeps the largest share.
 
     Raises:
         ValueError: If `num_classes` is below 2, or `smoothing` is outside
-            `[0, (C - 1) / C)`, from where on eq. 5 would put more on every other
-            class than on the given one.
+            `[0, (C - 1) / C)`. Above it, eq. 5 would put more on every other class
+            than on the given one.
     """
     if num_classes < 2:
         raise ValueError(
@@ -37,7 +38,7 @@ def check_smoothing(smoothing, num_classes):
     return smoothing
 
 
-def check_scale(scale):
+def check_scale(scale: float) -> float:
     """Returns `scale`; raises a `ValueError` unless it is positive."""
     if scale <= 0:
         raise ValueError(
@@ -66,10 +67,10 @@ def _check_label_values(labels, num_classes):
     return labels
 
 
-def smooth_labels(labels, num_classes, smoothing):
-    """The label distribution of a sample believed clean (eq. 5).
+def smooth_labels(labels: Any, num_classes: int, smoothing: float) -> Any:
+    """The label distribution of a clean sample (eq. 5).
 
-    Puts `1 - smoothing` on the given class and `smoothing / (C - 1)` on every other.
+    It puts `1 - smoothing` on the given class and `smoothing / (C - 1)` on every other.
     This is not Keras's `label_smoothing`, which also gives the given class its share
     of the smoothing.
 
@@ -83,25 +84,25 @@ def smooth_labels(labels, num_classes, smoothing):
 
     Raises:
         ValueError: If `num_classes` or `smoothing` is out of range, or `labels` are
-            Python or NumPy values of another shape, type or range. In a compiled
-            step a label out of range can't raise: its row is NaN.
+            Python or NumPy values of another shape, type or range. A compiled step
+            can't raise: there, a label out of range gives a row of NaN.
     """
     check_smoothing(smoothing, num_classes)
     labels = ops.convert_to_tensor(_check_label_values(labels, num_classes))
     if len(labels.shape) == 2:
         given = ops.cast(labels, "float32")
     else:
-        labels = ops.cast(labels, "int32")  # So that 256 classes fit.
+        labels = ops.cast(labels, "int32")  # A uint8 can't hold `num_classes` = 256.
         given = ops.one_hot(labels, num_classes, dtype="float32")
         in_range = ops.logical_and(labels >= 0, labels < num_classes)
         given = ops.where(ops.expand_dims(in_range, -1), given, math.nan)
     return (1.0 - smoothing) * given + smoothing / (num_classes - 1) * (1.0 - given)
 
 
-def flatten_labels(teacher_probs, scale=SCALE):
+def flatten_labels(teacher_probs: Any, scale: float = SCALE) -> Any:
     """The label distribution of an out-of-distribution sample (eq. 7).
 
-    A softmax of the teacher's *probabilities* over `scale`, hence nearly uniform.
+    It is a softmax of the teacher's *probabilities* over `scale`, so nearly uniform.
 
     Args:
         teacher_probs: `(N, C)` the teacher's probabilities, rows sum to 1.
@@ -117,14 +118,16 @@ def flatten_labels(teacher_probs, scale=SCALE):
     return ops.softmax(scores, axis=-1)
 
 
-def reassign(selection, label_probs, teacher_probs, scale=SCALE):
+def reassign(
+    selection: Any, label_probs: Any, teacher_probs: Any, scale: float = SCALE
+) -> Any:
     """The training target of every sample of a partitioned batch (eq. 5 to 7).
 
     Args:
         selection: A `selection.Selection` of boolean `(N,)`.
-        label_probs: `(N, C)` smoothed given labels, for the clean samples.
-        teacher_probs: `(N, C)` the teacher's probabilities: the target of the
-            in-distribution noisy samples and, flattened, of the others.
+        label_probs: `(N, C)` smoothed given labels, the targets of the clean samples.
+        teacher_probs: `(N, C)` the teacher's probabilities, the targets of the
+            in-distribution noise and, flattened, of the out-of-distribution samples.
         scale: The paper's s, positive.
 
     Returns:

@@ -1,6 +1,7 @@
 """The joint loss and its two terms, a value per sample (eq. 9 to 11)."""
 
 import math
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -10,7 +11,7 @@ from josrc_keras.divergence import js_divergence, symmetric_kl_divergence
 ALPHA = 0.5  # The paper's weight of the consistency term (eq. 10), for CIFAR.
 
 
-def classification_loss(logits_a, logits_b, targets):
+def classification_loss(logits_a: Any, logits_b: Any, targets: Any) -> Any:
     """Cross-entropy of both views against one target (eq. 11).
 
     Args:
@@ -27,7 +28,7 @@ def classification_loss(logits_a, logits_b, targets):
     return -ops.sum(targets * (log_a + log_b), axis=-1)
 
 
-def soft_cross_entropy(logits, targets):
+def soft_cross_entropy(logits: Any, targets: Any) -> Any:
     """Cross-entropy of one view against a target.
 
     Args:
@@ -41,25 +42,31 @@ def soft_cross_entropy(logits, targets):
     return -ops.sum(ops.cast(targets, "float32") * log_probs, axis=-1)
 
 
-def consistency_loss(logits_a, logits_b, out_of_distribution, base=2.0, bounded=False):
+def consistency_loss(
+    logits_a: Any,
+    logits_b: Any,
+    out_of_distribution: Any,
+    base: float = 2.0,
+    bounded: bool = False,
+) -> Any:
     """Signed disagreement of the two views (eq. 9).
 
-    Pulls the two predictions of a sample together, and pushes those of an
+    It pulls the two predictions of a sample together, and pushes those of an
     out-of-distribution sample apart.
 
     Args:
         logits_a: `(N, C)` logits of the first view.
         logits_b: `(N, C)` logits of the second view.
         out_of_distribution: `(N,)` boolean; these samples count with rho = -1.
-        base: Base of the logarithm. The paper does not say; its published code, to
-            whose alpha this belongs, uses 2.
-        bounded: Whether the Jensen-Shannon divergence (eq. 2) stands in for the sum of
-            both Kullback-Leibler divergences, so that the term can't run away.
+        base: Base of the logarithm. The paper does not give it. Its published code
+            uses 2, for which its alpha is meant.
+        bounded: Whether the Jensen-Shannon divergence (eq. 2) replaces the sum of both
+            Kullback-Leibler divergences, so that the loss has a lower bound.
 
     Returns:
-        `(N,)` float32, in bits for `base=2`: positive, or negative where
-        `out_of_distribution`, and there unbounded below unless `bounded`, which keeps
-        it within 1 bit.
+        `(N,)` float32, in bits for `base=2`: at least 0, or at most 0 where
+        `out_of_distribution`. There it has no lower bound unless `bounded`, which
+        keeps it between -1 and 1 bit.
 
     Raises:
         ValueError: If `base` is not a number above 1.
@@ -74,7 +81,7 @@ def consistency_loss(logits_a, logits_b, out_of_distribution, base=2.0, bounded=
     return ops.where(out_of_distribution, -divergence, divergence)
 
 
-def check_alpha(alpha):
+def check_alpha(alpha: Any) -> Any:
     """Returns `alpha`; raises a `ValueError` if it is a number outside [0, 1]."""
     if isinstance(alpha, (int, float, np.number)) and not 0 <= alpha <= 1:
         raise ValueError(
@@ -84,7 +91,7 @@ def check_alpha(alpha):
     return alpha
 
 
-def joint_loss(classification, consistency, alpha):
+def joint_loss(classification: Any, consistency: Any, alpha: Any) -> Any:
     """The weighted sum of both terms (eq. 10).
 
     Args:
@@ -102,7 +109,7 @@ def joint_loss(classification, consistency, alpha):
     return (1.0 - alpha) * classification + alpha * consistency
 
 
-def cross_entropy(labels, logits):
+def cross_entropy(labels: Any, logits: Any) -> Any:
     """Cross-entropy of logits against integer labels, a value per sample.
 
     Args:
@@ -120,10 +127,18 @@ def cross_entropy(labels, logits):
     return ops.where(in_range, -ops.sum(one_hot * log_probs, axis=-1), math.nan)
 
 
-def masked_sum(values, mask, sample_weight=None):
-    """Sums the `(N,)` `values` where `mask`; exactly 0 for an empty mask.
+def masked_sum(values: Any, mask: Any, sample_weight: Any = None) -> Any:
+    """Sums the values inside a mask.
 
     A value outside the mask adds exactly 0 to the sum and to the gradient.
+
+    Args:
+        values: `(N,)`.
+        mask: `(N,)` boolean.
+        sample_weight: `(N,)` factors on the values, or None.
+
+    Returns:
+        A scalar; exactly 0 for an empty mask.
     """
     values = ops.where(mask, values, ops.zeros_like(values))
     if sample_weight is not None:

@@ -1,18 +1,20 @@
-"""What is seen where the true labels are known (Figures 4 and 5, Table 5)."""
+"""Metrics for benchmarks, where the true labels are known (Figures 4, 5; Table 5)."""
+
+from typing import Any
 
 import keras
 from keras import ops
 
 KINDS = ("clean", "id", "ood")
-BINS = 200
+BINS = 200  # Bins of the clean likelihood between 0 and 1.
 
 
-def kind_of_noise(labels, true_labels):
-    """What each sample is: 0 clean, 1 in-distribution noise, 2 out of distribution.
+def kind_of_noise(labels: Any, true_labels: Any) -> Any:
+    """What each sample is: 0 clean, 1 in-distribution noise, 2 out-of-distribution.
 
     Args:
         labels: `(N,)` integer given labels.
-        true_labels: `(N,)` integer true labels; -1 = out of distribution.
+        true_labels: `(N,)` integer true labels; -1 = out-of-distribution.
 
     Returns:
         `(N,)` int32.
@@ -28,25 +30,27 @@ class SelectionQuality(keras.metrics.Metric):
 
     `result()` is a dict: `clean_precision`, `clean_recall`, `clean_f1`, the same for
     `id` and `ood`, and `clean_auroc`, the chance that a clean sample has a higher
-    likelihood than an unclean one. All in [0, 1], 1 best; a precision with nothing
-    selected, or a recall with nothing to find, is 0.
+    likelihood than an unclean one. All are in [0, 1], where 1 is best. A precision
+    with nothing selected, or a recall with nothing to find, is 0.
 
     Args:
         name: Name of the metric.
         **kwargs: Arguments of `keras.metrics.Metric`.
     """
 
-    def __init__(self, name="selection_quality", **kwargs):
+    def __init__(self, name: str = "selection_quality", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
         self.confusion = self.add_variable((3, 3), "zeros", name="confusion")
         self.histogram = self.add_variable((3, BINS), "zeros", name="histogram")
 
-    def update_state(self, labels, true_labels, selection, clean_likelihood):
+    def update_state(
+        self, labels: Any, true_labels: Any, selection: Any, clean_likelihood: Any
+    ) -> None:
         """Adds a batch.
 
         Args:
             labels: `(N,)` integer given labels.
-            true_labels: `(N,)` integer true labels; -1 = out of distribution.
+            true_labels: `(N,)` integer true labels; -1 = out-of-distribution.
             selection: A `selection.Selection` of boolean `(N,)`.
             clean_likelihood: `(N,)` of eq. 3, or trust in the label, in [0, 1].
         """
@@ -58,8 +62,8 @@ class SelectionQuality(keras.metrics.Metric):
         self.confusion.assign_add(ops.matmul(columns, verdict))
         self.histogram.assign_add(ops.matmul(columns, binned))
 
-    def result(self):
-        """The dict of the class docstring."""
+    def result(self) -> dict[str, Any]:
+        """Returns the dict that the class docstring describes."""
         results = {}
         hits = ops.diagonal(self.confusion)
         precision = _ratio(hits, ops.sum(self.confusion, axis=0))
@@ -76,12 +80,12 @@ class SelectionQuality(keras.metrics.Metric):
         return results
 
     @classmethod
-    def result_names(cls):
+    def result_names(cls) -> list[str]:
         """The keys of `result()`."""
         scores = [f"{k}_{s}" for k in KINDS for s in ("precision", "recall", "f1")]
         return [*scores, "clean_auroc"]
 
-    def histograms(self):
+    def histograms(self) -> dict[str, list]:
         """Counts of the clean likelihood by truth.
 
         Returns:
@@ -95,30 +99,30 @@ class SelectionQuality(keras.metrics.Metric):
 
 @keras.saving.register_keras_serializable(package="josrc_keras")
 class AccuracyByKind(keras.metrics.Metric):
-    """Training accuracy on what the samples are: what a model memorises (Figure 5).
+    """Training accuracy by kind of sample, which shows what is memorised (Figure 5).
 
-    `result()` is a dict of accuracies in [0, 1] in the training mode of the network:
-    `accuracy_clean` on clean samples, `accuracy_id_given` on in-distribution noise
-    against the given, wrong label, `accuracy_id_true` on the same against the true
-    one, `accuracy_ood_given` on out-of-distribution samples, which have no true label.
-    0 where there is no such sample.
+    `result()` is a dict of accuracies in [0, 1], of the network in training mode.
+    `accuracy_clean` is that on clean samples. For in-distribution noise there are
+    `accuracy_id_given`, against the given, wrong labels, and `accuracy_id_true`,
+    against the true ones. `accuracy_ood_given` is that on out-of-distribution samples,
+    which have no true label. Without such samples an accuracy is 0.
 
     Args:
         name: Name of the metric.
         **kwargs: Arguments of `keras.metrics.Metric`.
     """
 
-    def __init__(self, name="accuracy_by_kind", **kwargs):
+    def __init__(self, name: str = "accuracy_by_kind", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
-        # Rows: samples, right by the given label, right by the true one.
+        # The rows count all samples, the given labels predicted, the true ones.
         self.counts = self.add_variable((3, len(KINDS)), "zeros", name="counts")
 
-    def update_state(self, labels, true_labels, logits):
+    def update_state(self, labels: Any, true_labels: Any, logits: Any) -> None:
         """Adds a batch.
 
         Args:
             labels: `(N,)` integer given labels.
-            true_labels: `(N,)` integer true labels; -1 = out of distribution.
+            true_labels: `(N,)` integer true labels; -1 = out-of-distribution.
             logits: `(N, C)`.
         """
         predicted = ops.cast(ops.argmax(logits, axis=-1), "int32")
@@ -130,20 +134,20 @@ class AccuracyByKind(keras.metrics.Metric):
         kinds = ops.one_hot(kind_of_noise(labels, true_labels), 3, dtype="float32")
         self.counts.assign_add(ops.matmul(ops.stack(rows), kinds))
 
-    def result(self):
-        """The dict of the class docstring."""
+    def result(self) -> dict[str, Any]:
+        """Returns the dict that the class docstring describes."""
         given = _ratio(self.counts[1], self.counts[0])
         true = _ratio(self.counts[2], self.counts[0])
         values = (given[0], given[1], true[1], given[2])
         return dict(zip(self.result_names(), values, strict=True))
 
     @classmethod
-    def result_names(cls):
+    def result_names(cls) -> list[str]:
         """The keys of `result()`."""
         kinds = ("clean", "id_given", "id_true", "ood_given")
         return [f"accuracy_{kind}" for kind in kinds]
 
 
 def _ratio(numerator, denominator):
-    """Division with 0 for a denominator of 0."""
+    """The quotient, or 0 where the denominator is 0."""
     return ops.divide_no_nan(numerator, denominator)

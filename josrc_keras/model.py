@@ -2,7 +2,8 @@
 
 import dataclasses
 import warnings
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import keras
 from keras import ops
@@ -36,9 +37,9 @@ class Choices:
         inclusive: Whether a likelihood equal to its threshold passes.
         teacher_views: `"both"` or `"first"`, see `MeanTeacherModel`.
         teacher_statistics: `"batch"` or `"moving"`, see `MeanTeacherModel`. The
-            published code's moving statistics never move, so its teacher can't be
-            evaluated; here they always fit the teacher's weights.
-        bounded: Whether the consistency term can't run away; see
+            published code never updates the teacher's moving statistics, so that
+            teacher can't be evaluated. Here they always fit the teacher's weights.
+        bounded: Whether the consistency term has a lower bound; see
             `losses.consistency_loss`. Neither the paper nor its code bounds it.
 
     Raises:
@@ -51,7 +52,7 @@ class Choices:
     teacher_statistics: str = "batch"
     bounded: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         divergence.check_base(self.consistency_base)
         _checks.check_choice("teacher_views", self.teacher_views, TEACHER_VIEWS)
         _checks.check_choice(
@@ -59,21 +60,21 @@ class Choices:
         )
 
     @classmethod
-    def paper_text(cls):
-        """What the paper's text says."""
+    def paper_text(cls) -> Self:
+        """Makes the choices of the paper's text."""
         return cls(teacher_views="first")
 
     @classmethod
-    def published_code(cls):
-        """What the published code does."""
+    def published_code(cls) -> Self:
+        """Makes the choices of the published code."""
         return cls(inclusive=True)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Makes choices from `get_config()`."""
         return cls(**config)
 
@@ -86,16 +87,15 @@ class JoSRC(MeanTeacherModel):
     clean, in-distribution noisy and out-of-distribution samples, gives the unclean
     ones new labels from a mean teacher, and minimises the joint loss. `fit` needs the
     callbacks `CleanThreshold` and `MeanTeacher`, which set `tau_clean`, `joint` and
-    `teacher_decay`. The student answers: `predict`, `evaluate`, the compiled metrics
-    and `model.export` follow it; in evaluation `teacher_loss` and `teacher_accuracy`
-    stand beside.
+    `teacher_decay`. `predict`, `evaluate`, the compiled metrics and `model.export` use
+    the student. Evaluation also reports `teacher_loss` and `teacher_accuracy`.
 
     Training data yields `(image, label)`, of which the model makes two views with
     `augmentation`, or `({"view_a", "view_b"}, label)`. Labels are integers `(N,)`,
     one-hot rows `(N, C)`, or a dict of `label` with any of `true_label` (-1 =
-    out-of-distribution), which feeds metrics only, and `index`, the sample's number in
+    out-of-distribution), which only metrics read, and `index`, the sample's number in
     the dataset, for `VerdictHistory`. Sample weights multiply a sample's loss, and so
-    do class weights (by given label) where labels are no dict.
+    do class weights (by given label) unless labels are a dict.
 
     ```python
     model = JoSRC(networks.cnn7(80), 80, augmentation=views.crop_and_flip())
@@ -112,7 +112,7 @@ class JoSRC(MeanTeacherModel):
         tau_ood: Threshold on the out-of-distribution likelihood, in (0, 1).
         scale: The paper's s (eq. 7), positive.
         augmentation: A `keras.Layer` that draws a new view each time it is called with
-            `training=True`; None if the data brings both views.
+            `training=True`; None if the data has both views.
         relabel: Which unclean samples are re-labelled and trained on after the warm-up:
             any of `"in_distribution"` and `"out_of_distribution"`. The ablation of
             the paper's Table 6 is `()` (Jo-SRC-C), `("in_distribution",)` (-CI) and
@@ -122,10 +122,10 @@ class JoSRC(MeanTeacherModel):
 
     Attributes:
         student: The trained network.
-        teacher: The mean teacher, a plain `keras.Model` as well.
+        teacher: The mean teacher, also a plain `keras.Model`.
         tau_clean: Variable, the threshold on the clean likelihood (eq. 12), in [0, 1].
-        joint: Variable, 1 once the warm-up is over: all samples and eq. 10; 0 before:
-            clean samples and eq. 11 alone.
+        joint: Variable, 0 in the warm-up, when only clean samples and eq. 11 count,
+            and 1 after it, when all samples and eq. 10 count.
         teacher_decay: Variable, omega of eq. 8, in [0, 1].
         sample_history: What `VerdictHistory` recorded of each sample, or None.
 
@@ -133,7 +133,7 @@ class JoSRC(MeanTeacherModel):
         TypeError: If `network`, `augmentation` or `choices` is of the wrong type.
         ValueError: If an argument is out of range, or the network does not end in C
             logits.
-        RuntimeError: If the backend can't train it.
+        RuntimeError: If Keras's backend is neither TensorFlow nor JAX.
     """
 
     controls: ClassVar[dict] = {
@@ -142,26 +142,26 @@ class JoSRC(MeanTeacherModel):
     }
     serialized = (*MeanTeacherModel.serialized, "choices")
 
-    def __new__(cls, *args, **kwargs):
-        """Makes a `JoSRC`, or as before version 0.2 the adaptive model."""
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Makes a `JoSRC`, or an `AdaptiveJoSRC` if old arguments ask for it."""
         if before.wanted(kwargs):
             return before.make(args, kwargs)
         return super().__new__(cls, *args, **kwargs)
 
     def __init__(
         self,
-        network,
-        num_classes,
-        smoothing=label_distributions.SMOOTHING,
-        alpha=losses.ALPHA,
-        tau_ood=selection.TAU_OOD,
-        scale=label_distributions.SCALE,
-        augmentation=None,
+        network: keras.Model,
+        num_classes: int,
+        smoothing: float = label_distributions.SMOOTHING,
+        alpha: float = losses.ALPHA,
+        tau_ood: float = selection.TAU_OOD,
+        scale: float = label_distributions.SCALE,
+        augmentation: keras.Layer | None = None,
         *,
-        relabel=selection.UNCLEAN,
-        choices=Choices(),
-        **kwargs,
-    ):
+        relabel: Sequence[str] = selection.UNCLEAN,
+        choices: Choices = Choices(),
+        **kwargs: Any,
+    ) -> None:
         choices = _with_fields_of_before(choices, kwargs)
         super().__init__(
             network,
@@ -179,8 +179,8 @@ class JoSRC(MeanTeacherModel):
         self.choices = choices
         self.make_metrics()
 
-    def train_step(self, *arguments):
-        """Algorithm 1 on one batch; on JAX Keras passes `(state, data)`."""
+    def train_step(self, *arguments: Any) -> Any:
+        """Algorithm 1 on one batch. On JAX, Keras passes `(state, data)`."""
 
         def learn(batch):
             choices = self.choices
@@ -202,12 +202,12 @@ class JoSRC(MeanTeacherModel):
                 tau_ood=self.tau_ood,
                 inclusive=choices.inclusive,
             )
-            # The mean teacher re-labels the unclean ones.
+            # The mean teacher re-labels the unclean samples.
             teacher_probs = self.teacher_probs(view_a, view_b)
             targets = label_distributions.reassign(  # eq. 5 to 7
                 selected, label_probs, teacher_probs, self.scale
             )
-            # Both loss terms, sample by sample.
+            # Both loss terms have a value per sample.
             classification = losses.classification_loss(  # eq. 11
                 logits_a, logits_b, targets
             )
@@ -218,7 +218,7 @@ class JoSRC(MeanTeacherModel):
                 choices.consistency_base,
                 choices.bounded,
             )
-            # In the warm-up: clean samples and eq. 11 alone. Then: all, and eq. 10.
+            # In the warm-up only clean samples and eq. 11 count, later all and eq. 10.
             joint = losses.joint_loss(  # eq. 10
                 classification, consistency, self.alpha * self.joint
             )
@@ -238,7 +238,7 @@ class JoSRC(MeanTeacherModel):
 
         return self.step(arguments, learn, then=self.update_teacher)  # eq. 8
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {
             "smoothing": self.smoothing,
@@ -250,8 +250,10 @@ class JoSRC(MeanTeacherModel):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Makes a model from `get_config()`, also of files from before version 0.2."""
+    def from_config(
+        cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Makes a model from `get_config()`, also from that of an older version."""
         if config.get("samples") is not None:
             return before.from_config(config, custom_objects)
         config = {k: v for k, v in config.items() if k not in before.NOT_THE_PAPERS}
@@ -265,16 +267,16 @@ FIELDS = tuple(field.name for field in dataclasses.fields(Choices))
 
 
 def _with_fields_of_before(choices, arguments):
-    """`choices` with the fields that were arguments of their own, taken out."""
+    """Moves fields that were arguments of `JoSRC` from `arguments` to `choices`."""
     if not isinstance(choices, Choices):
         raise TypeError(f"Expected `choices` as a Choices. Received: {choices!r}.")
-    found = {name: arguments.pop(name) for name in FIELDS if name in arguments}
-    if not found:
+    fields = {name: arguments.pop(name) for name in FIELDS if name in arguments}
+    if not fields:
         return choices
-    given = ", ".join(f"{name}={value!r}" for name, value in found.items())
+    given = ", ".join(f"{name}={value!r}" for name, value in fields.items())
     warnings.warn(
-        f"JoSRC({given}) will go with version 0.2. Pass choices=Choices({given}).",
+        f"Version 0.2 will not accept JoSRC({given}). Pass choices=Choices({given}).",
         FutureWarning,
         stacklevel=3,
     )
-    return dataclasses.replace(choices, **found)
+    return dataclasses.replace(choices, **fields)

@@ -11,7 +11,9 @@ model.fit(images, labels, batch_size=64, epochs=40, callbacks=recipe.callbacks)
 """
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+import keras
 
 from josrc_keras import labels, losses, schedules, teacher
 from josrc_keras._layout import moved_names
@@ -27,38 +29,38 @@ class Recipe(NamedTuple):
     """What makes a model train in a certain way.
 
     Attributes:
-        model: Dict of arguments of `JoSRC` or `AdaptiveJoSRC`, beside network, classes
-            and augmentation.
-        callbacks: List of the callbacks that `fit` needs. They are for one `fit`.
-        network: Which network answers: `"student"` or `"teacher"`.
+        model: Dict of arguments of `JoSRC` or `AdaptiveJoSRC`, besides network, number
+            of classes and augmentation.
+        callbacks: List of the callbacks that `fit` needs, for one call of `fit`.
+        network: The network that `predict` uses: `"student"` or `"teacher"`.
     """
 
-    model: Any
-    callbacks: Any
-    network: str
+    model: dict[str, Any]
+    callbacks: list[keras.callbacks.Callback]
+    network: Literal["student", "teacher"]
 
 
 def paper(
     *,
-    smoothing=labels.SMOOTHING,
-    alpha=losses.ALPHA,
-    tau_c=schedules.TAU_C,
-    tau_m=schedules.TAU_M,
-    warmup_epochs=schedules.WARMUP_EPOCHS,
-    decay=teacher.DECAY,
-):
+    smoothing: float = labels.SMOOTHING,
+    alpha: float = losses.ALPHA,
+    tau_c: float = schedules.TAU_C,
+    tau_m: float = schedules.TAU_M,
+    warmup_epochs: int = schedules.WARMUP_EPOCHS,
+    decay: float = teacher.DECAY,
+) -> Recipe:
     """The paper's method with its values for CIFAR-100 (Yao et al., section 4.1).
 
     Args:
-        smoothing: The paper's epsilon (eq. 5).
-        alpha: Weight of the consistency term (eq. 10).
-        tau_c: Threshold at the end of the warm-up (eq. 12).
-        tau_m: Threshold at the last epoch.
-        warmup_epochs: The paper's t_w.
-        decay: The paper's omega (eq. 8).
+        smoothing: The paper's epsilon (eq. 5), in `[0, (C - 1) / C)`.
+        alpha: Weight of the consistency term (eq. 10), in [0, 1].
+        tau_c: Threshold at the end of the warm-up (eq. 12), in [0, 1].
+        tau_m: Threshold at the last epoch, in [tau_c, 1].
+        warmup_epochs: The paper's t_w, at least 0.
+        decay: The paper's omega (eq. 8), in [0, 1).
 
     Returns:
-        A `Recipe`.
+        A `Recipe` for `JoSRC`.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -73,17 +75,23 @@ def paper(
     )
 
 
-def adaptive(*, num_classes, num_samples, batch_size=128, epochs=None):
-    """The adaptive method with values from the data: no knob is left.
+def adaptive(
+    *,
+    num_classes: int,
+    num_samples: int,
+    batch_size: int = 128,
+    epochs: int | None = None,
+) -> Recipe:
+    """The adaptive method, with every value taken from the data.
 
-    It trusts each label as far as its history bears it out (`josrc_keras.adaptive`).
-    What it takes from the data:
+    The method trusts each label as far as its history bears it out
+    (`josrc_keras.adaptive`). The data decides:
 
-    - number of samples: how many are remembered;
+    - number of samples: how many samples are remembered;
     - number of samples and batch size: how fast the teacher follows
       (`adaptive.values.teacher_decay`);
-    - epochs: warm-up, memory and when the noise rate may be held (`TrustRule`). None
-      leaves them to what `fit` is told;
+    - epochs: the warm-up, the memory, and when the noise rate may be held
+      (`TrustRule`). With `epochs=None` they follow the number of epochs of `fit`;
     - number of classes, samples and epochs: how far views are blended
       (`adaptive.values.mixup`). With `epochs=None` they are blended in full.
 
@@ -93,8 +101,8 @@ def adaptive(*, num_classes, num_samples, batch_size=128, epochs=None):
     Args:
         num_classes: C, at least 2.
         num_samples: Number of training images, at least one batch.
-        batch_size: Samples a batch, the number that `fit` is told.
-        epochs: Number of epochs, the one that `fit` is told, or None.
+        batch_size: Samples per batch, as passed to `fit`.
+        epochs: Number of epochs, as passed to `fit`, or None.
 
     Returns:
         A `Recipe` for `AdaptiveJoSRC`.

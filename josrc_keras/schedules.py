@@ -1,4 +1,4 @@
-"""Threshold and learning-rate plans: pure functions of the epoch, counted from 1."""
+"""Schedules of thresholds and learning rates: pure functions of the epoch, from 1."""
 
 import math
 
@@ -16,7 +16,7 @@ def _check_epochs(warmup_epochs, epochs):
         )
 
 
-def check_thresholds(tau_c, tau_m):
+def check_thresholds(tau_c: float, tau_m: float) -> None:
     """Raises a `ValueError` unless `0 <= tau_c <= tau_m <= 1`."""
     if not 0 <= tau_c <= tau_m <= 1:
         raise ValueError(
@@ -26,17 +26,19 @@ def check_thresholds(tau_c, tau_m):
         )
 
 
-def clean_threshold(epoch, *, tau_c, tau_m, warmup_epochs, epochs):
+def clean_threshold(
+    epoch: int, *, tau_c: float, tau_m: float, warmup_epochs: int, epochs: int
+) -> float:
     """The threshold on the clean likelihood (eq. 12).
 
-    Climbs from 0 to `tau_c` over the warm-up and on to `tau_m` at the last epoch.
+    It climbs from 0 to `tau_c` over the warm-up and on to `tau_m` at the last epoch.
 
     Args:
         epoch: The paper's t, counted from 1. (Its published code counts from 0.)
         tau_c: Threshold at the end of the warm-up, in [0, 1].
         tau_m: Threshold at the last epoch, in [tau_c, 1].
         warmup_epochs: The paper's t_w, at least 0.
-        epochs: The paper's t_max; later epochs keep its threshold.
+        epochs: The paper's t_max, at least 1; later epochs keep its threshold.
 
     Returns:
         A float in [0, 1].
@@ -52,15 +54,15 @@ def clean_threshold(epoch, *, tau_c, tau_m, warmup_epochs, epochs):
     return tau_c + max(progress, 0.0) * (tau_m - tau_c)
 
 
-def forget_rate(epoch, *, rate, warmup_epochs):
-    """The share of a batch that Co-teaching and its kin leave out.
+def forget_rate(epoch: int, *, rate: float, warmup_epochs: int) -> float:
+    """The share of a batch that Co-teaching and its successors leave out.
 
-    Grows linearly over the warm-up (Han et al., NeurIPS 2018: 1 - R(T)).
+    It grows linearly over the warm-up (Han et al., NeurIPS 2018: 1 - R(T)).
 
     Args:
         epoch: Counted from 1.
         rate: The share after the warm-up, in [0, 1).
-        warmup_epochs: Their T_k, at least 0.
+        warmup_epochs: T_k in their papers, at least 0.
 
     Returns:
         A float in [0, 1).
@@ -76,11 +78,12 @@ def forget_rate(epoch, *, rate, warmup_epochs):
     return rate * min(epoch / warmup_epochs, 1.0) if warmup_epochs else rate
 
 
-def linear_decay(epoch, *, decay_start, epochs):
+def linear_decay(epoch: int, *, decay_start: int, epochs: int) -> float:
     """Factor on the learning rate: 1, then linear to zero.
 
-    The plan of the paper's published code (and of JoCoR's): full until epoch
-    `decay_start`, then down in equal steps that would reach 0 one epoch after the last.
+    This is the schedule of the paper's published code, and of JoCoR's. After epoch
+    `decay_start` the factor falls in equal steps, which would reach 0 one epoch after
+    the last.
 
     Args:
         epoch: Counted from 1.
@@ -103,12 +106,13 @@ def linear_decay(epoch, *, decay_start, epochs):
     return max(epochs - epoch + 1, 0) / max(epochs - decay_start, 1)
 
 
-def cosine_decay(epoch, *, epochs):
+def cosine_decay(epoch: int, *, epochs: int) -> float:
     """Factor on the learning rate: half a cosine from 1 to 0 (Loshchilov, Hutter 2017).
 
     Args:
-        epoch: Counted from 1, whose factor is 1.
-        epochs: Number of epochs in all; the epoch after the last one would have 0.
+        epoch: Counted from 1; the first epoch has the factor 1.
+        epochs: Number of epochs in all, at least 1. The factor would reach 0 in the
+            epoch after the last.
 
     Returns:
         A float in [0, 1].
@@ -121,23 +125,28 @@ def cosine_decay(epoch, *, epochs):
     return 0.5 * (1 + math.cos(math.pi * min(epoch - 1, epochs) / epochs))
 
 
-def contradiction_confidence(num_classes):
-    """How sure of a wrong class a prediction is that a threshold should refuse."""
+def contradiction_confidence(num_classes: int) -> float:
+    """The probability of a wrong class at which a threshold should reject a label.
+
+    With two classes 0.4 would not contradict the label, so there it is 0.6.
+    """
     return 0.4 if num_classes > 2 else 0.6
 
 
-def contradiction_likelihood(num_classes, smoothing, confidence=None):
+def contradiction_likelihood(
+    num_classes: int, smoothing: float, confidence: float | None = None
+) -> float:
     """The clean likelihood (eq. 3) of a prediction that contradicts the label.
 
     The prediction is `confidence` on one wrong class and uniform on the others. A
-    threshold below this value lets such a sample pass as clean: with few classes and
-    strong smoothing that is the case until late in the climb of eq. 12.
+    threshold below this value lets such a sample pass as clean. With few classes and
+    strong smoothing this is the case until late in the climb of eq. 12.
 
     Args:
         num_classes: `C`, at least 2.
-        smoothing: The paper's epsilon.
-        confidence: Probability on the wrong class, in (0, 1). None is 0.4, but 0.6 of
-            two classes, of which 0.4 would be no contradiction.
+        smoothing: The paper's epsilon, in `[0, (C - 1) / C)`.
+        confidence: Probability of the wrong class, in (0, 1); None takes
+            `contradiction_confidence`.
 
     Returns:
         A float in [0, 1].
@@ -160,11 +169,11 @@ def contradiction_likelihood(num_classes, smoothing, confidence=None):
     return 1.0 - divergence / math.log(2.0)
 
 
-def smoothing_for(num_classes, tau_c):
-    """A smoothing for so many classes: the paper's 0.6 where that is small enough.
+def smoothing_for(num_classes: int, tau_c: float) -> float:
+    """A smoothing for a number of classes: the paper's 0.6 where it is small enough.
 
-    Three quarters of `largest_useful_smoothing`, at least 0.1 and at most 0.6: 0.3 for
-    8 classes, as chosen for the digits, and 0.6 from 80 on.
+    It is three quarters of `largest_useful_smoothing`, at least 0.1 and at most 0.6:
+    0.3 for 8 classes, as chosen for the digits, and 0.6 for 80 classes or more.
 
     Args:
         num_classes: `C`, at least 2.
@@ -176,8 +185,10 @@ def smoothing_for(num_classes, tau_c):
     return min(0.6, max(0.1, 0.75 * largest_useful_smoothing(num_classes, tau_c)))
 
 
-def largest_useful_smoothing(num_classes, tau_c):
-    """The largest smoothing, in steps of 0.05, whose contradictions stay below tau_c.
+def largest_useful_smoothing(num_classes: int, tau_c: float) -> float:
+    """The largest smoothing, in steps of 0.05, at which tau_c rejects contradictions.
+
+    At that smoothing the `contradiction_likelihood` is still below tau_c.
 
     Args:
         num_classes: `C`, at least 2.

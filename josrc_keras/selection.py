@@ -1,5 +1,6 @@
-"""Which samples are clean, in-distribution noise or out of distribution (eq. 3, 4)."""
+"""Which samples are clean, in-distribution noise or out-of-distribution (eq. 3, 4)."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,7 +8,7 @@ from keras import ops
 
 from josrc_keras.divergence import js_divergence
 
-TAU_OOD = 0.5  # Any value in (0, 1) selects alike: eq. 4 is 0 or 1.
+TAU_OOD = 0.5  # Any value in (0, 1) selects the same samples: eq. 4 is 0 or 1.
 UNCLEAN = ("in_distribution", "out_of_distribution")
 
 
@@ -19,12 +20,13 @@ class Selection(NamedTuple):
     out_of_distribution: Any
 
 
-def clean_likelihood(probs, label_probs):
+def clean_likelihood(probs: Any, label_probs: Any) -> Any:
     """Likelihood that the given label is right (eq. 3).
 
-    The smoothed label makes this a window, not a ramp: it peaks where `probs` equals
-    `label_probs` and falls again for a more confident prediction. See
-    `schedules.contradiction_likelihood` for what that means for a threshold.
+    Since the label is smoothed, the likelihood does not simply grow with the
+    prediction's confidence: it peaks where `probs` equals `label_probs` and falls again
+    for a more confident prediction. `schedules.contradiction_likelihood` says what
+    that means for a threshold.
 
     Args:
         probs: `(N, C)` the student's probabilities on the first view.
@@ -36,8 +38,8 @@ def clean_likelihood(probs, label_probs):
     return 1.0 - js_divergence(probs, label_probs, base=2.0)
 
 
-def ood_likelihood(probs_a, probs_b):
-    """Likelihood that an image belongs to no class (eq. 4).
+def ood_likelihood(probs_a: Any, probs_b: Any) -> Any:
+    """Likelihood that an image is out-of-distribution (eq. 4).
 
     Args:
         probs_a: `(N, C)` probabilities (or logits) on the first view.
@@ -51,7 +53,7 @@ def ood_likelihood(probs_a, probs_b):
     return ops.cast(disagree, "float32")
 
 
-def check_tau_ood(tau_ood):
+def check_tau_ood(tau_ood: Any) -> Any:
     """Returns `tau_ood`; raises a `ValueError` unless it is in (0, 1) (C3.2)."""
     if isinstance(tau_ood, (int, float, np.number)) and not 0 < tau_ood < 1:
         raise ValueError(
@@ -63,8 +65,13 @@ def check_tau_ood(tau_ood):
 
 
 def select(
-    clean_likelihood, ood_likelihood, *, tau_clean, tau_ood=TAU_OOD, inclusive=False
-):
+    clean_likelihood: Any,
+    ood_likelihood: Any,
+    *,
+    tau_clean: Any,
+    tau_ood: Any = TAU_OOD,
+    inclusive: bool = False,
+) -> Selection:
     """Partitions a batch by conditions C3.1 and C3.2.
 
     Args:
@@ -92,7 +99,7 @@ def select(
     )
 
 
-def check_unclean(kinds):
+def check_unclean(kinds: Sequence[str]) -> tuple[str, ...]:
     """Returns `kinds` as a tuple; raises a `ValueError` unless all are of `UNCLEAN`."""
     is_sequence = isinstance(kinds, (list, tuple))
     if not is_sequence or not all(kind in UNCLEAN for kind in kinds):
@@ -103,17 +110,17 @@ def check_unclean(kinds):
     return tuple(kinds)
 
 
-def union(selected, kinds):
-    """Which samples are of one of these kinds.
+def union(selected: Selection, kinds: Sequence[str]) -> Any:
+    """Which samples are of any of these kinds.
 
     Args:
         selected: A `Selection` of boolean `(N,)`.
         kinds: Names of its fields.
 
     Returns:
-        Boolean `(N,)`; all False without any kind.
+        `(N,)` boolean; all False if `kinds` is empty.
     """
-    found = ops.zeros_like(selected.clean)
+    of_any_kind = ops.zeros_like(selected.clean)
     for kind in kinds:
-        found = ops.logical_or(found, getattr(selected, kind))
-    return found
+        of_any_kind = ops.logical_or(of_any_kind, getattr(selected, kind))
+    return of_any_kind

@@ -1,14 +1,16 @@
 """The mean teacher: an exponential moving average of the student (eq. 8)."""
 
+from typing import Any, Literal
+
 import keras
 from keras import ops
 
-from josrc_keras import _runtime
+from josrc_keras.networks import copying
 
 DECAY = 0.99  # The paper's omega (eq. 8).
 
 
-def clone(network):
+def clone(network: keras.Model) -> keras.Model:
     """A copy of `network` that no gradient changes.
 
     Its variables are frozen one by one while its layers stay trainable, since Keras's
@@ -18,58 +20,57 @@ def clone(network):
         network: A built `keras.Model` that can be cloned.
 
     Returns:
-        A `keras.Model` of its own with equal weights.
+        A `keras.Model` of its own that computes the same.
 
     Raises:
-        ValueError: If the clone does not have the network's weights.
+        ValueError: If the clone does not have the network's weights, or computes
+            something else.
     """
-    copy = keras.models.clone_model(network)
-    if [w.shape for w in copy.weights] != [w.shape for w in network.weights]:
-        raise ValueError(
-            f"The network {network.name!r} can't be cloned for the mean teacher. "
-            f"Received: a clone with {len(copy.weights)} weights; expected the "
-            f"network's {len(network.weights)}, of equal shapes. Let its `get_config` "
-            "list every constructor argument, and create its layers in `__init__`."
-        )
-    copy.set_weights(network.get_weights())
+    copy = copying.clone(network)
     follow_freezing(copy, network)
     return copy
 
 
-def follow_freezing(teacher, student):
-    """Makes the same layers of both networks trainable; no variable of the teacher.
+def follow_freezing(teacher: keras.Model, student: keras.Model) -> None:
+    """Freezes the layers of the teacher that are frozen in the student.
 
-    A frozen layer of the student gives the teacher its weights, since no average of
-    what does not move is needed.
+    Every variable of the teacher is frozen as well. The teacher copies the weights of a
+    frozen layer, since weights that do not move need no average.
 
     Args:
         teacher: What `clone` made of `student`.
         student: The trained network.
     """
-    layers = zip(
-        _runtime.all_layers(teacher), _runtime.all_layers(student), strict=True
-    )
-    for ours, theirs in layers:
+    teacher.trainable = student.trainable
+    for ours, theirs in copying.layer_pairs(teacher, student):
         ours.trainable = theirs.trainable
         if not theirs.trainable:
             ours.set_weights(theirs.get_weights())
+            copying.take_state(ours, theirs)
     for variable in teacher.weights:
         variable.trainable = False
 
 
-def update(teacher, student, decay, *, statistics, predicted=1.0):
+def update(
+    teacher: keras.Model,
+    student: keras.Model,
+    decay: Any,
+    *,
+    statistics: Literal["batch", "moving"],
+    predicted: Any = 1.0,
+) -> None:
     """Moves the teacher a step towards the student (eq. 8).
 
-    `teacher <- decay * teacher + (1 - decay) * student`; weights that are not floats
+    `teacher <- decay * teacher + (1 - decay) * student`. Weights that are not floats
     are copied.
 
     Args:
         teacher: What `clone` made of `student`.
         student: The trained network.
-        decay: The paper's omega, in [0, 1]; 0 copies the student.
-        statistics: `"moving"` averages every weight. `"batch"` leaves out what no
-            gradient trains (batch normalisation's moving statistics) where the
-            teacher's own forward passes keep it.
+        decay: The paper's omega, a scalar in [0, 1]; 0 copies the student.
+        statistics: `"moving"` averages every weight. `"batch"` leaves out the weights
+            that no gradient trains (batch normalisation's moving statistics) where the
+            teacher's own forward passes update them.
         predicted: Scalar, 1 if the teacher has made such a pass in this step, else 0.
     """
     for ours, theirs in zip(teacher.weights, student.weights, strict=True):
@@ -82,8 +83,11 @@ def update(teacher, student, decay, *, statistics, predicted=1.0):
             ours.assign(theirs)
 
 
-def statistics_of(teacher, student):
-    """The teacher's weights that only its own forward passes change, in training."""
+def statistics_of(teacher: keras.Model, student: keras.Model) -> list:
+    """The teacher's float weights that no gradient trains in the student.
+
+    With `"batch"` statistics only the teacher's own forward passes change them.
+    """
     pairs = zip(teacher.weights, student.weights, strict=True)
     return [
         ours for ours, theirs in pairs if not theirs.trainable and "float" in ours.dtype

@@ -1,4 +1,4 @@
-"""The door of `python -m josrc_keras.train`, which recorded runs quote."""
+"""Entry point of `python -m josrc_keras.train`, a command that old runs record."""
 
 from josrc_keras.commands.train import main
 

@@ -1,15 +1,16 @@
 """The choice of the recipe's values: its rule, its record, and what ships."""
 
+import dataclasses
 import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 
-from josrc_keras import recipes
+from josrc_keras import TrustRule, recipes
 from josrc_keras.adaptive import values as adaptive_values
-from josrc_keras.callbacks import LabelTrust
 from josrc_keras.configs import base
+from josrc_keras.runs import methods
 
 ROOT = Path(__file__).parents[1]
 
@@ -67,23 +68,30 @@ def test_every_run_says_the_recipe_in_full(choose):
     """So that a later default changes none of them."""
     row = choose.ROWS["cifar8/image-0.3"]
     config = choose.config_of(row, "temperature-0.25", 3)
-    assert config.trust.temperature == 0.25 and config.seed == 3
-    assert config.trust.mixup is None and config.trust.memory_epochs is None
+    assert config.adaptive.temperature == 0.25 and config.seed == 3
+    assert config.adaptive.mixup is None and config.adaptive.memory_epochs is None
     before = choose.config_of(row, choose.AS_IT_WAS, 0)
-    assert before.trust.temperature == 1.0 and before.trust.hold is True
-    assert choose.config_of(row, "mixup-0", 0).trust.mixup == 0.0
+    assert before.adaptive.temperature == 1.0 and before.adaptive.hold is True
+    assert choose.config_of(row, "mixup-0", 0).adaptive.mixup == 0.0
 
 
 def test_a_constant_is_changed_for_its_run_alone(choose):
     row = choose.ROWS["cifar8/image-0.3"]
     config = choose.config_of(row, "memory-0.5", 0)
-    assert config.trust.temperature == 0.5 and config.trust.memory_epochs is None
-    with choose.constants_of("memory-0.5"):
-        assert choose.trust.memory_epochs(40) == 20
-        assert choose.trust.warmup_epochs(40) == 4
-    assert choose.trust.memory_epochs(40) == 10
-    with choose.constants_of("teacher-8"):
-        assert adaptive_values.teacher_decay(800, 32) == pytest.approx(1 - 1 / 200)
+    assert config.adaptive.temperature == 0.5 and config.adaptive.memory_epochs is None
+    rule = methods.METHODS["josrc_adaptive"].arguments(config)["rule"]
+    assert rule.memory(40) == 20 and rule.warmup(40) == 4
+    assert TrustRule().memory(40) == 10
+    for candidate, decay, images in (
+        ("teacher-8", 1 - 1 / 200, 2500),
+        ("mixed-5000", 1 - 1 / 100, 5000),
+        ("memory-0.5", 1 - 1 / 100, 2500),
+    ):
+        config = choose.config_of(row, candidate, 0)
+        config = choose.with_constants(config, candidate, 50, 800)
+        assert config.batch_size == 32 and config.epochs == 40
+        assert config.adaptive.teacher_decay == pytest.approx(decay)
+        assert config.adaptive.mixup == pytest.approx(40 * 800 / (50 * images))
     assert adaptive_values.teacher_decay(800, 32) == pytest.approx(1 - 1 / 100)
 
 
@@ -109,19 +117,21 @@ def test_what_ships_is_what_was_ahead(choose, recorded):
     }
     best = max(lines, key=lambda line: line["held_out"])
     config = base.get_config("adaptive").to_dict()
-    shipped = choose.BEFORE | best["changed"]
+    changed = choose.CANDIDATES[best["candidate"]]
+    assert {choose.recorded_name(k): v for k, v in changed.items()} == best["changed"]
+    shipped = choose.BEFORE | changed
     for name, value in shipped.items():
         group, field = name.split(".")
         if choose.is_constant(name):
-            assert getattr(choose.MODULES[group], field) == value, name
+            assert group == "values"
+            assert getattr(adaptive_values, field) == value, name
         else:
             assert config[group][field] == value, name
-    arguments = recipes.adaptive(num_classes=10, num_samples=1000).model
-    for name in ("temperature", "alpha", "judge", "unclean_weight"):
-        assert arguments[name] == shipped[f"trust.{name}"]
-    callback = LabelTrust()
-    for name in ("sharpness", "transitions", "allowance", "hold"):
-        assert getattr(callback, name) == shipped[f"trust.{name}"]
+    rule = recipes.adaptive(num_classes=10, num_samples=1000).model["rule"]
+    for field in dataclasses.fields(TrustRule):
+        if f"adaptive.{field.name}" in shipped:
+            value = shipped[f"adaptive.{field.name}"]
+            assert getattr(rule, field.name) == value, field.name
 
 
 def test_the_first_step_took_what_was_ahead_by_a_standard_error(choose, recorded):

@@ -1,4 +1,4 @@
-"""The adaptive method by the arguments that `JoSRC` took before version 0.2."""
+"""Keeps `JoSRC(samples=...)` working, which once made the adaptive model."""
 
 import dataclasses
 import warnings
@@ -8,24 +8,25 @@ import keras
 from josrc_keras.adaptive.model import AdaptiveJoSRC
 from josrc_keras.adaptive.rule import TrustRule
 
-# What the old arguments were by default, where the rule's own default is another.
+# Defaults of the old arguments where `TrustRule` has a different one.
 DEFAULTS = {"smoothing": 0.6, "alpha": 0.5, "temperature": 1.0}
 OF_THE_RULE = ("judge", "unclean_weight", "tau_ood", *DEFAULTS)
 KEPT = ("network", "num_classes", "augmentation", "teacher_views", "teacher_statistics")
-NAMES = ("network", "num_classes", "smoothing", "alpha", "tau_ood", "scale")
-NAMES += ("augmentation",)  # The positional arguments of JoSRC.
+# The positional arguments of JoSRC.
+NAMES: tuple[str, ...] = ("network", "num_classes", "smoothing", "alpha", "tau_ood")
+NAMES += ("scale", "augmentation")
 IDLE = ("scale", "relabel", "choices", "consistency_base", "inclusive", "bounded")
-# Arguments of the adaptive method in the `get_config()` of any JoSRC of before.
+# Arguments of the adaptive method that the `get_config()` of every old JoSRC has.
 NOT_THE_PAPERS = ("samples", "judge", "mixup", "temperature", "unclean_weight")
 
 
 def wanted(arguments):
-    """Whether these keyword arguments of `JoSRC` meant the adaptive method."""
+    """Whether these keyword arguments of `JoSRC` ask for the adaptive method."""
     return any(arguments.get(name) is not None for name in ("samples", "num_samples"))
 
 
 def config_of(config):
-    """The `get_config()` of an `AdaptiveJoSRC` for that of a `JoSRC` with `samples`."""
+    """Turns the config of a `JoSRC` with `samples` into one of an `AdaptiveJoSRC`."""
     values = DEFAULTS | {name: config[name] for name in OF_THE_RULE if name in config}
     rule = config.get("rule") or dataclasses.replace(TrustRule(), **values)
     known = (*KEPT, *OF_THE_RULE, *IDLE, "samples", "num_samples", "mixup", "rule")
@@ -37,7 +38,7 @@ def config_of(config):
 
 
 def make(args, kwargs):
-    """The `AdaptiveJoSRC` for arguments of `JoSRC`, with a warning.
+    """Makes an `AdaptiveJoSRC` from arguments of `JoSRC`, with a warning.
 
     Raises:
         TypeError: If an argument is given that would do nothing.
@@ -50,7 +51,7 @@ def make(args, kwargs):
             "samples=...) with them. Leave them out."
         )
     warnings.warn(
-        "JoSRC(samples=...) will go with version 0.2. Use AdaptiveJoSRC(network, "
+        "Version 0.2 will not accept JoSRC(samples=...). Use AdaptiveJoSRC(network, "
         "num_classes, num_samples, augmentation=...) instead; the values of "
         "`recipes.adaptive(...).model` are its arguments.",
         FutureWarning,
@@ -60,7 +61,7 @@ def make(args, kwargs):
 
 
 def from_config(config, custom_objects):
-    """The `AdaptiveJoSRC` for the `get_config()` of a `JoSRC` with `samples`."""
+    """Makes an `AdaptiveJoSRC` from the `get_config()` of a `JoSRC` with `samples`."""
     config = config_of(config)
     config["rule"] = keras.saving.serialize_keras_object(config["rule"])
     return AdaptiveJoSRC.from_config(config, custom_objects)

@@ -1,10 +1,12 @@
-"""An average over the last epochs for each sample."""
+"""Averages over the last epochs, of each sample."""
 
 import numpy as np
 
 
 class Memory:
-    """An average over the last epochs for each sample, unbiased from the first on.
+    """Averages over the last epochs, of each sample, unbiased from the first epoch on.
+
+    Earlier epochs count less: the weights fall by a factor with each epoch.
 
     Args:
         count: Number of samples.
@@ -23,9 +25,9 @@ class Memory:
         """Adds an epoch.
 
         Args:
-            seen: `(N,)` boolean; the others keep what they have.
-            decay: Weight of the epoch before relative to this one, in [0, 1).
-            **values: `(N,)` of each name.
+            seen: `(N,)` boolean: the samples of this epoch. Others keep their averages.
+            decay: Weight of an epoch relative to the one after it, in [0, 1).
+            **values: `(N,)` values of this epoch, by name.
         """
         for name, total in self.sums.items():
             total[seen] = decay * total[seen] + (1 - decay) * values[name][seen]
@@ -37,14 +39,14 @@ class Memory:
         return self.weights > 0
 
     def mean(self, name):
-        """`(N,)` average; 0 where never seen."""
+        """`(N,)` average of the values of a name; 0 for a sample never seen."""
         return self.sums[name] / np.where(self.seen, self.weights, 1)
 
     def arrays(self):
-        """All that `set_arrays` needs."""
+        """The state as a dict of arrays, for `set_arrays`."""
         return {"weights": self.weights, **self.sums}
 
     def set_arrays(self, arrays):
-        """Goes on with what `arrays` returned."""
+        """Continues from the state that `arrays` returned."""
         self.weights = np.array(arrays["weights"], "float64")
         self.sums = {name: np.array(arrays[name], "float64") for name in self.sums}

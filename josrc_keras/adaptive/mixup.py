@@ -3,7 +3,7 @@
 Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018. A network that
 has to predict blends can't learn single labels by heart. Unlike `keras.layers.MixUp`,
 each image keeps the larger share, so that what training reports of it is about its own
-label, and replicas blend what one device would.
+label, and several replicas blend the same images as a single device.
 """
 
 import keras
@@ -25,10 +25,10 @@ def check_mixup(most):
 def draw(count, most, seed):
     """How much of each image to keep: `(N,)` float32, uniform in [1 - most / 2, 1].
 
-    With `most=1` that is the larger share of mixup with its alpha = 1.
+    With `most=1` this is the larger of the two shares of mixup with its alpha = 1.
 
     Args:
-        count: N, of one replica.
+        count: N, the number of one replica's images.
         most: Twice the largest share of another image, in [0, 1].
         seed: A `keras.random.SeedGenerator`.
     """
@@ -40,11 +40,14 @@ def draw(count, most, seed):
 
 
 def alone_if_ignored(share, sample_weight):
-    """`share`, but 1 where the next sample has no weight, so that it teaches nothing.
+    """`share`, but 1 where the next sample's weight is 0: it must not be learnt.
 
     Args:
-        share: `(N,)` how much to keep.
+        share: `(N,)` how much of each image to keep.
         sample_weight: `(N,)`, or None for equal weights.
+
+    Returns:
+        `(N,)`.
     """
     if sample_weight is None:
         return share
@@ -52,14 +55,14 @@ def alone_if_ignored(share, sample_weight):
 
 
 def blend(values, share):
-    """Each sample's values, and of the next sample's what is left.
+    """Blends each sample's values with those of the next sample.
 
-    The last sample's partner is the first, of the whole batch whatever the number of
-    replicas. Batches are shuffled: partners are random.
+    The last sample of the whole batch is blended with the first one, whatever the
+    number of replicas. Partners are random, since batches are shuffled.
 
     Args:
         values: `(N, ...)`, cast to float32.
-        share: `(N,)` how much to keep.
+        share: `(N,)` how much of each sample to keep, in [0, 1].
 
     Returns:
         `(N, ...)` float32.

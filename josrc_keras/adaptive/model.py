@@ -1,6 +1,6 @@
-"""Our adaptive method as a `keras.Model`: trust in each label by its history."""
+"""The adaptive method as a `keras.Model`: trust in each label by its history."""
 
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import keras
 from keras import ops
@@ -20,19 +20,21 @@ class AdaptiveJoSRC(MeanTeacherModel):
     """Trains a classifier on labels of which an unknown share is wrong.
 
     `JoSRC` sorts a batch by one prediction and a threshold that climbs. This model
-    keeps how far it trusts each label instead: a probability, which `LabelTrust`
-    finds from what the epochs before predicted. Its targets lie between the given label
-    and the mean teacher's prediction, by that trust. It has no threshold to tune and
-    need not be told the noise rate. `josrc_keras.adaptive.trust` has the mathematics.
+    keeps a trust in each label instead: the probability that the label is right, which
+    `LabelTrust` computes from the predictions of earlier epochs. The targets lie
+    between the given label and the mean teacher's prediction, by that trust. The model
+    has no threshold to tune and need not be told the noise rate.
+    `josrc_keras.adaptive.trust` has the formulas.
 
-    The teacher answers: `predict`, `evaluate`, the compiled metrics, `model.export` and
-    callbacks that watch `val_loss` or `val_accuracy` follow it; `student_loss` and
-    `student_accuracy` stand beside in evaluation. In training, the compiled metrics
-    judge the student on blended views.
+    `predict`, `evaluate`, the compiled metrics, `model.export` and callbacks that watch
+    `val_loss` or `val_accuracy` use the teacher. Evaluation also reports `student_loss`
+    and `student_accuracy`. In training, the compiled metrics are those of the student
+    on blended views.
 
     `fit` needs the callbacks `LabelTrust` and `MeanTeacher`, which `recipes.adaptive`
-    makes, and takes data as `JoSRC` does. Arrays are numbered by `fit`; a dataset's
-    labels are a dict of `label` and `index`, the sample's number before it is shuffled.
+    makes, and takes data as `JoSRC` does. `fit` numbers the samples of arrays itself. A
+    dataset has to yield labels as a dict of `label` and `index`, the sample's number
+    before shuffling.
 
     ```python
     recipe = recipes.adaptive(
@@ -49,17 +51,17 @@ class AdaptiveJoSRC(MeanTeacherModel):
         num_classes: C, at least 2.
         num_samples: Number of training samples, at least 1.
         augmentation: A `keras.Layer` that draws a new view each time it is called with
-            `training=True`; None if the data brings both views.
+            `training=True`; None if the data has both views.
         mixup: How much of another image the student's views may be blended with, in
             [0, 1]; see `josrc_keras.adaptive.mixup`.
         rule: A `TrustRule`, the constants of the method.
-        teacher_views: As for `MeanTeacherModel`.
-        teacher_statistics: As for `MeanTeacherModel`.
+        teacher_views: `"both"` or `"first"`, see `MeanTeacherModel`.
+        teacher_statistics: `"batch"` or `"moving"`, see `MeanTeacherModel`.
         **kwargs: Arguments of `keras.Model`.
 
     Attributes:
         student: The trained network.
-        teacher: The mean teacher, a plain `keras.Model` as well.
+        teacher: The mean teacher, also a plain `keras.Model`.
         label_trust: Variable `(num_samples,)` in [0, 1], which `LabelTrust` sets at the
             end of every epoch: the probability that a label is right.
         sample_history: What `LabelTrust` recorded of each sample, or None.
@@ -68,7 +70,7 @@ class AdaptiveJoSRC(MeanTeacherModel):
         TypeError: If `network`, `augmentation` or `rule` is of the wrong type.
         ValueError: If an argument is out of range, or the network does not end in C
             logits.
-        RuntimeError: If the backend can't train it.
+        RuntimeError: If Keras's backend is neither TensorFlow nor JAX.
     """
 
     delivers = "teacher"
@@ -81,17 +83,17 @@ class AdaptiveJoSRC(MeanTeacherModel):
 
     def __init__(
         self,
-        network,
-        num_classes,
-        num_samples,
-        augmentation=None,
+        network: keras.Model,
+        num_classes: int,
+        num_samples: int,
+        augmentation: keras.Layer | None = None,
         *,
-        mixup=1.0,
-        rule=TrustRule(),  # noqa: B008  (it is frozen)
-        teacher_views="both",
-        teacher_statistics="batch",
-        **kwargs,
-    ):
+        mixup: float = 1.0,
+        rule: TrustRule = TrustRule(),  # noqa: B008  (it is frozen)
+        teacher_views: Literal["both", "first"] = "both",
+        teacher_statistics: Literal["batch", "moving"] = "batch",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             network,
             num_classes,
@@ -123,12 +125,12 @@ class AdaptiveJoSRC(MeanTeacherModel):
         self.make_metrics()
 
     @property
-    def smoothing(self):
+    def smoothing(self) -> float:
         """The smoothing of the given labels (eq. 5)."""
         return self.rule.smoothing
 
-    def train_step(self, *arguments):
-        """One step on one batch; on JAX Keras passes `(state, data)`."""
+    def train_step(self, *arguments: Any) -> Any:
+        """One step on one batch. On JAX, Keras passes `(state, data)`."""
 
         def learn(batch):
             rule = self.rule
@@ -136,7 +138,7 @@ class AdaptiveJoSRC(MeanTeacherModel):
             view_a, view_b = self.two_views(batch.images)
             teacher_logits = self.teacher_logits(view_a, view_b)
             teacher_probs = ops.stop_gradient(mean_probs(teacher_logits))
-            # The student predicts them blended with another share of the next image.
+            # The student predicts both views, each blended with the next image's view.
             share_a, share_b = self._shares(batch), self._shares(batch)
             logits_a = self.student(blending.blend(view_a, share_a), training=True)
             logits_b = self.student(blending.blend(view_b, share_b), training=True)
@@ -154,7 +156,7 @@ class AdaptiveJoSRC(MeanTeacherModel):
                 trust,
                 trusted_targets.weight(teacher_probs, rule.unclean_weight),
             )
-            # The loss: cross-entropy on both views, and a bounded consistency term.
+            # The loss is cross-entropy on both views, and a bounded consistency term.
             classification = losses.soft_cross_entropy(
                 logits_a, blending.blend(targets, share_a)
             ) + losses.soft_cross_entropy(logits_b, blending.blend(targets, share_b))
@@ -188,10 +190,10 @@ class AdaptiveJoSRC(MeanTeacherModel):
         return ops.clip(index, 0, self.num_samples - 1)
 
     def _judged_by(self, trust, teacher_probs):
-        """The three-way partition that metrics and the audit are told of.
+        """The three-way partition that metrics and the audit use.
 
-        Unclean are doubted samples; of these out-of-distribution are the ones of which
-        the teacher is much less sure (`rule.tau_ood`) than of clean samples.
+        Samples with a doubted label are unclean. They are out-of-distribution where the
+        teacher is much less sure of them (`rule.tau_ood`) than of clean samples.
         """
         clean = trust > self.rule.doubt
         confidence = ops.max(teacher_probs, axis=-1)
@@ -205,7 +207,7 @@ class AdaptiveJoSRC(MeanTeacherModel):
             ops.logical_and(ops.logical_not(clean), unsure),
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {
             "num_samples": self.num_samples,

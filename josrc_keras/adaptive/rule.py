@@ -1,6 +1,8 @@
 """Every constant of the adaptive method, in one frozen object."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any, Self
 
 import keras
 
@@ -14,7 +16,7 @@ UNCLEAN_WEIGHTS = ("confidence", "one", "zero")
 @keras.saving.register_keras_serializable(package="josrc_keras")
 @dataclasses.dataclass(frozen=True)
 class TrustRule:
-    """How trust in each label is found, and what a step does with it.
+    """How trust in each label is computed, and what a step does with it.
 
     The defaults were compared with others on held-out noisy labels, which changed the
     temperature alone (benchmarks/choose.py; docs/explanation/how_it_was_chosen.md has
@@ -29,24 +31,25 @@ class TrustRule:
             `"student"`'s, which are made on blended views.
         temperature: Temperature of the teacher's predictions as targets, positive;
             below 1 they are sharpened, as in MixMatch (Berthelot et al., NeurIPS 2019).
-        unclean_weight: How much a target counts as far as the label is not trusted: by
-            the teacher's `"confidence"`, its largest probability, which is small for
-            out-of-distribution images; `"one"` or `"zero"`.
-        tau_ood: A doubted label's image is out-of-distribution where the teacher is
-            less sure of it than this share of what it is of clean samples, in (0, 1).
+        unclean_weight: How much the teacher's part of a target counts:
+            `"confidence"`, by the teacher's largest probability, which is small for
+            out-of-distribution images; `"one"`, in full; `"zero"`, not at all.
+        tau_ood: The image of a doubted label is out-of-distribution where the teacher's
+            largest probability is below this share of its mean over the clean samples
+            of the batch, in (0, 1).
         doubt: A label whose trust is at most this, in (0, 1), is doubted.
-        warmup_epochs: Epochs before labels are doubted, at least 1; None takes
-            `warmup_share`. The noise rate needs two.
+        warmup_epochs: Number of epochs before labels are doubted, at least 1; None
+            takes `warmup_share`. The noise rate needs two epochs.
         warmup_share: Share of the epochs, in (0, 1); the warm-up lasts at least 2 and
             at most 10 epochs.
         memory_epochs: Number of epochs over which predictions are averaged, at least 1;
             None takes `memory_share`.
         memory_share: Share of the epochs, in (0, 1].
         sharpness: Exponent of the likelihood ratio, positive: how decided trust is.
-        transitions: Whether to count which classes are taken for which; otherwise any
-            wrong label is as likely.
-        strength: Number of wrong labels of a class that uniform noise counts for when
-            transitions are counted, positive.
+        transitions: Whether to count which classes are taken for which; otherwise all
+            wrong labels are equally likely.
+        strength: Number of wrong labels of each class, spread evenly over the other
+            classes, that counting starts from, positive.
         allowance: What a wrong label may get without being trusted, in [0, 1], as a
             share of what is typical of labels of its class.
         hold: Whether the estimated noise rate no longer falls after `hold_share` of the
@@ -54,8 +57,8 @@ class TrustRule:
         hold_share: Share of the epochs, in (0, 1].
         learnt: Share of the trusted labels that the network must predict for the noise
             rate to be held, in [0, 1].
-        least_rate: The least noise rate that the rule works with, above 0.
-        most_rate: The largest one, below 1.
+        least_rate: The least noise rate that the formula of trust uses, above 0.
+        most_rate: The largest noise rate that it uses, below 1.
 
     Raises:
         ValueError: If a value is out of range.
@@ -82,7 +85,7 @@ class TrustRule:
     least_rate: float = 0.01
     most_rate: float = 0.9
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         losses.check_alpha(self.alpha)
         selection.check_tau_ood(self.tau_ood)
         check_temperature(self.temperature)
@@ -121,31 +124,31 @@ class TrustRule:
                     "Leave it out."
                 )
 
-    def warmup(self, epochs):
-        """Number of epochs before labels are doubted, of so many in all."""
+    def warmup(self, epochs: int) -> int:
+        """Number of epochs before labels are doubted, of `epochs` in all."""
         if self.warmup_epochs is not None:
             return self.warmup_epochs
         return min(max(round(self.warmup_share * epochs), 2), 10)
 
-    def memory(self, epochs):
+    def memory(self, epochs: int) -> float:
         """Number of epochs that predictions are averaged over, at least 1."""
         if self.memory_epochs is not None:
             return self.memory_epochs
         return max(self.memory_share * epochs, 1)
 
-    def hold_after(self, epochs):
-        """Epochs after which the noise rate may be held, when few are learnt by heart.
+    def hold_after(self, epochs: int) -> int:
+        """Number of epochs after which the noise rate may be held.
 
-        At least the warm-up.
+        It is at least the warm-up. Until then few wrong labels are learnt by heart.
         """
         by_share = min(max(round(self.warmup_share * epochs), 2), 10)
         return max(round(self.hold_share * epochs), by_share, self.warmup(epochs))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Makes a rule from `get_config()`."""
         return cls(**config)

@@ -1,9 +1,11 @@
-"""What the adaptive method's student learns: targets between label and teacher."""
+"""The targets of the adaptive method, between label and teacher's prediction."""
+
+from typing import Any
 
 from keras import ops
 
 
-def check_temperature(temperature):
+def check_temperature(temperature: float) -> float:
     """Returns `temperature`; raises a `ValueError` unless it is positive."""
     if not temperature > 0:
         raise ValueError(
@@ -13,8 +15,8 @@ def check_temperature(temperature):
     return temperature
 
 
-def temper(probs, temperature):
-    """Distributions made sharper (below 1) or flatter: `p ** (1 / T)`, normalised.
+def temper(probs: Any, temperature: float) -> Any:
+    """Sharpens (T below 1) or flattens distributions: `p ** (1 / T)`, normalised.
 
     Args:
         probs: `(N, C)` probabilities.
@@ -29,17 +31,17 @@ def temper(probs, temperature):
     probs = ops.cast(probs, "float32")
     if check_temperature(temperature) == 1:
         return probs
-    # Of the largest, so that some are left.
+    # Shares of the largest, since the powers of all probabilities may underflow.
     largest = ops.max(probs, axis=-1, keepdims=True)
     powers = ops.power(probs / largest, 1.0 / temperature)
     return powers / ops.sum(powers, axis=-1, keepdims=True)
 
 
-def trusted(label_probs, teacher_probs, trust, weight):
+def trusted(label_probs: Any, teacher_probs: Any, trust: Any, weight: Any) -> Any:
     """Targets between the given label and the teacher's prediction.
 
-    `trust * label + (1 - trust) * weight * teacher`: rows sum to 1 where the label is
-    trusted, and to less where neither is.
+    The target is `trust * label + (1 - trust) * weight * teacher`: its rows sum to 1
+    where the label is trusted, and to less where neither label nor teacher is.
 
     Args:
         label_probs: `(N, C)` smoothed given labels.
@@ -57,12 +59,12 @@ def trusted(label_probs, teacher_probs, trust, weight):
     return trust * label_probs + (1.0 - trust) * weight * teacher_probs
 
 
-def weight(teacher_probs, kind):
+def weight(teacher_probs: Any, kind: str) -> Any:
     """How much the teacher's prediction counts where the label is not trusted.
 
     Args:
         teacher_probs: `(N, C)` the teacher's probabilities.
-        kind: `"confidence"`, the largest probability; `"one"` or `"zero"`.
+        kind: `"confidence"` for the largest probability; `"one"`; or `"zero"`.
 
     Returns:
         `(N,)` in [0, 1].

@@ -1,45 +1,33 @@
 """How far each label is trusted, from what training has predicted of its sample.
 
-Bayes' rule for labels of which a share `n` was replaced. Let `g` be the probability
-that the network gives the sample's label, `o` that of the best other class `c`, both
-averaged over the last epochs, and `C` the number of classes. A wrong label on an image
-of class `c` is `y` with probability `T[c, y]`. Then a label is right with probability
+The trust of a label is the probability that it is right. It follows from Bayes' rule,
+for labels of which a share `n` was replaced. Let `g` be the probability that the
+network gives the sample's label, `o` that of the best other class `c`, both averaged
+over the last epochs, and `C` the number of classes. A wrong label on an image of class
+`c` is `y` with probability `T[c, y]`. Then
 
-    (1 - n) g^k / ((1 - n) g^k + n w^k),    w = o T[c, y] + (1 - g - o) / (C - 1),
+    trust = (1 - n) g^k / ((1 - n) g^k + n w^k),   w = o T[c, y] + (1 - g - o) / (C - 1)
 
-where `k` decides how nearly that is yes or no. But a network that trains on a wrong
-label gives it more than `w`, since it learns some of it by heart, and to an image of no
-class it gives a little of each. So `w` is at least half of what believed labels of the
-same class get (`typical`): as in the audit, a label is measured by those. Without it
-more and more of the wrong labels are trusted
-(docs/explanation/how_it_was_chosen.md has the measurement).
-That half is multiplied by how much of what it believes the network predicts (`learnt`):
-one that has learnt a tenth of the right labels knows none of the wrong ones by heart,
-and gives little to the other nine tenths, too.
+The exponent `k` (`sharpness`) decides how nearly that is yes or no.
+
+The formula assumes that a network gives a wrong label no more than `w`. But it learns
+some wrong labels by heart, and gives a little of each class to an out-of-distribution
+image. So `w` is at least a share (`allowance`) of what trusted labels of the same class
+get (`typical`), times how much of the labels that it trusts the network predicts
+(`learnt`).
 
 Neither `n` nor `T` is asked for. Both are counted among the samples that the network is
 sure of, whose `max(g, o)` is at least the average:
 
-- `T` from the pairs of predicted and given class where these differ;
-- `n` from how many differ. But a network that is not reliable yet contradicts right
-  labels, too, so only that counts which its own inconsistency does not explain. With
-  `a` the share of the sure samples whose label it agrees with, `s` the share of them
-  whose predicted class is that of the epoch before, and `v` the share of all samples
-  whose two views are predicted alike (Jo-SRC's evidence, eq. 4), `n = v (1 - a / s)`.
-  What is found after a quarter of the epochs, or later when half of the labels that it
-  believes are predicted, is the least from then on: the network agrees ever more with
-  wrong labels that it has learnt, and would believe them for it.
+- `T` is counted from the pairs of predicted and given class, where these differ.
+- `n` is counted from how many differ. A network that is not reliable yet contradicts
+  right labels, too, so only that counts which its own inconsistency does not explain:
+  `n = v (1 - a / s)`. Here `a` is the share of the sure samples whose label the network
+  agrees with, `s` the share of them whose predicted class is that of the epoch before,
+  and `v` the share of all samples whose two views are predicted alike (eq. 4).
 
-So a difficult dataset with right labels is learnt from all of them, which a rule that
-compares a sample's likelihood with a threshold can't tell from a noisy one.
-
-Known are that early predictions tell wrong labels from right ones (Liu et al., "Early-
-Learning Regularization", NeurIPS 2020), that an average over epochs does so better than
-one epoch (Pleiss et al., "Identifying Mislabeled Data using the Area Under the Margin
-Ranking", NeurIPS 2020), how to count a noise matrix where a network is sure (Northcutt
-et al., "Confident Learning", JAIR 2021), and thresholds that follow the network's
-average confidence, by class (Wang et al., "FreeMatch", ICLR 2023). The formula for `n`
-is ours.
+docs/explanation/adaptive.md has the reasons, how the noise rate is held, and what is
+taken from which paper. The formula for `n` is ours.
 """
 
 import numpy as np
@@ -51,7 +39,7 @@ TINY = 1e-12
 
 
 def sure_samples(given, other):
-    """`(N,)` boolean: whose confidence `max(given, other)` is at least the average."""
+    """`(N,)` boolean: whether `max(given, other)` is at least its average."""
     confidence = np.maximum(given, other)
     if not len(confidence):
         return np.zeros(0, bool)
@@ -64,7 +52,7 @@ def noise_rate(given, other, stable, consistent):
 
     Args:
         given: `(N,)` probability of the given label, in [0, 1].
-        other: `(N,)` probability of the best other class.
+        other: `(N,)` probability of the best other class, in [0, 1].
         stable: `(N,)` boolean: whether a sample is predicted as in the epoch before.
         consistent: `(N,)` boolean: whether both of its views are predicted alike.
 
@@ -81,11 +69,14 @@ def noise_rate(given, other, stable, consistent):
 
 
 def learnt(given, other, rate, rule=RULE):
-    """The share of the labels that are right, by `rate`, which the network predicts.
+    """How many of the right labels the network predicts.
+
+    It is the share of all labels that the network predicts, divided by the share of
+    right labels, `1 - rate`.
 
     Args:
         given: `(N,)` probability of the given label, in [0, 1].
-        other: `(N,)` probability of the best other class.
+        other: `(N,)` probability of the best other class, in [0, 1].
         rate: Share of wrong labels, in [0, 1]; limited to at most `rule.most_rate`.
         rule: A `TrustRule`.
 
@@ -102,15 +93,15 @@ def transitions(given, other, others, labels, num_classes, rule=RULE):
     """What wrong labels look like: the probability of a label by the true class.
 
     Args:
-        given: `(N,)` probability of the given label.
-        other: `(N,)` probability of the best other class.
-        others: `(N,)` integers: that class.
+        given: `(N,)` probability of the given label, in [0, 1].
+        other: `(N,)` probability of the best other class, in [0, 1].
+        others: `(N,)` integers in `[0, C)`: the best other class.
         labels: `(N,)` given labels in `[0, C)`.
-        num_classes: C.
-        rule: A `TrustRule`.
+        num_classes: C, at least 2.
+        rule: A `TrustRule`, whose `strength` counting starts from.
 
     Returns:
-        `(C, C)` rows, by true class, that sum to 1, with zeros in the diagonal.
+        `(C, C)`: a row for each true class, which sums to 1, with 0 on the diagonal.
     """
     counts = np.full((num_classes, num_classes), rule.strength / (num_classes - 1))
     wrong = sure_samples(given, other) & (np.asarray(other) > np.asarray(given))
@@ -120,11 +111,11 @@ def transitions(given, other, others, labels, num_classes, rule=RULE):
 
 
 def typical(given, labels, num_classes):
-    """What the believed labels of each class get: `(C,)`, a mean weighted by itself.
+    """What the trusted labels of each class get: a mean weighted by itself.
 
-    `sum(g * g) / sum(g)` over the samples of a given class. The more a label gets, the
-    more it counts, so that wrong ones hardly do; and a rare class, of whose images a
-    network is less sure, is measured by its own.
+    It is `sum(g * g) / sum(g)` over the samples of a given class. The more a label
+    gets, the more it counts, so wrong labels hardly count. A rare class, of whose
+    images a network is less sure, is measured by its own labels.
 
     Args:
         given: `(N,)` probability of the given label, in [0, 1].
@@ -147,17 +138,17 @@ def label_trust(given, other, rate, flip, num_classes, least=0.0, rule=RULE):
 
     Args:
         given: `(N,)` probability of the given label, in [0, 1].
-        other: `(N,)` probability of the best other class.
+        other: `(N,)` probability of the best other class, in [0, 1].
         rate: Share of wrong labels, in [0, 1]; limited to the rule's least and most, so
             that no label is beyond doubt and none beyond hope.
-        flip: `(N,)` probability that a wrong label on an image of that class is the
-            given one: `transitions[others, labels]`.
+        flip: `(N,)` probability that a wrong label on an image of the other class is
+            the given one: `transitions[others, labels]`.
         num_classes: C, at least 2.
-        least: `(N,)` what a wrong label gets at least, in [0, 1]; or one for all.
+        least: The least that a wrong label gets, in [0, 1]: `(N,)`, or one number.
         rule: A `TrustRule`, whose `sharpness` is the exponent k.
 
     Returns:
-        `(N,)` float32 in [0, 1].
+        `(N,)` float32 in [0, 1]; 1 = right.
     """
     rate = np.clip(rate, rule.least_rate, rule.most_rate)
     given, other = np.asarray(given, "float64"), np.asarray(other, "float64")

@@ -1,4 +1,4 @@
-"""Which labels are wrong, and which images do not belong."""
+"""Which labels are wrong, and which images are out-of-distribution."""
 
 from josrc_keras.audit import scores
 from josrc_keras.audit.summary import summarise

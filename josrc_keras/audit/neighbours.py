@@ -1,29 +1,31 @@
-"""How well the labels around a sample are believed, in the network's features."""
+"""How well the labels of similar images score, by the network's features."""
 
 import numpy as np
 
 NEIGHBOURS = 50
-REFERENCES = 10_000  # Samples that neighbours are looked for among, at most.
-ROWS = 1024  # Compared with them at a time.
+REFERENCES = 10_000  # The largest number of samples to look for neighbours among.
+ROWS = 1024  # Samples whose neighbours are looked for at a time.
 
 
 def belief(features, score, *, neighbours=NEIGHBOURS, references=REFERENCES):
     """The mean label score of a sample's nearest neighbours.
 
-    Around images of a class there are right labels, wrong as the sample's own may be;
-    around images of no class, labels of all classes that nobody believes.
+    Around the images of a class most labels are right, even where the sample's own
+    label is wrong. Around out-of-distribution images, labels of all classes score low.
 
     Args:
-        features: `(N, F)`; what counts is their direction.
-        score: `(N,)` label scores.
-        neighbours: Number of neighbours, at least 1, of at most a tenth of the samples.
-        references: Neighbours are looked for among so many samples, always the same
-            random ones, so that a million samples take a hundred times as long as ten
+        features: `(N, F)`, of which only the direction counts.
+        score: `(N,)` label scores in [0, 1].
+        neighbours: Number of neighbours, at least 1; at most a tenth of the samples is
+            used.
+        references: Number of samples to look for neighbours among, always the same
+            random ones. So a million samples take a hundred times as long as ten
             thousand, and no longer.
 
     Returns:
-        `(N,)` float64 in [0, 1]; a sample is no neighbour of its own. That of a single
-        sample is its score.
+        `(N,)` float64 in [0, 1]; higher where the labels of neighbours are likely
+        right. A sample is not its own neighbour; only a single sample gets its own
+        score.
     """
     count = len(score)
     chosen = np.arange(count)
@@ -35,7 +37,7 @@ def belief(features, score, *, neighbours=NEIGHBOURS, references=REFERENCES):
     directions = _directions(features[chosen])
     place = np.full(count, -1)
     place[chosen] = np.arange(len(chosen))
-    found = np.empty(count)
+    means = np.empty(count)
     for start in range(0, count, ROWS):
         rows = slice(start, start + ROWS)
         likeness = _directions(features[rows]) @ directions.T
@@ -43,8 +45,8 @@ def belief(features, score, *, neighbours=NEIGHBOURS, references=REFERENCES):
         itself = np.flatnonzero(own >= 0)
         likeness[itself, own[itself]] = -np.inf
         nearest = np.argpartition(-likeness, neighbours, axis=1)[:, :neighbours]
-        found[rows] = score[chosen][nearest].mean(axis=1)
-    return found
+        means[rows] = score[chosen][nearest].mean(axis=1)
+    return means
 
 
 def _directions(features):

@@ -10,7 +10,7 @@ from josrc_keras import _runtime, selection
 from josrc_keras import labels as label_distributions
 from josrc_keras.samples import evidence
 
-KEPT = 64  # Features a sample.
+KEPT = 64  # The largest number of features that are kept of a sample.
 
 
 class Predictions(keras.Model):
@@ -19,7 +19,7 @@ class Predictions(keras.Model):
     Without an augmentation it sees each image once, as it is.
 
     Args:
-        model: A `JoSRC` model.
+        model: A `JoSRC` or `AdaptiveJoSRC` model.
         view_pairs: Number of pairs of views, at least 1.
     """
 
@@ -27,7 +27,7 @@ class Predictions(keras.Model):
         super().__init__()
         self.student = model.student
         self.teacher, width = with_features(model.teacher)
-        # As neighbours are found, fewer directions do: it is what is kept of a sample.
+        # A random projection takes less memory and hardly changes the neighbours.
         random = np.random.default_rng(0).normal(size=(width, KEPT)) / KEPT**0.5
         self.projection = random.astype("float32") if width > KEPT else None
         self.augmentation = model.augmentation
@@ -77,19 +77,19 @@ class Predictions(keras.Model):
         return [self.augmentation(images, training=True) for _ in drawn]
 
     def of(self, samples):
-        """The dict of a `samples.Samples`, as NumPy arrays."""
+        """The dict of `call` for a `reading.Samples`, as NumPy arrays."""
         labels = samples.labels.astype("int32")
-        found = self.predict_on_batch({"image": samples.images, "label": labels})
-        # Under a strategy Keras returns each replica's rows, the same ones.
-        found = {name: np.asarray(each)[: len(labels)] for name, each in found.items()}
-        return found | {"features": found["features"].astype("float16")}
+        result = self.predict_on_batch({"image": samples.images, "label": labels})
+        # Under a strategy Keras returns the same rows once for each replica.
+        rows = {name: np.asarray(each)[: len(labels)] for name, each in result.items()}
+        return rows | {"features": rows["features"].astype("float16")}
 
 
 @contextlib.contextmanager
 def same_views(augmentation):
-    """Within it the augmentation draws the same views every time.
+    """A context in which the augmentation draws the same views every time.
 
-    Afterwards it goes on where it was, so that an audit changes no later training.
+    Afterwards its random state is as before, so an audit changes no later training.
 
     Args:
         augmentation: A `keras.Layer`, or None.
@@ -108,21 +108,22 @@ def same_views(augmentation):
 def with_features(network):
     """A network that returns its features beside its logits.
 
-    Features are what the last layer with weights gets, if that is flat; else, and of a
-    subclassed network, they are the logits.
+    Features are the input of the last layer with weights, if that is flat. Otherwise,
+    and for a subclassed network, they are the logits.
 
     Args:
         network: A built `keras.Model` that returns logits.
 
     Returns:
-        A `keras.Model` with the outputs `(features, logits)`, and the features' width.
+        A `keras.Model` with the outputs `(features, logits)`, and the features' width,
+        which is 0 where they are the logits.
     """
     last = [layer for layer in getattr(network, "layers", []) if layer.weights][-1:]
     try:
         features, logits = last[0].input, network.output
         made = keras.Model(network.input, [features, logits])
     except (AttributeError, IndexError, ValueError):
-        # Not a functional network, or with a layer that is called twice.
+        # The network is not functional, or calls a layer twice.
         return _Twice(network), 0
     if len(features.shape) != 2 or not features.shape[1]:
         return _Twice(network), 0
@@ -130,7 +131,7 @@ def with_features(network):
 
 
 class _Twice(keras.Model):
-    """Returns a network's logits in the place of its features, too."""
+    """Returns a network's logits twice: once in place of its features."""
 
     def __init__(self, network):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The samples of any dataset, batch by batch, in an order that is known."""
+"""Reads the samples of any dataset, batch by batch, in a known order."""
 
 import hashlib
 import sys
@@ -10,7 +10,7 @@ import numpy as np
 from josrc_keras.data.checks import contract, values
 
 LOOKED_AT = 2048  # Samples at the start of a dataset that are read twice.
-ENDLESS = -1  # The cardinality of such a `tf.data.Dataset`.
+ENDLESS = -1  # The cardinality of an endless `tf.data.Dataset`.
 
 
 class Samples(NamedTuple):
@@ -19,8 +19,8 @@ class Samples(NamedTuple):
     Attributes:
         images: `(N, H, W, channels)`, or a dict of two views.
         labels: `(N,)` int64 given labels.
-        index: `(N,)` int64 numbers in the dataset, or None: the order is that of the
-            dataset.
+        index: `(N,)` int64 numbers in the dataset, or None if the order of reading is
+            the order of the dataset.
         fingerprints: `(N,)` uint64, equal for equal pixels; None for views.
     """
 
@@ -31,23 +31,23 @@ class Samples(NamedTuple):
 
 
 def batches(x, y, expected, batch_size):
-    """Yields `Samples`, after it has made sure that their order is known.
+    """Yields `Samples` whose order is known.
 
     Args:
         x: Images as an array, or a dataset of batches of `(image, label)`: a
             `tf.data.Dataset`, a `keras.utils.PyDataset`, or anything that can be
-            iterated again and again.
+            iterated more than once.
         y: Labels, where `x` is an array.
         expected: The model's `contract.Contract`.
-        batch_size: Samples a batch, for arrays.
+        batch_size: Samples per batch, for arrays.
 
     Yields:
         `Samples`.
 
     Raises:
-        TypeError: If `x` can be read once only.
-        ValueError: If the data is not what the model takes, or a dataset yields
-            another order each time.
+        TypeError: If `x` can be read only once.
+        ValueError: If the data is not what the model takes, or a dataset yields a
+            different order each time.
     """
     source = _source(x, y, batch_size)
     of_arrays = y is not None
@@ -56,11 +56,11 @@ def batches(x, y, expected, batch_size):
         looked_at = _start(source, expected)
     count = 0
     for number, data in enumerate(source()):
-        found = _samples(data, expected)
-        count += len(found.labels)
-        if not of_arrays and found.index is None:
-            _check_order(found, looked_at[number : number + 1])
-        yield found
+        samples = _samples(data, expected)
+        count += len(samples.labels)
+        if not of_arrays and samples.index is None:
+            _check_order(samples, looked_at[number : number + 1])
+        yield samples
     if not count:
         raise ValueError(
             "Expected at least one sample to audit. Received: an empty dataset."
@@ -105,18 +105,18 @@ def _slices(x, y, batch_size):
 
 
 def _start(source, expected):
-    """What the first samples are, to be compared with a second reading."""
-    found, count = [], 0
+    """The first batches without their images, to compare a second reading with."""
+    first, count = [], 0
     for data in source():
-        found.append(_samples(data, expected)._replace(images=None))
-        count += len(found[-1].labels)
-        if count >= LOOKED_AT or found[-1].index is not None:
+        first.append(_samples(data, expected)._replace(images=None))
+        count += len(first[-1].labels)
+        if count >= LOOKED_AT or first[-1].index is not None:
             break
-    return found
+    return first
 
 
 def _check_order(found, before):
-    """Raises a `ValueError` unless the batch is what it was at the first reading."""
+    """Raises a `ValueError` unless a batch is the same as at the first reading."""
     if found.fingerprints is None:
         raise ValueError(
             "The order of a dataset of random views can't be checked. Received: "
@@ -141,7 +141,7 @@ def _samples(data, expected):
             lambda part: None if part is None else _to_numpy(part), tuple(batch)
         )
     )
-    # Without an augmentation to come, one view of an image is enough.
+    # Without an augmentation, one view of an image is enough.
     expected.check(batch, training=expected.augmentation is not None)
     values.check_arrays(batch, expected.num_classes)
     labels = np.asarray(batch.integer_labels(), np.int64)

@@ -1,28 +1,37 @@
 """What an audit says about the dataset as a whole."""
 
 from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from josrc_keras.audit import scores
 
+if TYPE_CHECKING:
+    import pandas
+
 PAIRS = 50
 
 
-def summarise(table):
+def summarise(table: "pandas.DataFrame") -> dict[str, Any]:
     """Noise rates, classes, confused pairs and duplicates in an audit.
 
-    The rates are shares of verdicts: counts of what was found, errors included.
+    The rates are shares of verdicts, including verdicts that are wrong.
 
     Args:
-        table: What `audit` returned.
+        table: The table that `audit` returned.
 
     Returns:
-        A dict that JSON can hold: `images`, `classes`, `noise_rate`,
-        `in_distribution_rate` and `out_of_distribution_rate` (in [0, 1]); `by_class`,
-        the same rates of each given class; `confused_pairs`, how many images of a given
-        class should be another one, most first, at most 50; `duplicates`, sets of equal
-        images with different labels; `duplicate_images`, how many have an equal one.
+        A dict that JSON can hold:
+
+        - `images` and `classes`, their numbers;
+        - `noise_rate`, `in_distribution_rate` and `out_of_distribution_rate`, in
+          [0, 1];
+        - `by_class`, the same rates of each given class;
+        - `confused_pairs`, how many images of a given class should have which other
+          label, largest numbers first, at most 50 pairs;
+        - `duplicates`, sets of equal images with different labels;
+        - `duplicate_images`, the number of images that equal at least one other image.
     """
     names = dict(zip(table["given_label"], table["given_name"], strict=True))
     names |= dict(zip(table["predicted_label"], table["predicted_name"], strict=True))

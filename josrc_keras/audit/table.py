@@ -1,7 +1,8 @@
-"""The audit of a dataset: a table with a row a sample."""
+"""The audit of a dataset: a table with a row for each sample."""
 
+from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from absl import logging
@@ -10,6 +11,9 @@ from josrc_keras import _checks
 from josrc_keras.audit import neighbours, reading, scores
 from josrc_keras.audit.predictions import Predictions, same_views
 from josrc_keras.samples.findings import VERDICTS
+
+if TYPE_CHECKING:
+    import pandas
 
 COLUMNS = (
     "id",
@@ -29,20 +33,20 @@ COLUMNS = (
 
 
 def audit(
-    model,
-    x,
-    y=None,
+    model: Any,
+    x: Any,
+    y: Any = None,
     *,
-    ids=None,
-    class_names=None,
-    history=True,
-    view_pairs=4,
-    batch_size=256,
-):
+    ids: Sequence | None = None,
+    class_names: Sequence[str] | None = None,
+    history: bool = True,
+    view_pairs: int = 4,
+    batch_size: int = 256,
+) -> "pandas.DataFrame":
     """What a trained model knows about each sample's label.
 
-    Reads the data once, batch by batch, and keeps some numbers a sample, so the dataset
-    may be larger than memory.
+    The data is read batch by batch, and only some numbers of each sample are kept, so
+    the dataset may be larger than memory.
 
     The columns, in the order of `COLUMNS`:
 
@@ -51,44 +55,47 @@ def audit(
     - `verdict`: `"clean"`, `"in_distribution_noise"` (another class is right) or
       `"out_of_distribution"` (none is).
     - `is_label_issue`: whether the verdict is not clean: `label_score` is below 0.5.
-    - `label_score`: 0 wrong to 1 right (`audit.scores.label_score`), from the mean
-      probability of the given label over the epochs of training if they were recorded
-      (`callbacks.VerdictHistory`), else by the teacher on the views.
+    - `label_score`: from 0 (wrong) to 1 (right), see `audit.scores.label_score`. It is
+      computed from the mean probability of the given label over the epochs of training
+      if they were recorded (`callbacks.VerdictHistory`), else from the teacher's on the
+      views.
     - `clean_likelihood`: eq. 3 of the paper, the student's mean over the views, in
-      [0, 1]. A confident right prediction does not have a high one.
-    - `ood_score`: evidence that the image belongs to no class, 0 to 1
-      (`audit.scores.ood_score`).
+      [0, 1]. A confident right prediction does not have a high likelihood.
+    - `ood_score`: evidence that the image is out-of-distribution, from 0 to 1, see
+      `audit.scores.ood_score`.
     - `predicted_label`, `predicted_name`, `predicted_probability`: the class that the
-      teacher suggests, and its mean probability over the views; the given one, where it
-      agrees. Trained with smoothed labels, it is too modest a probability.
+      teacher suggests, which may be the given one, and its mean probability over the
+      views. With smoothed labels in training, that probability is too low.
     - `clean_share`, `in_distribution_share`, `out_of_distribution_share`: how often
       training gave each verdict in the last ten epochs, by the paper's criteria (C3.1,
-      C3.2) or, with the adaptive recipe, by its trust; NaN without a history.
-    - `duplicate_set`: the same number for images with equal pixels; -1 for all others,
-      and for views.
+      C3.2) or, in the adaptive method, by its trust; NaN without a history.
+    - `duplicate_set`: the same number for images with equal pixels; -1 for all other
+      images, and for views.
 
     `given_label`, `predicted_label`, `is_label_issue` and `label_score` are named as in
-    cleanlab, whose `label_quality` points the same way.
+    cleanlab, whose `label_quality` has the same direction.
 
     Args:
-        model: A trained `JoSRC` model.
+        model: A trained `JoSRC` or `AdaptiveJoSRC` model.
         x: Images `(N, H, W, channels)`, or a dataset of batches of `(image, label)`
-            that yields the same order each time, which is checked. One whose labels are
-            `{"label", "index"}` may come in any order: the rows are sorted by index.
+            that yields the same order each time, which is checked. A dataset whose
+            labels are `{"label", "index"}` may yield any order: the rows are sorted by
+            index.
         y: Labels, where `x` is images: integers, one-hot rows, or a dict as for `fit`.
         ids: `(N,)` names of the samples, such as paths, or None.
         class_names: Names of the C classes, or None.
-        history: Whether to use what `VerdictHistory` recorded, if anything. False for
-            any other dataset than the one trained on.
+        history: Whether to use the history of training, if there is one. Pass False for
+            a dataset that the model was not trained on.
         view_pairs: Number of pairs of views, at least 1.
-        batch_size: Samples a batch, for arrays.
+        batch_size: Samples per batch, for arrays.
 
     Returns:
-        A `pandas.DataFrame`, a row a sample in dataset order.
+        A `pandas.DataFrame` with a row for each sample, in dataset order.
 
     Raises:
         ImportError: If pandas is not installed.
-        TypeError: If the model is no `JoSRC`, or the data can be read once only.
+        TypeError: If the model has no history of samples, as `JoSRC` has, or the data
+            can be read only once.
         ValueError: If the data is not what the model was trained on, its order is not
             known, or an argument does not fit.
     """
@@ -112,10 +119,10 @@ class Part(NamedTuple):
 
 
 def audit_parts(model, parts, *, class_names=None, view_pairs=4, batch_size=256):
-    """As `audit`, for a dataset of which only a part was trained on.
+    """Audits a dataset of which only a part was trained on; see `audit`.
 
     Args:
-        model: A trained `JoSRC` model.
+        model: A trained `JoSRC` or `AdaptiveJoSRC` model.
         parts: A list of `Part`s, each of which is scored by itself.
         class_names: As for `audit`.
         view_pairs: As for `audit`.
@@ -229,16 +236,16 @@ def _table(found, past, names, ids):
 
 
 def _filled(past, now):
-    """The history's means; what was found now where a sample was never seen."""
+    """The history's means, or the values of now where a sample was never seen."""
     return np.where(np.isnan(past), now, past)
 
 
 def _duplicates(fingerprints):
-    """The number of the set of equal images that each belongs to, else -1."""
-    found, which, counts = np.unique(
+    """`(N,)`: the number of each image's set of equal images; -1 without such a set."""
+    distinct, which, counts = np.unique(
         fingerprints, return_inverse=True, return_counts=True
     )
-    repeated = (counts > 1) & (found > 0)
+    repeated = (counts > 1) & (distinct > 0)
     numbers = np.where(repeated, np.cumsum(repeated) - 1, -1)
     return numbers[which]
 
@@ -279,7 +286,7 @@ def _check_history(past, labels):
     raise ValueError(
         "Expected the dataset that the model was trained on, in the same order. "
         f"Received: {reason}. Pass that dataset unshuffled, or `history=False` to "
-        "audit another one, by what the model predicts now."
+        "audit a different dataset by the model's present predictions."
     )
 
 

@@ -1,26 +1,39 @@
 """How good an audit is, where the true labels are known."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from josrc_keras import _checks
 from josrc_keras.audit import scores
 
+if TYPE_CHECKING:
+    import pandas
 
-def compare(table, true_labels):
+
+def compare(table: "pandas.DataFrame", true_labels: Any) -> dict[str, Any]:
     """Compares an audit with the truth.
 
     Args:
-        table: What `audit` returned.
-        true_labels: `(N,)` true labels in the same order; -1 = out of distribution.
+        table: The table that `audit` returned.
+        true_labels: `(N,)` true labels in the same order; -1 = out-of-distribution.
 
     Returns:
-        A dict of numbers, None where there is nothing to tell apart. `label_auroc` and
-        `label_average_precision`: `label_score` for wrong labels; `issue_precision`,
-        `issue_recall`, `issue_f1`: `is_label_issue`; `ood_auroc`: `ood_score` for
-        foreign images among those whose label is truly wrong; `ood_auroc_all`: among
-        all; `suggestion_accuracy`: how often the suggested label is the true one, of
-        in-distribution noise; then each noise rate as it is and as it was estimated;
-        `verdicts`: of each verdict its precision, recall and share of all samples.
+        A dict of numbers in [0, 1], with None where there is nothing to tell apart:
+
+        - `label_auroc` and `label_average_precision`: how well `label_score` ranks
+          wrong labels;
+        - `issue_precision`, `issue_recall` and `issue_f1`, of `is_label_issue`;
+        - `ood_auroc`: how well `ood_score` ranks out-of-distribution images among the
+          samples whose label is truly wrong; `ood_auroc_all`: among all samples;
+        - `suggestion_accuracy`: how often the suggested label of in-distribution noise
+          is the true one;
+        - `noise_rate` and `out_of_distribution_rate`, and both as `..._estimated`;
+        - `verdicts`: for each verdict its precision, recall and share of all samples.
+
+    Raises:
+        ValueError: If there is not one true label for each row.
+        ImportError: If scikit-learn is needed and not installed.
     """
     true_labels = np.asarray(true_labels)
     if true_labels.shape != (len(table),):
@@ -29,13 +42,13 @@ def compare(table, true_labels):
             f"{true_labels.shape}."
         )
     given = table["given_label"].to_numpy()
-    wrong, foreign = given != true_labels, true_labels < 0
+    wrong, outside = given != true_labels, true_labels < 0
     issue = table["is_label_issue"].to_numpy(bool)
     score, ood = table["label_score"].to_numpy(), table["ood_score"].to_numpy()
     hits = int((issue & wrong).sum())
     precision = float(hits / issue.sum()) if issue.any() else None
     recall = float(hits / wrong.sum()) if wrong.any() else None
-    noisy = wrong & ~foreign
+    noisy = wrong & ~outside
     right = table["predicted_label"].to_numpy()[noisy] == true_labels[noisy]
     verdict = table["verdict"].to_numpy()
     return {
@@ -44,19 +57,19 @@ def compare(table, true_labels):
         "issue_precision": precision,
         "issue_recall": recall,
         "issue_f1": 2 * hits / max(int(issue.sum() + wrong.sum()), 1),
-        "ood_auroc": _auroc(ood[wrong], foreign[wrong]),
-        "ood_auroc_all": _auroc(ood, foreign),
+        "ood_auroc": _auroc(ood[wrong], outside[wrong]),
+        "ood_auroc_all": _auroc(ood, outside),
         "suggestion_accuracy": float(right.mean()) if len(right) else None,
         "noise_rate": float(wrong.mean()),
         "noise_rate_estimated": float(issue.mean()),
-        "out_of_distribution_rate": float(foreign.mean()),
+        "out_of_distribution_rate": float(outside.mean()),
         "out_of_distribution_rate_estimated": float(
             (verdict == scores.OUT_OF_DISTRIBUTION).mean()
         ),
         "verdicts": {
             name: _quality(verdict == name, truth)
             for name, truth in zip(
-                scores.VERDICTS, (~wrong, noisy, foreign), strict=True
+                scores.VERDICTS, (~wrong, noisy, outside), strict=True
             )
         },
     }
@@ -72,7 +85,7 @@ def _quality(said, truth):
 
 
 def _auroc(values, positive):
-    """Area under the ROC curve; None unless there are both kinds."""
+    """Area under the ROC curve; None unless there are positives and negatives."""
     if positive.all() or not positive.any():
         return None
     return float(_sklearn().roc_auc_score(positive, values))

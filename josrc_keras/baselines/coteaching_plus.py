@@ -1,23 +1,24 @@
 """Co-teaching+: Co-teaching where the two networks disagree."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
 from josrc_keras.baselines.coteaching import CoTeaching
 from josrc_keras.baselines.small_loss import disagreement
-from josrc_keras.baselines.two_networks import cross_entropies
+from josrc_keras.baselines.two_networks import Choice, cross_entropies
 
 
 @keras.saving.register_keras_serializable(package="josrc_keras")
 class CoTeachingPlus(CoTeaching):
     """Co-teaching+ (Yu et al., ICML 2019), algorithm 1.
 
-    As Co-teaching, but small losses are selected among the samples that the two
-    networks predict differently; where they agree on all there is nothing to learn. In
-    the first epochs, until `disagreement_only` is set, it is Co-teaching. It has to be
-    told the noise rate, by the callback `ForgetRate`. Predicts with the first network.
+    It is Co-teaching, but small losses are selected among the samples that the two
+    networks predict differently. Where they agree on all samples of a batch, there is
+    nothing to learn. In the first epochs, until `disagreement_only` is set, it is plain
+    Co-teaching. The method has to be told the noise rate, by the callback `ForgetRate`.
+    It predicts with the first network.
 
     Arguments and further attributes are those of `CoTeaching`.
 
@@ -29,15 +30,15 @@ class CoTeachingPlus(CoTeaching):
         "forget_rate": "ForgetRate(rate=0.2, agreeing_epochs=5)"
     }
 
-    def make_metrics(self):
+    def make_metrics(self) -> None:
         """Creates the metrics, and the variables that the callback sets."""
         super().make_metrics()
         self.make_variables("disagreement_only")
 
-    def choose(self, labels, logits_a, logits_b):
-        """Each learns from the small losses of the other, where they disagree.
+    def choose(self, labels: Any, logits_a: Any, logits_b: Any) -> Choice:
+        """Each network learns from the small losses of the other, where they disagree.
 
-        There are few of these: the share of them is rounded up.
+        Since such samples are few, their selected number is rounded up.
         """
         among = ops.logical_or(
             disagreement(logits_a, logits_b), self.disagreement_only == 0

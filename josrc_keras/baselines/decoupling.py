@@ -1,5 +1,7 @@
 """Decoupling: learn only where two networks disagree."""
 
+from typing import Any
+
 import keras
 
 from josrc_keras.baselines.small_loss import disagreement
@@ -17,14 +19,14 @@ class Decoupling(TwoNetworks):
 
     "When to update" is decoupled from "how to update": each network takes a step of
     cross-entropy on the samples of the batch that the two predict differently. Where
-    they agree on all of them there is nothing to learn: loss and gradient are 0. It
-    need not be told the noise rate. Predicts with the first network.
+    they agree on all samples, there is nothing to learn: loss and gradient are 0. The
+    method need not be told the noise rate. It predicts with the first network.
 
     Arguments and attributes are those of `TwoNetworks`.
     """
 
-    def choose(self, labels, logits_a, logits_b):
-        """Both learn from the samples on which they disagree."""
+    def choose(self, labels: Any, logits_a: Any, logits_b: Any) -> Choice:
+        """Both networks learn from the samples on which they disagree."""
         entropies = cross_entropies(labels, logits_a, logits_b)
         differ = disagreement(logits_a, logits_b)
         parts = [(entropy, differ) for entropy in entropies]

@@ -1,6 +1,7 @@
 """JoCoR: two networks trained on what they agree on, by one joint loss."""
 
 import math
+from typing import Any
 
 import keras
 
@@ -20,9 +21,9 @@ class JoCoR(CoTeaching):
 
     A sample's loss is `(1 - co_lambda) (CE_1 + CE_2) + co_lambda (KL(p_1 || p_2) +
     KL(p_2 || p_1))`, in nats. The share R = 1 - forget rate of the batch with the
-    smallest such losses is selected, and both networks take a step on their mean. It
-    has to be told the noise rate, by the callback `ForgetRate`. Predicts with the first
-    network.
+    smallest such losses is selected, and both networks take a step on their mean. The
+    method has to be told the noise rate, by the callback `ForgetRate`. It predicts with
+    the first network.
 
     Args:
         network: A built `keras.Model` from images to logits `(N, C)`.
@@ -38,13 +39,13 @@ class JoCoR(CoTeaching):
 
     def __init__(
         self,
-        network,
-        num_classes,
-        augmentation=None,
-        peer=None,
-        co_lambda=0.85,
-        **kwargs,
-    ):
+        network: keras.Model,
+        num_classes: int,
+        augmentation: keras.Layer | None = None,
+        peer: keras.Model | None = None,
+        co_lambda: float = 0.85,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(network, num_classes, augmentation, peer, **kwargs)
         if not 0 <= co_lambda <= 1:
             raise ValueError(
@@ -52,14 +53,14 @@ class JoCoR(CoTeaching):
             )
         self.co_lambda = co_lambda
 
-    def choose(self, labels, logits_a, logits_b):
-        """Both learn from the samples with small joint losses."""
+    def choose(self, labels: Any, logits_a: Any, logits_b: Any) -> Choice:
+        """Both networks learn from the samples with small joint losses."""
         entropy = sum(cross_entropies(labels, logits_a, logits_b))
         divergence = symmetric_kl_divergence(logits_a, logits_b, base=math.e)
         joint = (1 - self.co_lambda) * entropy + self.co_lambda * divergence
         selected = smallest(joint, 1.0 - self.forget_rate)
         return Choice([(joint, selected)], selected, likelihood_of(joint))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {"co_lambda": self.co_lambda}

@@ -1,17 +1,16 @@
-"""Which samples have the smallest losses: what Co-teaching and its kin select."""
+"""Which samples have the smallest losses, as Co-teaching and its successors ask."""
 
 from keras import ops
 
-ROUNDING = 1e-4  # 1 - 0.8 in float32 is a little less than 0.2: 5 samples keep 1.
+ROUNDING = 1e-4  # In float32, 5 * (1 - 0.8) is a little less than 1.
 
 
 def smallest(per_sample, share, among=None, up=0.0):
     """The share of the samples with the smallest loss.
 
-    Of M candidates it selects `floor(share * M)`, as the methods' published code does
-    with a batch; of equal losses the earlier sample. With `up` it is the ceiling, the
-    least number that is at least the share, as their papers write it: of few
-    candidates the floor would leave none.
+    Of M candidates `floor(share * M)` are selected, as the methods' published code does
+    with a batch. Of equal losses the earlier sample is selected. With `up` the number
+    is the ceiling, as in the papers: of few candidates the floor might select none.
 
     Args:
         per_sample: `(N,)` losses.
@@ -31,7 +30,7 @@ def smallest(per_sample, share, among=None, up=0.0):
         ops.ceil(share * candidates - ROUNDING),
     )
     keep += up * (most - keep)
-    # Other samples come last; two stable sorts turn an order into ranks.
+    # Samples that are no candidates come last. Sorting the order itself gives ranks.
     far = ops.full_like(per_sample, float("inf"))
     order = ops.argsort(ops.where(among, per_sample, far))
     rank = ops.cast(ops.argsort(order), "float32")

@@ -1,5 +1,7 @@
 """Ordinary training: cross-entropy against the given labels."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -12,7 +14,7 @@ from josrc_keras.training.step import Outcome
 class Standard(NoisyLabelModel):
     """Trains on the given labels as if they were right: the baseline.
 
-    Takes the data that `JoSRC` takes, and trains on one view of each image.
+    It takes the data that `JoSRC` takes, and trains on one view of each image.
 
     Args:
         network: A built `keras.Model` from images to logits `(N, C)`.
@@ -30,12 +32,18 @@ class Standard(NoisyLabelModel):
 
     needs_two_views = False
 
-    def __init__(self, network, num_classes, augmentation=None, **kwargs):
+    def __init__(
+        self,
+        network: keras.Model,
+        num_classes: int,
+        augmentation: keras.Layer | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(network, num_classes, augmentation, **kwargs)
         self.make_metrics()
 
-    def train_step(self, *arguments):
-        """One step of cross-entropy."""
+    def train_step(self, *arguments: Any) -> Any:
+        """One step of cross-entropy. On JAX, Keras passes `(state, data)`."""
 
         def learn(batch):
             logits = self.student(self.one_view(batch), training=True)

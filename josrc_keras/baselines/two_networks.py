@@ -1,4 +1,4 @@
-"""Two networks that learn from the same batches: what such methods share."""
+"""What all methods share that train two networks on the same batches."""
 
 from typing import Any, ClassVar, NamedTuple
 
@@ -7,6 +7,8 @@ from keras import ops
 
 from josrc_keras import losses
 from josrc_keras.baselines.small_loss import disagreement
+from josrc_keras.data.checks import contract
+from josrc_keras.networks import copying
 from josrc_keras.networks.checks import check_network
 from josrc_keras.selection import Selection
 from josrc_keras.training.base import NoisyLabelModel
@@ -14,11 +16,11 @@ from josrc_keras.training.step import Outcome
 
 
 class Choice(NamedTuple):
-    """What a step is to learn from.
+    """What a step learns from.
 
     Attributes:
-        parts: `(losses, included)` pairs, each `(N,)`: the means of the losses over
-            their included samples are added up.
+        parts: `(losses, included)` pairs, each `(N,)`. The step minimises the sum of
+            the means of the losses over their included samples.
         selected: `(N,)` boolean: the samples that the first network chose.
         likelihood: `(N,)` in [0, 1], higher for what looks clean.
     """
@@ -31,20 +33,19 @@ class Choice(NamedTuple):
 class TwoNetworks(NoisyLabelModel):
     """Two networks of one kind that see the same view of each image.
 
-    A subclass says in `choose` which samples each of them learns from. Predictions and
-    evaluation are the first network's, `student`. What is minimised is the sum of the
-    two networks' means; the metric `loss` is the mean over all samples that they learn
-    from.
+    A subclass says in `choose` which samples each network learns from. Prediction and
+    evaluation use the first network, `student`. A step minimises the sum of the two
+    networks' mean losses. The metric `loss` is the mean over all samples that the
+    networks learn from.
 
     Args:
         network: A built `keras.Model` from images to logits `(N, C)`.
         num_classes: C, at least 2.
         augmentation: A `keras.Layer` that draws a view, or None.
-        peer: The second network; None makes one as `network`, with initial weights of
-            its own, but for those that are not trained, such as of a frozen layer or
-            an adapted `Normalization`, which are the first one's. For a pretrained
-            network pass another one that is pretrained. Initializers with a fixed seed
-            would make the two equal, which is refused, since they could never disagree.
+        peer: The second network. None clones `network` with new initial weights, except
+            that weights that are not trained are copied, such as those of a frozen
+            layer or an adapted `Normalization`. For a pretrained network, pass a second
+            pretrained network.
         **kwargs: Arguments of `keras.Model`.
 
     Attributes:
@@ -53,7 +54,9 @@ class TwoNetworks(NoisyLabelModel):
 
     Raises:
         TypeError: If a network or `augmentation` is of the wrong type.
-        ValueError: If a network does not end in C logits, or both have equal weights.
+        ValueError: If a network does not end in C logits, or both have equal weights,
+            as initializers with a fixed seed would make them: such networks could never
+            disagree.
     """
 
     needs_two_views = False
@@ -62,7 +65,14 @@ class TwoNetworks(NoisyLabelModel):
 
     serialized = (*NoisyLabelModel.serialized, "peer")
 
-    def __init__(self, network, num_classes, augmentation=None, peer=None, **kwargs):
+    def __init__(
+        self,
+        network: keras.Model,
+        num_classes: int,
+        augmentation: keras.Layer | None = None,
+        peer: keras.Model | None = None,
+        **kwargs: Any,
+    ) -> None:
         def make_peer(student):
             made = check_network(_peer_of(student, peer), num_classes)
             _check_different(student, made)
@@ -72,28 +82,28 @@ class TwoNetworks(NoisyLabelModel):
         super().__init__(network, num_classes, augmentation, further=further, **kwargs)
         self.make_metrics()
 
-    def trained_networks(self):
+    def trained_networks(self) -> list:
         """The networks that a gradient changes."""
         return [self.student, self.peer]
 
-    def choose(self, labels, logits_a, logits_b):
-        """Which samples each network learns from, and what.
+    def choose(self, labels: Any, logits_a: Any, logits_b: Any) -> Choice:
+        """Which samples each network learns from, and by which losses.
 
         Args:
             labels: `(N,)` integer given labels.
-            logits_a: `(N, C)` of the first network.
-            logits_b: `(N, C)` of the second.
+            logits_a: `(N, C)` logits of the first network.
+            logits_b: `(N, C)` logits of the second network.
 
         Returns:
             A `Choice`.
         """
         raise NotImplementedError
 
-    def train_step(self, *arguments):
-        """One step of both networks on one batch."""
+    def train_step(self, *arguments: Any) -> Any:
+        """One step of both networks. On JAX, Keras passes `(state, data)`."""
         return self.step(arguments, self.learn)
 
-    def learn(self, batch):
+    def learn(self, batch: contract.Batch) -> Outcome:
         """What both networks predict and what they learn from, an `Outcome`."""
         view = self.one_view(batch)
         logits_a, logits_b = (
@@ -113,7 +123,7 @@ class TwoNetworks(NoisyLabelModel):
             likelihood=choice.likelihood,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {
             "peer": keras.saving.serialize_keras_object(self.peer)
@@ -121,7 +131,7 @@ class TwoNetworks(NoisyLabelModel):
 
 
 def _peer_of(network, peer):
-    """The given peer, or one as `network` with initial weights of its own."""
+    """The given peer, or a clone of `network` with new initial weights."""
     if peer is not None:
         return peer
     peer = keras.models.clone_model(network)
@@ -130,19 +140,20 @@ def _peer_of(network, peer):
             f"The network {network.name!r} can't be cloned for the peer: the clone has "
             "no weights. Pass a second network as `peer`."
         )
-    pairs = zip(peer.non_trainable_weights, network.non_trainable_weights, strict=True)
-    for ours, theirs in pairs:
-        ours.assign(theirs)
+    initial = [keras.ops.convert_to_numpy(weight) for weight in peer.trainable_weights]
+    copying.with_state_of(network, peer)
+    for weight, value in zip(peer.trainable_weights, initial, strict=True):
+        weight.assign(value)
     return peer
 
 
 def likelihood_of(per_sample):
-    """A loss in nats as a likelihood in [0, 1]: `exp(-loss)`."""
+    """Turns `(N,)` losses in nats into likelihoods in [0, 1]: `exp(-loss)`."""
     return ops.clip(ops.exp(-per_sample), 0.0, 1.0)
 
 
 def cross_entropies(labels, *logits):
-    """Cross-entropy of each network's logits, `(N,)` in nats."""
+    """A list of the cross-entropies of each network's logits, `(N,)` in nats."""
     return [losses.cross_entropy(labels, each) for each in logits]
 
 
@@ -152,6 +163,6 @@ def _check_different(student, peer):
     if alike and all((a == b).all() for a, b in zip(ours, theirs, strict=True)):
         raise ValueError(
             "Expected two networks with different weights. Received: a peer equal to "
-            f"{student.name!r}, which would never disagree with it. Leave the seeds of "
-            "the initializers open, or pass another network as `peer`."
+            f"{student.name!r}, which would never disagree with it. Set no seed in the "
+            "initializers, or pass another network as `peer`."
         )

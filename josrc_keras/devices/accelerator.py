@@ -1,10 +1,10 @@
-"""Whether there is one."""
+"""Whether JAX has an accelerator."""
 
 import keras
 
 
 def on_accelerator():
-    """Whether JAX runs on something else than a CPU."""
+    """Whether the backend is JAX and runs on something other than a CPU."""
     if keras.backend.backend() != "jax":
         return False
     import jax

@@ -1,13 +1,13 @@
 """What a step and a callback ask about the devices that share the work.
 
-With TensorFlow a strategy runs the step once a replica, on a part of the batch, and
-sums their gradients. With JAX the step is written for the whole batch, and the compiler
-splits it: there is one replica whatever the number of devices.
+With TensorFlow, a strategy runs the step once on each replica, with a part of the
+batch, and sums the replicas' gradients. With JAX, the step is written for the whole
+batch, and the compiler splits it: there is one replica whatever the number of devices.
 """
 
 import keras
 
-MARK = "<josrc_keras>"  # Finds our text again in TensorFlow's message.
+MARK = "<josrc_keras>"  # Marks our text within TensorFlow's error message.
 
 
 def _strategy(model=None):
@@ -45,11 +45,11 @@ def own_rows(draw, count):
     all of them the same augmentations.
 
     Args:
-        draw: Function from a number of rows to a tensor with so many rows.
+        draw: Function from a number of rows to a tensor with that number of rows.
         count: Number of this replica's rows.
 
     Returns:
-        `count` rows; the replicas' rows one after the other are `draw` of all of them.
+        `count` rows. All replicas' rows, one after the other, are one draw for all.
     """
     replicas = replica_count()
     if replicas == 1:
@@ -62,10 +62,10 @@ def own_rows(draw, count):
 
 
 def following_rows(values):
-    """Each row's successor in the whole batch, the first one's for the last.
+    """Each row's successor in the whole batch; the first row follows the last.
 
     Args:
-        values: `(N, ...)` of one replica, all of which have as many.
+        values: `(N, ...)` of one replica; all replicas have the same N.
 
     Returns:
         `(N, ...)`.
@@ -75,7 +75,7 @@ def following_rows(values):
     import tensorflow as tf
 
     context = tf.distribute.get_replica_context()
-    firsts = context.all_gather(values[:1], axis=0)  # One a replica.
+    firsts = context.all_gather(values[:1], axis=0)  # One row from each replica.
     after = (context.replica_id_in_sync_group + 1) % replica_count()
     return tf.concat([values[1:], firsts[after][None]], axis=0)
 
@@ -99,16 +99,17 @@ def check_equal_parts(count):
         count * replicas,
         global_sum(count),
         f"{MARK}Replicas got parts of a batch that differ in size. Expected batches "
-        f"that {replicas} replicas can share equally. Received: another one, which may "
-        f"be the last. Use `dataset.batch(batch_size, drop_remainder=True)`.{MARK}",
+        f"that {replicas} replicas can share equally. Received: a batch that they "
+        "can't, perhaps the last one. Use "
+        f"`dataset.batch(batch_size, drop_remainder=True)`.{MARK}",
     )
 
 
-# Outside of a step.
+# The functions below are for use outside of a step.
 
 
 def part_count():
-    """Number of parts that a batch is split into, on either backend."""
+    """Number of parts that a batch is split into, with either backend."""
     if _on_tensorflow():
         return replica_count()
     distribution = keras.distribution.distribution()
@@ -127,10 +128,11 @@ def process_count():
 
 
 def is_chief(model=None):
-    """Whether this process is the one that writes what all have in common.
+    """Whether this process is the one that writes files for all processes.
 
     Args:
-        model: A model, outside of the strategy's scope that it was made in.
+        model: The model that is trained. It is needed outside of the scope of the
+            strategy that it was made in.
     """
     if _on_tensorflow():
         return _strategy(model).extended.should_checkpoint

@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import re
+from collections.abc import Iterator
+from typing import Literal
 
 import keras
 
@@ -14,18 +16,21 @@ _ADDRESS = re.compile(r".+:\d+")
 
 
 @contextlib.contextmanager
-def scope(name, logical_devices=None):
-    """Everything inside is built and trained on these devices.
+def scope(
+    name: Literal["none", "mirrored", "multi_worker", "tpu"],
+    logical_devices: int | None = None,
+) -> Iterator[None]:
+    """A context in which everything is built and trained on these devices.
 
     With TensorFlow this is a `tf.distribute` strategy, with JAX
     `keras.distribution.DataParallel`. It must be the first thing that uses a device.
 
     Args:
-        name: `"none"`: one device; `"mirrored"`: all devices of this machine;
-            `"multi_worker"`: those of all machines in the environment variable
-            `TF_CONFIG`, on either backend; `"tpu"`.
+        name: `"none"` for one device; `"mirrored"` for all devices of this machine;
+            `"multi_worker"` for those of all machines in the environment variable
+            `TF_CONFIG`, with either backend; `"tpu"` for a TPU.
         logical_devices: Number of devices that the CPU is split into, so that
-            `"mirrored"` can be tried without any other; None leaves it whole.
+            `"mirrored"` can be tried on a CPU; None leaves it whole.
 
     Raises:
         ValueError: If the name is unknown, there is no such device, or `TF_CONFIG` is
@@ -56,7 +61,7 @@ def _split_cpu(count):
     cpu = tf.config.list_physical_devices("CPU")[0]
     devices = [tf.config.LogicalDeviceConfiguration()] * count
     if len(tf.config.get_logical_device_configuration(cpu) or ()) == count:
-        return  # By a scope before this one.
+        return  # An earlier scope has split it.
     try:
         tf.config.set_logical_device_configuration(cpu, devices)
     except RuntimeError as error:
@@ -85,7 +90,7 @@ def _too_late(count):
 def _strategy(name, logical_devices):
     import tensorflow as tf
 
-    tf.get_logger().setLevel("WARNING")  # Else it tells of every reduction.
+    tf.get_logger().setLevel("WARNING")  # At a lower level it logs every reduction.
     if name == "mirrored":
         devices = None
         if logical_devices is not None:
@@ -121,8 +126,8 @@ def _no_tpu(error):
     )
 
 
-def read_tf_config():
-    """The addresses of all workers and the number of this one.
+def read_tf_config() -> tuple[list[str], int]:
+    """The addresses of all workers and the index of this one.
 
     Returns:
         A list of `"host:port"`, the chief's first, and an index into it.

@@ -1,6 +1,7 @@
 """Backbones of keras-hub and `keras.applications`, with or without their weights.
 
-Each takes raw pixels in [0, 255]: what its weights expect of pixels is its first layer.
+Each takes raw pixels in [0, 255]: its first layer turns them into what the weights
+expect.
 """
 
 import keras
@@ -15,26 +16,28 @@ RESNETS = {"resnet18": "resnet_18_imagenet", "resnet50": "resnet_50_imagenet"}
 
 
 def is_backbone(name):
-    """Whether a network's name means one of these: `keras_hub:...` and so on."""
+    """Whether a network's name is `keras_hub:...` or `keras_applications:...`."""
     return name.startswith((HUB, APPLICATIONS))
 
 
 def features(name, input_shape, weights=None):
-    """A backbone's averaged features, of raw pixels.
+    """A backbone's averaged features, from raw pixels.
 
     Args:
-        name: `"keras_hub:PRESET"`, a preset's name (`resnet_50_imagenet`) or folder; or
-            `"keras_applications:MODEL"`, a function there (`MobileNetV2`).
+        name: `"keras_hub:PRESET"` with a preset's name (`resnet_50_imagenet`) or
+            folder, or `"keras_applications:MODEL"` with the name of a function there
+            (`MobileNetV2`).
         input_shape: `(H, W, 3)`; H and W may be None where the backbone allows it.
-        weights: `"imagenet"` (for a preset: its own), for `keras.applications` also the
-            path of a weights file; None for random ones.
+        weights: `"imagenet"`, which for a preset means its own weights;
+            `keras.applications` also takes the path of a weights file; None for random
+            weights.
 
     Returns:
         The input and the features `(N, F)`, Keras tensors.
 
     Raises:
         ImportError: If keras-hub is needed and not installed.
-        OSError: If the weights can't be had.
+        OSError: If the weights can't be downloaded or read.
         ValueError: If there is no such backbone.
     """
     pixels = keras.Input(input_shape, name="image")
@@ -54,7 +57,7 @@ def resnet_preset(name, weights):
     """The preset of a ResNet with a short name: the published one, or a folder.
 
     Args:
-        name: Of `RESNETS`.
+        name: One of the keys of `RESNETS`.
         weights: `"imagenet"`, or the folder of a preset
             (`backbone.save_to_preset(folder)`).
     """
@@ -67,18 +70,18 @@ def load_preset(preset, input_shape, load_weights=True):
     Args:
         preset: A preset's name or folder.
         input_shape: `(H, W, 3)`.
-        load_weights: Whether to take its weights, too.
+        load_weights: Whether to load its weights; otherwise they are random.
 
     Raises:
         ImportError: If keras-hub is not installed.
-        OSError: If it can't be downloaded, or there is no such preset.
+        OSError: If the preset can't be downloaded or does not exist.
     """
     hub = _checks.imported("keras_hub", f"{preset} comes with keras-hub", "pretrained")
     try:
         return hub.models.Backbone.from_preset(
             preset, load_weights=load_weights, image_shape=input_shape, name="backbone"
         )
-    except Exception as error:  # Of the network, of three hubs, of Keras.
+    except Exception as error:  # The network, three hubs and Keras raise many kinds.
         raise _unloadable(preset, error) from error
 
 
@@ -86,15 +89,15 @@ def _unloadable(preset, error):
     return OSError(
         f"Expected a preset of keras-hub. Received: {preset!r}, which can't be "
         f"loaded ({type(error).__name__}: {_first_line(error)}). Connect this "
-        "machine once, so that it is downloaded; or load it on another one, call "
+        "machine once, so that it is downloaded; or load it on another machine, call "
         "`backbone.save_to_preset(folder)`, and give the folder here."
     )
 
 
 def _has_none(error):
-    """Whether keras-hub says that a preset has no such layer, or it has no such class.
+    """Whether keras-hub has no such layer in a preset, or no such class at all.
 
-    It has no error of its own for the latter.
+    It has no error class of its own for the latter.
     """
     no_class = isinstance(error, ValueError) and "to find a subclass" in str(error)
     return no_class or isinstance(error, FileNotFoundError)
@@ -113,7 +116,7 @@ def _from_hub(preset, input_shape, weights):
     except Exception as error:
         if not _has_none(error):
             raise _unloadable(preset, error) from error
-        return backbone, lambda pixels: pixels  # It takes them as they are.
+        return backbone, lambda pixels: pixels  # The backbone takes raw pixels.
     scale = 1.0 if converter.scale is None else converter.scale
     offset = 0.0 if converter.offset is None else converter.offset
     return backbone, layers.Rescaling(scale, offset, name="normalise")
@@ -130,7 +133,7 @@ def _from_applications(name, input_shape, weights):
     try:
         backbone = make(include_top=False, weights=weights, input_shape=input_shape)
     except ValueError:
-        raise  # Of the arguments: Keras's text says what is wrong.
+        raise  # An argument is wrong, and Keras's message says which.
     except Exception as error:
         raise OSError(
             f"Expected weights for {name}. Received: weights={weights!r}, which can't "
@@ -141,10 +144,10 @@ def _from_applications(name, input_shape, weights):
 
 
 def _preparation(name):
-    """What a model of `keras.applications` expects of pixels, as one Keras layer.
+    """The preprocessing of a model of `keras.applications`, in a single Keras layer.
 
-    Its `preprocess_input` is an affine map of the channels, found by trying it; some
-    swap channels, which takes a 1x1 convolution.
+    Every `preprocess_input` is an affine map of the channels, which is found by trying
+    it on a few pixels. Some swap channels, which takes a 1x1 convolution.
     """
     modules = [
         getattr(keras.applications, m)
@@ -155,8 +158,8 @@ def _preparation(name):
     if not prepare:
         return lambda pixels: pixels
     probe = np.concatenate([np.zeros((1, 3)), np.eye(3)]).astype("float32")
-    found = np.asarray(prepare[0](probe[:, None, None].copy()))[:, 0, 0]
-    offset, matrix = found[0], found[1:] - found[0]
+    mapped = np.asarray(prepare[0](probe[:, None, None].copy()))[:, 0, 0]
+    offset, matrix = mapped[0], mapped[1:] - mapped[0]
     if np.allclose(matrix, np.diag(np.diag(matrix))):
         scale = np.diag(matrix).tolist()
         return layers.Rescaling(scale, offset.tolist(), name="normalise")

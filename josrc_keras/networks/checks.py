@@ -1,19 +1,24 @@
 """Whether a network is a classifier of C classes."""
 
+import math
+from typing import Any
+
 import keras
 
+PROBABILITIES = ("softmax", "sigmoid")  # Activations whose results are no logits.
 
-def check_network(network, num_classes):
+
+def check_network(network: Any, num_classes: int) -> keras.Model:
     """Returns `network` if it is a built classifier that ends in logits.
 
     Args:
         network: A `keras.Model`.
-        num_classes: Number of outputs it must have.
+        num_classes: Number of outputs that it must have.
 
     Raises:
         TypeError: If it is not a `keras.Model`.
-        ValueError: If it is not built, has another number of outputs, or ends in a
-            softmax.
+        ValueError: If it is not built, has a different number of outputs or more than
+            one input or output tensor, or ends in a softmax.
     """
     if not isinstance(network, keras.Model):
         raise TypeError(
@@ -25,7 +30,7 @@ def check_network(network, num_classes):
             f"The network {network.name!r} has no weights yet. Start it with "
             "`keras.Input(shape)`, or call it once on a batch, before passing it on."
         )
-    outputs = _probe(network)
+    outputs = outputs_on_noise(network)
     if outputs is None:
         return network
     if outputs.ndim != 2 or outputs.shape[1] != num_classes:
@@ -35,19 +40,47 @@ def check_network(network, num_classes):
             f"{', '.join(map(str, outputs.shape[1:]))}). Give its last layer "
             f"{num_classes} units, or pass the right `num_classes`."
         )
-    if outputs.min() >= 0 and abs(outputs.sum(axis=1) - 1).max() < 1e-3:
-        raise ValueError(
-            f"The network {network.name!r} returns probabilities (rows sum to 1); "
-            "expected logits. Remove the softmax: the last layer should be "
-            f"`keras.layers.Dense({num_classes})` without an activation."
-        )
+    check_logits(network, outputs)
     return network
 
 
-def input_shape(network):
-    """The shape of a network's input, batch axis included; None where unknown.
+def check_logits(network, outputs):
+    """Refuses a network that returns probabilities.
 
-    A functional network declares it; a subclassed one remembers what it was built on.
+    A softmax of them would be taken later: 0.705 becomes 0.466.
+
+    Args:
+        network: A built `keras.Model`.
+        outputs: `(N, C)` its output on any input.
+
+    Raises:
+        ValueError: If the rows sum to 1, or the last layer is known to end in softmax
+            or sigmoid.
+    """
+    last = (getattr(network, "layers", None) or [network])[-1]
+    activation = getattr(getattr(last, "activation", None), "__name__", "")
+    if isinstance(last, keras.layers.Softmax):
+        activation = "softmax"
+    if outputs.min() >= 0 and abs(outputs.sum(axis=1) - 1).max() < 1e-3:
+        activation = "softmax"
+    if activation in PROBABILITIES:
+        raise ValueError(
+            f"Expected logits. Received: the network {network.name!r}, which returns "
+            f"probabilities: it ends in {activation}. Remove the {activation}: the "
+            f"last layer should be `keras.layers.Dense({outputs.shape[-1]})` without "
+            "an activation; in a trained network set its `activation` to "
+            "`keras.activations.linear`."
+        )
+
+
+def input_shape(network: keras.Model) -> Any:
+    """The shape of a network's input, including the batch axis; None where unknown.
+
+    A functional network declares the shape. A subclassed network remembers the shape
+    that it was built with.
+
+    Returns:
+        A tuple of integers, with None for an axis of any length; or None.
     """
     try:
         return tuple(network.input_shape)
@@ -56,8 +89,19 @@ def input_shape(network):
         return None if shape is None else (None, *tuple(shape)[1:])
 
 
-def _probe(network):
-    """The network's output on two noise images; None where the shape is unknown."""
+def outputs_on_noise(network):
+    """The network's output on two random inputs; None where the shape is unknown.
+
+    Floating-point inputs are noise in [0, 255], as pixels are. Integers, which may be
+    numbers of words in a short vocabulary, are 0 and 1.
+
+    Returns:
+        `(2, ...)` float32.
+
+    Raises:
+        ValueError: If the network takes several inputs, returns several outputs, or
+            can't be called on such an input.
+    """
     shape = input_shape(network)
     if shape is None:
         return None
@@ -67,8 +111,7 @@ def _probe(network):
             f"with input shape {shape}."
         )
     size = tuple(64 if side is None else side for side in shape[1:])
-    noise = keras.random.uniform((2, *size), 0.0, 255.0, seed=0)
-    output = network(noise, training=False)
+    output = network(_noise(network, (2, *size)), training=False)
     if isinstance(output, (list, tuple, dict)):
         raise ValueError(
             f"Expected a network with one output, logits. Received: {network.name!r} "
@@ -76,3 +119,11 @@ def _probe(network):
             "`keras.Model(network.inputs, network.outputs[0])`."
         )
     return keras.ops.convert_to_numpy(output).astype("float32")
+
+
+def _noise(network, shape):
+    inputs = getattr(network, "inputs", None) or []
+    dtype = keras.backend.standardize_dtype(inputs[0].dtype) if inputs else "float32"
+    if "int" in dtype:
+        return keras.ops.reshape(keras.ops.arange(math.prod(shape)) % 2, shape)
+    return keras.random.uniform(shape, 0.0, 255.0, seed=0)

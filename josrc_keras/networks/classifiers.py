@@ -1,8 +1,11 @@
 """Classifiers that take raw pixels in [0, 255] and return logits.
 
-The normalisation is the network's first layer, so what is exported needs none. Any
-other built `keras.Model` that ends in logits can be used in their place.
+The first layer of each network normalises the pixels, so an exported network needs no
+preprocessing. Any other built `keras.Model` that ends in logits can take their place.
 """
+
+from collections.abc import Sequence
+from typing import Literal
 
 import keras
 from keras import layers
@@ -15,7 +18,7 @@ HEADS = ("linear", "mlp")
 
 
 def normalise(pixels, mean, deviation):
-    """Per-channel `(pixel / 255 - mean) / deviation` as one `Rescaling`."""
+    """Per-channel `(pixel / 255 - mean) / deviation`, in a single `Rescaling`."""
     scale = [1.0 / (255.0 * d) for d in deviation]
     offset = [-m / d for m, d in zip(mean, deviation, strict=True)]
     return layers.Rescaling(scale, offset, name="normalise")(pixels)
@@ -33,8 +36,9 @@ def _batch_norm(name):
 
 def _conv_block(x, filters, name):
     """3x3 convolution, batch normalisation, ReLU, with PyTorch's default settings."""
-    # Uniform in +-1/sqrt(fan_in). Under batch normalisation the scale of a kernel sets
-    # only its effective learning rate, for which the paper's settings were chosen.
+    # Kernels are uniform in +-1/sqrt(fan_in). Under batch normalisation, their scale
+    # sets only their effective learning rate, for which the paper's settings were
+    # chosen.
     uniform = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
     convolution = layers.Conv2D(
         filters,
@@ -50,7 +54,7 @@ def _conv_block(x, filters, name):
 
 
 def with_head(features, num_classes, head):
-    """The classifier on top of flat features; logits in float32 under any policy."""
+    """Adds a classifier to flat features; its logits are float32 under any policy."""
     if head not in HEADS:
         raise ValueError(f"Unknown head. Received: head={head!r}. Use one of {HEADS}.")
     if head == "mlp":
@@ -67,7 +71,12 @@ def with_head(features, num_classes, head):
     )
 
 
-def cnn7(num_classes, head="mlp", input_shape=(32, 32, 3), width=1.0):
+def cnn7(
+    num_classes: int,
+    head: Literal["linear", "mlp"] = "mlp",
+    input_shape: Sequence[int] = (32, 32, 3),
+    width: float = 1.0,
+) -> keras.Model:
     """The 7-layer network of the paper's CIFAR experiments (from JoCoR).
 
     Six 3x3 convolutions (64, 64, pool, 128, 128, pool, 196, 16, pool), each with batch
@@ -78,8 +87,8 @@ def cnn7(num_classes, head="mlp", input_shape=(32, 32, 3), width=1.0):
         head: `"linear"` (the paper's text) or `"mlp"`, twice the feature width with
             batch normalisation and ReLU before the output (its published code).
         input_shape: `(H, W, 3)`, each side at least 8.
-        width: Factor on the number of filters of all convolutions but the last, which
-            keeps its 16, positive; below 1 for a machine without a GPU.
+        width: Factor on the number of filters, positive; below 1 for a machine without
+            a GPU. The last convolution always has 16 filters.
 
     Returns:
         A `keras.Model` from `(N, H, W, 3)` pixels in [0, 255] to `(N, C)` logits.
@@ -108,14 +117,19 @@ def cnn7(num_classes, head="mlp", input_shape=(32, 32, 3), width=1.0):
     return keras.Model(pixels, logits, name="cnn7")
 
 
-def digits_cnn(num_classes, head="linear", input_shape=(8, 8, 1), width=1.0):
+def digits_cnn(
+    num_classes: int,
+    head: Literal["linear", "mlp"] = "linear",
+    input_shape: Sequence[int] = (8, 8, 1),
+    width: float = 1.0,
+) -> keras.Model:
     """A small network for 8x8 digits: four 3x3 convolutions (32, 32, pool, 64, 64).
 
     Args:
         num_classes: Number of outputs.
         head: `"linear"` or `"mlp"`, as in `cnn7`.
         input_shape: `(H, W, channels)`.
-        width: Factor on the number of filters, as in `cnn7`.
+        width: Factor on the number of filters of all convolutions, positive.
 
     Returns:
         A `keras.Model` from `(N, H, W, channels)` pixels in [0, 255] to `(N, C)`

@@ -5,20 +5,20 @@ from keras import layers, ops
 
 from josrc_keras.devices import replicas
 
-FUSED = ("float32", "float16", "bfloat16")  # That the fused operation computes in.
+FUSED = ("float32", "float16", "bfloat16")  # Dtypes of the fused operation.
 
 
 @keras.saving.register_keras_serializable(package="josrc_keras")
 class BatchNormalization(layers.BatchNormalization):
     """`keras.layers.BatchNormalization`, fused in TensorFlow and synchronised.
 
-    Computes what Keras's layer does. In training on one TensorFlow device it runs as
-    one operation, which made a step of Jo-SRC with `cnn7` 1.2 times faster on two CPU
-    cores.
+    It computes what Keras's layer does. In training on one TensorFlow device it is a
+    single operation, which made a step of Jo-SRC with `cnn7` 1.2 times faster on two
+    CPU cores.
 
     Args:
         synchronized: Whether the statistics are those of the whole batch where replicas
-            of a TensorFlow strategy share it. (On JAX they always are.)
+            of a TensorFlow strategy share it. On JAX they always are.
         **kwargs: Arguments of `keras.layers.BatchNormalization`.
     """
 
@@ -37,7 +37,7 @@ class BatchNormalization(layers.BatchNormalization):
             keras.backend.backend() == "tensorflow"
             and len(inputs.shape) == 4
             and self.axis in (-1, 3)
-            and self.epsilon >= 1e-5  # cuDNN's least.
+            and self.epsilon >= 1e-5  # cuDNN takes no smaller one.
             and self.variable_dtype == "float32"
             and self.compute_dtype in FUSED
             and mask is None
@@ -62,7 +62,7 @@ class BatchNormalization(layers.BatchNormalization):
             epsilon=self.epsilon,
             is_training=True,
         )
-        # It returns the unbiased variance; Keras averages the biased one.
+        # The operation returns the unbiased variance. Keras averages the biased one.
         count = ops.cast(ops.size(inputs), "float32") / inputs.shape[-1]
         variance *= (count - 1.0) / count
         for moving, current in (
@@ -73,7 +73,10 @@ class BatchNormalization(layers.BatchNormalization):
         return outputs
 
     def _moments(self, inputs, mask):
-        """As the base class; JAX refuses its `synchronized`, which it needs not."""
+        """Computes the base class's moments, without `synchronized` where not needed.
+
+        JAX refuses `synchronized`, and does not need it.
+        """
         synchronized, self.synchronized = self.synchronized, self._shared()
         try:
             return super()._moments(inputs, mask)
@@ -82,7 +85,7 @@ class BatchNormalization(layers.BatchNormalization):
 
 
 def as_keras(layer):
-    """A `BatchNormalization` of this package as Keras's own, without its weights."""
+    """Turns a `BatchNormalization` of this package into Keras's, without weights."""
     return layers.BatchNormalization.from_config(
         layer.get_config() | {"synchronized": False}
     )

@@ -1,17 +1,23 @@
 """Networks by the name that a configuration gives."""
 
 import functools
+from collections.abc import Callable
+
+import keras
 
 from josrc_keras.networks import backbones
 from josrc_keras.networks.classifiers import cnn7, digits_cnn
 from josrc_keras.networks.resnets import of_backbone, resnet18, resnet50
 
 
-def by_name(name):
-    """The function that makes a network, by the name that a configuration has.
+def by_name(name: str) -> Callable[..., keras.Model]:
+    """The function that makes a network, by the name that a configuration gives.
+
+    Args:
+        name: One of `NETWORKS`, or a backbone's name as for `of_backbone`.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is no network of this name.
     """
     if backbones.is_backbone(name):
         return functools.partial(of_backbone, name)

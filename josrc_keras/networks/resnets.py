@@ -1,5 +1,8 @@
 """ResNets and other backbones with a classifier's head."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 import keras
 from keras import layers
 
@@ -14,24 +17,28 @@ from josrc_keras.networks.classifiers import (
 
 
 def resnet18(
-    num_classes, head="mlp", input_shape=(None, None, 3), width=1.0, weights=None
-):
+    num_classes: int,
+    head: Literal["linear", "mlp"] = "mlp",
+    input_shape: Sequence[int | None] = (None, None, 3),
+    width: float = 1.0,
+    weights: str | None = None,
+) -> keras.Model:
     """ResNet-18 (He et al., 2016), from keras-hub.
 
     Args:
         num_classes: Number of outputs.
         head: `"linear"`, or `"mlp"` as in `cnn7`, on the averaged features.
-        input_shape: `(H, W, 3)`; None where images of any size will do.
-        width: Must be 1: keras-hub's have one width.
+        input_shape: `(H, W, 3)`, where H and W are None for images of any size.
+        width: Must be 1, the only width that keras-hub has.
         weights: `"imagenet"`, which are downloaded once; the folder of a preset of
-            keras-hub; or None for random ones.
+            keras-hub; or None for random weights.
 
     Returns:
         A `keras.Model` from `(N, H, W, 3)` pixels in [0, 255] to `(N, C)` logits.
 
     Raises:
         ImportError: If keras-hub is not installed.
-        OSError: If the weights can't be had.
+        OSError: If the weights can't be downloaded or read.
         ValueError: If `head` is unknown or `width` is not 1.
     """
     blocks = ("basic_block", [2, 2, 2, 2])
@@ -39,9 +46,13 @@ def resnet18(
 
 
 def resnet50(
-    num_classes, head="mlp", input_shape=(None, None, 3), width=1.0, weights=None
-):
-    """ResNet-50; all else is as for `resnet18`."""
+    num_classes: int,
+    head: Literal["linear", "mlp"] = "mlp",
+    input_shape: Sequence[int | None] = (None, None, 3),
+    width: float = 1.0,
+    weights: str | None = None,
+) -> keras.Model:
+    """ResNet-50, with the arguments and errors of `resnet18`."""
     blocks = ("bottleneck_block", [3, 4, 6, 3])
     return _resnet("resnet50", blocks, num_classes, head, input_shape, width, weights)
 
@@ -75,24 +86,30 @@ def _random_resnet(name, blocks, input_shape):
 
 
 def of_backbone(
-    name, num_classes, head="mlp", input_shape=(None, None, 3), width=1.0, weights=None
-):
-    """A classifier on a backbone by name, see `backbones.features`.
+    name: str,
+    num_classes: int,
+    head: Literal["linear", "mlp"] = "mlp",
+    input_shape: Sequence[int | None] = (None, None, 3),
+    width: float = 1.0,
+    weights: str | None = None,
+) -> keras.Model:
+    """A classifier on a backbone by name; see `backbones.features`.
 
     Args:
         name: `"keras_hub:PRESET"` or `"keras_applications:MODEL"`.
         num_classes: Number of outputs.
         head: `"linear"`, or `"mlp"` as in `cnn7`, on the averaged features.
-        input_shape: `(H, W, 3)`.
+        input_shape: `(H, W, 3)`; H and W may be None where the backbone allows it.
         width: Must be 1.
-        weights: `"imagenet"` or None for random ones.
+        weights: `"imagenet"`, for `keras.applications` also the path of a weights
+            file, or None for random weights.
 
     Returns:
         A `keras.Model` from `(N, H, W, 3)` pixels in [0, 255] to `(N, C)` logits.
 
     Raises:
         ImportError: If keras-hub is needed and not installed.
-        OSError: If the weights can't be had.
+        OSError: If the weights can't be downloaded or read.
         ValueError: If there is no such backbone, or an argument is out of range.
     """
     if width != 1:

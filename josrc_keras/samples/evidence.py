@@ -5,7 +5,7 @@ All functions take the logits `(N, C)` of one view and the given labels `(N,)`.
 
 from keras import ops
 
-LOWEST = -1e30  # A logit that no class has.
+LOWEST = -1e30  # Lower than the logit of any class.
 
 
 def given_prob(logits, labels):
@@ -38,10 +38,11 @@ def given_logit(logits, labels):
 def other_logit(logits, labels):
     """How well the best of the other classes fits: the largest of their logits.
 
-    Small for an image of no class, large for one of another class than the given. The
-    largest logit is known from open-set recognition (Hendrycks et al., "Scaling
-    Out-of-Distribution Detection for Real-World Settings", ICML 2022); the given class
-    is left out since a network may have learnt a wrong label by heart.
+    It is small for an out-of-distribution image, and large for an image of a class
+    other than the given one. The largest logit is known from open-set recognition
+    (Hendrycks et al., "Scaling Out-of-Distribution Detection for Real-World Settings",
+    ICML 2022). Here the given class is left out, since a network may have learnt a
+    wrong label by heart.
 
     Returns:
         `(N,)` float32.
@@ -51,14 +52,14 @@ def other_logit(logits, labels):
 
 
 def of_views(logits_a, logits_b, labels):
-    """What is recorded of a training step: each of the above, the mean of both views.
+    """What a training step records: the mean of each of `FINDINGS` over both views.
 
-    And what the views together are predicted as, see `PREDICTIONS`.
+    What both views together are predicted as (`PREDICTIONS`) is recorded as well.
 
     Returns:
         Dict of `(N,)` float32.
     """
-    found = {
+    means = {
         name: (find(logits_a, labels) + find(logits_b, labels)) / 2
         for name, find in FINDINGS.items()
     }
@@ -67,7 +68,7 @@ def of_views(logits_a, logits_b, labels):
     others = both * (1.0 - _of_given(logits_a, labels))
     alike = ops.argmax(logits_a, axis=-1) == ops.argmax(logits_b, axis=-1)
     predictions = ops.argmax(both, axis=-1), ops.argmax(others, axis=-1), alike
-    return found | {
+    return means | {
         name: ops.cast(each, "float32")
         for name, each in zip(PREDICTIONS, predictions, strict=True)
     }
@@ -77,7 +78,7 @@ def _of_given(logits, labels):
     return ops.one_hot(labels, logits.shape[-1], dtype="float32")
 
 
-# The class predicted, the best one but the given, and whether both views are alike.
+# Predicted class, best class other than the given, and whether both views agree.
 PREDICTIONS = ("predicted", "other_class", "consistent")
 FINDINGS = {
     "given_prob": given_prob,

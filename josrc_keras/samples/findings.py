@@ -6,11 +6,12 @@ from keras import ops
 from josrc_keras.samples import evidence
 
 VERDICTS = ("clean", "in_distribution", "out_of_distribution")
-# What is averaged over the epochs, or over the first half of them, after which networks
-# fit even images of no class (docs/explanation/how_it_was_chosen.md).
+# Averaged over all epochs or over the first half of them, after which networks fit even
+# out-of-distribution images (docs/explanation/how_it_was_chosen.md).
 AVERAGED = tuple(evidence.FINDINGS)
-# The columns of an epoch's table. The newest of them are of no use to later epochs.
+# Read in the newest epoch and not averaged.
 NEWEST = tuple(evidence.PREDICTIONS)
+# The columns of an epoch's table.
 FIELDS = ("seen", "label", *VERDICTS, *AVERAGED, *NEWEST)
 
 
@@ -18,8 +19,8 @@ FIELDS = ("seen", "label", *VERDICTS, *AVERAGED, *NEWEST)
 class EpochFindings(keras.metrics.Metric):
     """A table of what an epoch's steps found, `FIELDS` by sample.
 
-    A metric, since each replica then keeps the rows of its own samples, and the sum is
-    taken where it is read.
+    It is a metric, so each replica keeps the rows of its own samples, and the rows of
+    all replicas are summed when the table is read.
 
     Args:
         count: Number of samples in the dataset.
@@ -37,7 +38,7 @@ class EpochFindings(keras.metrics.Metric):
         """Writes the rows of a batch.
 
         Args:
-            index: `(N,)` integers in `[0, count)`, no two alike.
+            index: `(N,)` integers in `[0, count)`, all different.
             columns: Dict of `(N,)`, one for each of `FIELDS` but `seen`.
         """
         columns = {"seen": ops.ones_like(index), **columns}
@@ -49,23 +50,23 @@ class EpochFindings(keras.metrics.Metric):
         self.table.assign(ops.scatter_update(self.table, inside, rows))
 
     def reset_state(self):
-        """Keeps the table, for an evaluation within the epoch resets all metrics."""
+        """Keeps the table: evaluation within an epoch resets all metrics."""
 
     def clear(self):
         """Forgets all rows."""
         super().reset_state()
 
     def result(self):
-        """An empty dict: a table is nothing that `fit` could show."""
+        """An empty dict, since `fit` can't show a table."""
         return {}
 
     def numpy(self):
-        """`(count, len(FIELDS))` float32; rows of zeros were not seen.
+        """`(count, len(FIELDS))` float32; the row of a sample not seen is all zeros.
 
         Raises:
             ValueError: If a sample's number was out of range.
         """
-        # Copies, since NumPy can't read what is spread over replicas.
+        # NumPy can read copies, but no variables that are spread over replicas.
         table, outside = map(ops.copy, (self.table, self.outside))
         if int(outside):
             raise ValueError(

@@ -16,13 +16,13 @@ NOT_NUMBERED = (
 
 
 def of_batch(batch):
-    """`(N,)` the numbers of a batch's samples.
+    """`(N,)` integers: the numbers of a batch's samples in the dataset.
 
     Args:
         batch: A `contract.Batch`.
 
     Raises:
-        ValueError: If the batch has none.
+        ValueError: If the batch has no numbers.
     """
     if batch.index is None:
         raise ValueError(
@@ -32,14 +32,14 @@ def of_batch(batch):
 
 
 def number_samples(given, callbacks):
-    """Adds numbers to the arrays that `fit` got, if a callback records samples.
+    """Numbers the samples of arrays that `fit` got, if a callback records samples.
 
     Args:
         given: The arguments of `fit`; changed in place.
         callbacks: Its callbacks.
 
     Raises:
-        ValueError: If numbers can't be added, or a dataset brings none.
+        ValueError: If the samples can't be numbered, or a dataset has no numbers.
     """
     listed = getattr(callbacks, "callbacks", callbacks)
     recorder = next((c for c in listed if hasattr(c, "records_samples")), None)
@@ -69,7 +69,7 @@ def number_samples(given, callbacks):
 
 
 def _check_count(recorder, given, count):
-    """Refuses a callback for fewer samples than arrays bring to training."""
+    """Raises a `ValueError` if a callback is for fewer samples than are trained on."""
     trained = int(count * (1 - (given.get("validation_split") or 0)))
     if recorder.count is not None and recorder.count < trained:
         name = type(recorder).__name__

@@ -1,7 +1,8 @@
 """What all models for noisy labels share: data checks, metrics by phase, compile."""
 
 import inspect
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import keras
 
@@ -39,18 +40,24 @@ class NoisyLabelModel(ReportingModel):
     needs_two_views = True
 
     def __init__(
-        self, network, num_classes, augmentation=None, *, further=None, **kwargs
-    ):
+        self,
+        network: keras.Model,
+        num_classes: int,
+        augmentation: keras.Layer | None = None,
+        *,
+        further: Mapping[str, Callable[[Any], Any]] | None = None,
+        **kwargs: Any,
+    ) -> None:
         _checks.check_backend("tensorflow", "jax")
         super().__init__(**kwargs)
-        # Networks first: a checkpoint holds their variables in this order.
+        # The networks come first, since a checkpoint holds variables in this order.
         self.student = check_network(network, num_classes)
         for name, make in (further or {}).items():
             setattr(self, name, make(self.student))
         self.num_classes = num_classes
         self.augmentation = _checks.check_augmentation(augmentation)
 
-    def make_variables(self, *names):
+    def make_variables(self, *names: str) -> None:
         """Creates scalars that callbacks write and the compiled step reads."""
         for name in names:
             variable = self.add_weight(
@@ -63,25 +70,26 @@ class NoisyLabelModel(ReportingModel):
             )
             setattr(self, name, variable)
 
-    # Methods, not properties: Keras saves the layers that it finds in properties.
+    # This is a method, since Keras saves the layers that it finds in properties.
 
-    def data_contract(self):
+    def data_contract(self) -> contract.Contract:
         """What this model expects of its data."""
         shape = input_shape(self.student)
         return contract.Contract(
             self.num_classes, shape, self.augmentation, self.needs_two_views
         )
 
-    # Evaluation and prediction: the student.
+    # Evaluation and prediction use the student.
 
-    def call(self, images, training=False):
+    def call(self, images: Any, training: bool = False) -> Any:
         """The student's logits `(N, C)`; of the first view if there are two."""
         return self.student(self.seen_in_evaluation(images), training=training)
 
-    def seen_in_evaluation(self, images):
+    def seen_in_evaluation(self, images: Any) -> Any:
         """What a network sees of images that are not augmented, such as their middle.
 
-        The augmentation decides, called with `training=False`; most pass them on.
+        The augmentation decides this when it is called with `training=False`. Most
+        return the images as they are.
         """
         if isinstance(images, dict):
             return images["view_a"]
@@ -89,14 +97,14 @@ class NoisyLabelModel(ReportingModel):
             return images
         return self.augmentation(images, training=False)
 
-    def test_step(self, *arguments):
-        """As `evaluation_step`; on JAX Keras passes `(state, data)`."""
+    def test_step(self, *arguments: Any) -> Any:
+        """Runs `evaluation_step`. On JAX, Keras passes `(state, data)`."""
         *state, data = arguments
         if state:
             return jax_step.test_step(self, state[0], data)
         return self.evaluation_step(data)
 
-    def evaluation_step(self, data):
+    def evaluation_step(self, data: Any) -> dict[str, Any]:
         """Cross-entropy against the given labels, and the compiled metrics."""
         batch = contract.unpack(data)
         self.data_contract().check(batch, training=False)
@@ -106,12 +114,12 @@ class NoisyLabelModel(ReportingModel):
                 None, batch.labels, logits, sample_weight=batch.sample_weight
             )
 
-    def network_to_evaluate(self):
-        """The network that the loss and the compiled metrics judge."""
+    def network_to_evaluate(self) -> keras.Model:
+        """The network whose loss and compiled metrics `evaluate` reports."""
         return self.student
 
-    def evaluate_batch(self, batch):
-        """Updates the loss with a batch; returns the logits that metrics judge."""
+    def evaluate_batch(self, batch: contract.Batch) -> Any:
+        """Updates the loss with a batch; returns the logits `(N, C)` for metrics."""
         images = self.seen_in_evaluation(batch.images)
         logits = self.network_to_evaluate()(images, training=False)
         per_sample = losses.cross_entropy(batch.integer_labels(), logits)
@@ -120,23 +128,24 @@ class NoisyLabelModel(ReportingModel):
 
     def compile(
         self,
-        optimizer="rmsprop",
-        loss=None,
-        loss_weights=None,
-        metrics=None,
-        **kwargs,
-    ):
-        """Configures training, as `keras.Model.compile` without a loss.
+        optimizer: Any = "rmsprop",
+        loss: None = None,
+        loss_weights: None = None,
+        metrics: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Configures training, as `keras.Model.compile` does without a loss.
 
         Args:
             optimizer: A Keras optimizer or its name.
-            loss: Must be None; the method brings its own.
+            loss: Must be None; the method has its own.
             loss_weights: Must be None.
-            metrics: Keras metrics of the student against the given labels.
+            metrics: List of Keras metrics, against the given labels.
             **kwargs: Further arguments of `keras.Model.compile`.
 
         Raises:
-            ValueError: If a loss is given, or XLA is wanted where it can't be.
+            ValueError: If a loss is given, or `jit_compile=True` with many replicas of
+                a TensorFlow strategy.
         """
         if loss is not None or loss_weights is not None:
             raise ValueError(
@@ -155,22 +164,22 @@ class NoisyLabelModel(ReportingModel):
         optimizer = keras.optimizers.get(optimizer)
         scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         if half and not scaled and kwargs.get("auto_scale_loss", True):
-            # Keras looks at the wrapper's own policy only.
+            # Keras looks only at this model's policy, not at that of the network.
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         super().compile(optimizer=optimizer, metrics=metrics, **kwargs)
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
         """Compiles a loaded model as it was when saved."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
-    def fit(self, *args, **kwargs):
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains as `keras.Model.fit` does, after checking data and callbacks.
 
         Args:
             *args: As for `keras.Model.fit`.
-            **kwargs: As for `keras.Model.fit`. `callbacks` must hold those that
-                the method requires.
+            **kwargs: As for `keras.Model.fit`. `callbacks` must include those that the
+                method requires.
 
         Returns:
             A `keras.callbacks.History`.
@@ -205,14 +214,14 @@ class NoisyLabelModel(ReportingModel):
             self.after_failed_fit()
             raise
 
-    def before_fit(self, given):
+    def before_fit(self, given: dict[str, Any]) -> None:
         """Completes the checked arguments of `fit`, a dict, in place."""
 
-    def after_failed_fit(self):
-        """Ends what the callbacks began, which do not see the end of a failed `fit`."""
+    def after_failed_fit(self) -> None:
+        """Undoes what callbacks set, which do not see the end of a failed `fit`."""
         self.set_monitored(False)
 
-    def evaluate(self, *args, **kwargs):
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Evaluates as `keras.Model.evaluate` does, after checking the data.
 
         Args:
@@ -220,7 +229,7 @@ class NoisyLabelModel(ReportingModel):
             **kwargs: As for `keras.Model.evaluate`.
 
         Returns:
-            As `keras.Model.evaluate`: the loss and the compiled metrics; with
+            The loss and the compiled metrics, as from `keras.Model.evaluate`; with
             `return_dict=True` also the method's own `evaluation_metrics`.
 
         Raises:
@@ -253,7 +262,7 @@ class NoisyLabelModel(ReportingModel):
         checked = values.checked_inputs(parts, self.data_contract(), training=training)
         given.update(zip(names, checked, strict=True))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {
             "network": keras.saving.serialize_keras_object(self.student),
@@ -262,7 +271,9 @@ class NoisyLabelModel(ReportingModel):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Any:
         """Makes a model from `get_config()`."""
         config = dict(config)
         for part in cls.serialized:

@@ -1,48 +1,53 @@
-"""What training must not run on through."""
+"""Stops a training whose numbers are not finite."""
+
+from typing import Any
 
 import keras
 import numpy as np
 from absl import logging
 from keras import ops
 
-RUNAWAY = -1.0  # Bits; in the runs on digits that did not collapse it is positive.
+RUNAWAY = -1.0  # Bits. In runs on digits that did not collapse the loss was positive.
 
 
 class FiniteLoss(keras.callbacks.Callback):
     """Stops when the loss or a weight is NaN or infinite; warns when eq. 9 runs away.
 
-    A sample whose likelihood is NaN is never selected, so without this a broken
-    network would train on in silence.
+    A sample whose likelihood is NaN is never selected, so without this callback a
+    broken network would go on training unnoticed.
 
     Args:
-        interval: Batches between two looks. The metrics are means over the epoch so
-            far, so that nothing is missed in between.
+        interval: Number of batches between two checks. Nothing is missed in between,
+            since the metrics are means over the epoch so far.
 
     Raises:
-        FloatingPointError: With the epoch, the batch and what to do.
+        FloatingPointError: If a number is not finite. The message has the epoch, the
+            batch and what to do.
     """
 
     WATCHED = ("loss", "clean_likelihood")
 
-    def __init__(self, interval=20):
+    def __init__(self, interval: int = 20) -> None:
         super().__init__()
         self.interval = interval
         self.epoch = 0
-        self.looked = None
-        self.pending = None
+        self.looked: int | None = None
+        self.pending: tuple[str, Any] | None = None
         self.warned = False
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Remembers the epoch for the message."""
         self.epoch = epoch
         self.looked = None
         self.pending = None
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Looks once in `interval` batches; an execution may run several.
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Checks once in `interval` batches, of which one execution may run several.
 
-        It looks at what the device has computed by then, the numbers of the look
-        before, so that the device never waits for the host.
+        It checks the numbers of the previous time, which the device has computed by
+        now, so that the device never waits for the host.
         """
         if batch // self.interval != self.looked:
             self.looked = batch // self.interval
@@ -50,11 +55,11 @@ class FiniteLoss(keras.callbacks.Callback):
                 self._check(*self.pending)
             self.pending = f"epoch {self.epoch + 1}, by batch {batch + 1}", logs
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Looks at the whole epoch, and at the weights.
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Checks the whole epoch, and the weights.
 
-        oneDNN's ReLU after batch normalisation makes 0 of NaN, so that weights can be
-        NaN behind a loss that is not.
+        oneDNN's ReLU after batch normalisation turns NaN into 0, so weights can be NaN
+        although the loss is finite.
         """
         self._check(f"epoch {epoch + 1}", logs)
         broken = [

@@ -1,10 +1,10 @@
 """Training and evaluation on the JAX backend, in stateless form.
 
-`many_steps` runs several steps in one execution on the device: Keras's own JAX trainer
-loops over `steps_per_execution` on the host.
+`many_steps` runs several steps in one execution on the device, whereas Keras's own JAX
+trainer loops over `steps_per_execution` on the host.
 
-Keras passes a step all variables' values and takes the new ones back. Inside a
-`StatelessScope` the model's own methods run on those values as they do elsewhere.
+Keras passes the values of all variables to a step and takes the new values back. Inside
+a `StatelessScope` the model's own methods run on those values as they do elsewhere.
 """
 
 import functools
@@ -33,8 +33,8 @@ def many_steps(model):
 
     Returns:
         A function `(state, iterator) -> (logs, state)` as Keras's `fit` calls it; the
-        logs are those of the last step. Where batches are left over at the end of the
-        data, or its last one is smaller, they run one by one.
+        logs are those of the last step. Batches run one by one where too few are left
+        at the end of the data, or the last one is smaller.
     """
     import jax
     import jax.numpy as jnp
@@ -53,7 +53,7 @@ def many_steps(model):
         state, logs = jax.lax.scan(swapped, state, stacked)
         return jax.tree.map(lambda values: values[-1], logs), state
 
-    # A function of its own: JAX would take a bound method for the one before it.
+    # This is a new function: JAX takes a model's bound methods for one and the same.
     one_step = compiled(lambda *given: model.train_step(*given))
 
     def run(state, iterator):
@@ -82,7 +82,7 @@ def _alike(batches):
 
 
 def descend(model, state, objective, finish):
-    """One step of the optimizer; see `descent.Descent.descend`.
+    """One step of the optimizer; see `StepModel.descend`.
 
     Args:
         model: A compiled model of this package.

@@ -1,17 +1,22 @@
 """A student, its mean teacher and two views: what both Jo-SRC methods share."""
 
 import contextlib
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
 from keras import ops
 
 from josrc_keras import _checks, losses, metrics, teacher
 from josrc_keras.audit import table as audit_table
+from josrc_keras.data.checks import contract
 from josrc_keras.samples import evidence, findings, numbering
 from josrc_keras.training.base import NoisyLabelModel
 from josrc_keras.training.reporting import weighted
 from josrc_keras.training.step import Outcome
+
+if TYPE_CHECKING:
+    import pandas
 
 TEACHER_VIEWS = ("both", "first")
 TEACHER_STATISTICS = ("batch", "moving")
@@ -22,26 +27,26 @@ class MeanTeacherModel(NoisyLabelModel):
     """A model that trains a student and keeps a mean teacher of it (eq. 8).
 
     A subclass overrides `train_step`, and says in `delivers` which of the two networks
-    answers: in `predict`, in `model.export`, and in the loss and the compiled metrics
-    of `evaluate`, beside which the other one's stand by name.
+    is used by `predict`, by `model.export`, and for the loss and the compiled metrics
+    of `evaluate`. Evaluation also reports the loss and accuracy of the other network.
 
     Args:
         network: A built `keras.Model` from images to logits `(N, C)`: the student. The
             teacher is a copy of it.
         num_classes: C, at least 2.
         augmentation: A `keras.Layer` that draws a new view each time it is called with
-            `training=True`; None if the data brings both views.
-        teacher_views: `"both"`: the teacher predicts the mean of its probabilities on
-            both views; `"first"`: those on the first view.
+            `training=True`; None if the data has both views.
+        teacher_views: Views that the teacher's prediction is the mean of: `"both"`, or
+            the `"first"` alone.
         teacher_statistics: What the teacher's batch normalisation uses in training:
             `"batch"` or `"moving"` statistics. Either way its moving statistics fit its
-            weights, so that it can be evaluated. With `"batch"` the teacher's dropout
-            is active too, if it has any.
+            weights, so that it can be evaluated. With `"batch"`, any dropout of the
+            teacher is active, too.
         **kwargs: Arguments of `keras.Model`.
 
     Attributes:
         student: The trained network.
-        teacher: The mean teacher, a plain `keras.Model` as well.
+        teacher: The mean teacher, also a plain `keras.Model`.
         tau_clean: Variable in [0, 1]: the threshold above which a label counts as
             clean.
         joint: Variable, 1 once samples are re-labelled by the teacher, 0 before.
@@ -69,14 +74,14 @@ class MeanTeacherModel(NoisyLabelModel):
 
     def __init__(
         self,
-        network,
-        num_classes,
-        augmentation=None,
+        network: keras.Model,
+        num_classes: int,
+        augmentation: keras.Layer | None = None,
         *,
-        teacher_views="both",
-        teacher_statistics="batch",
-        **kwargs,
-    ):
+        teacher_views: str = "both",
+        teacher_statistics: str = "batch",
+        **kwargs: Any,
+    ) -> None:
         further = {"teacher": teacher.clone}
         super().__init__(network, num_classes, augmentation, further=further, **kwargs)
         self.teacher_views = _checks.check_choice(
@@ -88,8 +93,8 @@ class MeanTeacherModel(NoisyLabelModel):
         self.evaluated = "both"
         self.make_variables("tau_clean", "joint", "teacher_decay")
 
-    def make_metrics(self):
-        """Creates the metrics, those of the network that does not answer included."""
+    def make_metrics(self) -> None:
+        """Creates the metrics, including those of the network that is not delivered."""
         super().make_metrics()
         loss_name, accuracy_name = self.evaluation_metrics
         self._other_loss = keras.metrics.Mean(name=loss_name)
@@ -97,7 +102,7 @@ class MeanTeacherModel(NoisyLabelModel):
 
     # The parts of a step.
 
-    def two_views(self, images):
+    def two_views(self, images: Any) -> tuple[Any, Any]:
         """Both views of the images, given or drawn."""
         if isinstance(images, dict):
             return images["view_a"], images["view_b"]
@@ -106,17 +111,17 @@ class MeanTeacherModel(NoisyLabelModel):
             self.augmentation(images, training=True),
         )
 
-    def teacher_logits(self, view_a, view_b):
+    def teacher_logits(self, view_a: Any, view_b: Any) -> list:
         """The teacher's logits on the views that it sees, a list of `(N, C)`."""
         seen = (view_a, view_b) if self.teacher_views == "both" else (view_a,)
         batch_statistics = self.teacher_statistics == "batch"
         return [self.teacher(view, training=batch_statistics) for view in seen]
 
-    def teacher_probs(self, view_a, view_b):
+    def teacher_probs(self, view_a: Any, view_b: Any) -> Any:
         """The teacher's prediction q: `(N, C)` probabilities in float32.
 
-        Zeros while `joint` is 0, when no sample is re-labelled: the teacher, whose
-        forward passes take a fifth of a step, does not predict then.
+        While `joint` is 0, no sample is re-labelled. Then the result is zeros, since
+        the teacher, whose forward passes take a fifth of a step, does not predict.
         """
         probs = self.only_if(
             self.joint > 0,
@@ -127,7 +132,7 @@ class MeanTeacherModel(NoisyLabelModel):
         )
         return ops.stop_gradient(probs)
 
-    def update_teacher(self):
+    def update_teacher(self) -> None:
         """Moves the teacher a step towards the student (eq. 8)."""
         teacher.update(
             self.teacher,
@@ -138,19 +143,27 @@ class MeanTeacherModel(NoisyLabelModel):
         )
 
     def outcome(
-        self, batch, logits, *, selected, likelihood, losses_of, included, evidence
-    ):
+        self,
+        batch: contract.Batch,
+        logits: Any,
+        *,
+        selected: Any,
+        likelihood: Any,
+        losses_of: tuple[Any, Any, Any],
+        included: Any,
+        evidence: Sequence,
+    ) -> Outcome:
         """An `Outcome` with the metrics that both methods report.
 
         Args:
             batch: A `contract.Batch`.
-            logits: `(N, C)` the student's on the first view.
+            logits: `(N, C)` the student's logits on the first view.
             selected: A `selection.Selection`.
             likelihood: `(N,)` in [0, 1], 1 for what looks clean.
             losses_of: The classification loss, the consistency loss and the joint
                 loss, each `(N,)`.
             included: `(N,)` boolean: the samples to train on.
-            evidence: `(N, C)` logits of both views, which the history is made of.
+            evidence: `(N, C)` logits of each view, which the history is made from.
         """
         classification, consistency, joint = losses_of
         clean, in_distribution, out_of_distribution = selected
@@ -171,21 +184,23 @@ class MeanTeacherModel(NoisyLabelModel):
             logits, ((joint, included),), means, selected, likelihood, evidence
         )
 
-    def update_metrics(self, batch, outcome, penalty):
-        """As the base class; remembers what was found of each sample, if asked to."""
+    def update_metrics(
+        self, batch: contract.Batch, outcome: Outcome, penalty: Any
+    ) -> dict[str, Any]:
+        """Updates the metrics, and the table of the epoch's findings if any."""
         self._remember(batch, outcome)
         return super().update_metrics(batch, outcome, penalty)
 
-    # What an epoch finds of each sample.
+    # The table of what an epoch finds of each sample.
 
     @property
-    def metrics(self):
-        """As Keras, and the table, so that it is passed on with them."""
-        found = super().metrics
-        return found if self.epoch_findings is None else [*found, self.epoch_findings]
+    def metrics(self) -> list:
+        """Keras's metrics, and the table, so that Keras passes it on with them."""
+        own = super().metrics
+        return own if self.epoch_findings is None else [*own, self.epoch_findings]
 
-    def record_epochs_of(self, count):
-        """Records what each epoch finds of `count` samples; nothing where None."""
+    def record_epochs_of(self, count: int | None) -> None:
+        """Records what each epoch finds of `count` samples; None ends the recording."""
         made = None
         if count is not None:
             with _scope(self):
@@ -196,26 +211,27 @@ class MeanTeacherModel(NoisyLabelModel):
             self.make_train_function(force=True)
 
     def _remember(self, batch, outcome):
-        """Writes a batch's verdicts and what its predictions say into the table."""
+        """Writes a batch's verdicts and the evidence of its logits into the table."""
         if self.epoch_findings is None:
             return
         index = numbering.of_batch(batch)
         labels = batch.integer_labels()
         columns = {"label": labels, **outcome.selection._asdict()}
-        columns |= evidence.of_views(*outcome.evidence, labels)
+        logits_a, logits_b = outcome.evidence
+        columns |= evidence.of_views(logits_a, logits_b, labels)
         self.epoch_findings.update_state(index, columns)
 
-    def before_fit(self, given):
-        """Numbers the samples of arrays, if a callback remembers them."""
+    def before_fit(self, given: dict[str, Any]) -> None:
+        """Numbers the samples of arrays, if a callback records samples."""
         numbering.number_samples(given, given["callbacks"])
 
-    def after_failed_fit(self):
-        """As the base class; ends the recording."""
+    def after_failed_fit(self) -> None:
+        """Undoes what callbacks set, the recording included."""
         super().after_failed_fit()
         if self.epoch_findings is not None:
             self.record_epochs_of(None)
 
-    def audit(self, x, y=None, **options):
+    def audit(self, x: Any, y: Any = None, **options: Any) -> "pandas.DataFrame":
         """What is known about each sample's label; see `josrc_keras.audit.audit`.
 
         Args:
@@ -225,24 +241,24 @@ class MeanTeacherModel(NoisyLabelModel):
             **options: Further arguments of `josrc_keras.audit.audit`.
 
         Returns:
-            A `pandas.DataFrame`, a row a sample in dataset order.
+            A `pandas.DataFrame` with a row for each sample, in dataset order.
         """
         return audit_table.audit(self, x, y, **options)
 
-    # Evaluation and prediction: one network answers, the other stands beside it.
+    # Prediction uses one network. Evaluation also reports the other one.
 
-    def call(self, images, training=False):
-        """The logits `(N, C)` of the network that answers, on the first view."""
+    def call(self, images: Any, training: bool = False) -> Any:
+        """The logits `(N, C)` of the delivered network, on the first view."""
         network = getattr(self, self.delivers)
         return network(self.seen_in_evaluation(images), training=training)
 
-    def network_to_evaluate(self):
-        """The network that the loss and the compiled metrics judge."""
+    def network_to_evaluate(self) -> keras.Model:
+        """The network whose loss and compiled metrics `evaluate` reports."""
         both = self.evaluated == "both"
         return getattr(self, self.delivers if both else self.evaluated)
 
-    def evaluate_batch(self, batch):
-        """Updates the losses with a batch; returns the logits that metrics judge."""
+    def evaluate_batch(self, batch: contract.Batch) -> Any:
+        """Updates both losses with a batch; returns the logits `(N, C)` for metrics."""
         if self.evaluated == "both":
             other = self.student if self.delivers == "teacher" else self.teacher
             logits = other(self.seen_in_evaluation(batch.images), training=False)
@@ -253,19 +269,19 @@ class MeanTeacherModel(NoisyLabelModel):
             self._other_accuracy.update_state(label, logits, batch.sample_weight)
         return super().evaluate_batch(batch)
 
-    def get_metrics_result(self):
-        """As the base class; the other network's own only where both are evaluated."""
+    def get_metrics_result(self) -> dict[str, Any]:
+        """The results, with the other network's only where both are evaluated."""
         results = super().get_metrics_result()
         if self.evaluated != "both":
             for name in self.evaluation_metrics:
                 results.pop(name, None)
         return results
 
-    def set_evaluated(self, evaluated):
+    def set_evaluated(self, evaluated: str) -> None:
         """Chooses what `evaluate` reports: `"student"`, `"teacher"` or `"both"`.
 
-        With `"both"`, the loss and the compiled metrics are those of the network that
-        answers, and `evaluation_metrics` are the other one's.
+        With `"both"`, the loss and the compiled metrics are those of the delivered
+        network, and `evaluation_metrics` those of the other one.
 
         Raises:
             ValueError: For any other value.
@@ -273,22 +289,22 @@ class MeanTeacherModel(NoisyLabelModel):
         _checks.check_choice("evaluated", evaluated, EVALUATED)
         if evaluated != self.evaluated:
             self.evaluated = evaluated
-            self.test_function = None  # It is compiled for what it evaluates.
+            self.test_function = None  # It was compiled for the network before.
 
-    def compile(self, *args, **kwargs):
+    def compile(self, *args: Any, **kwargs: Any) -> None:
         """Configures training; see the base class. Frozen layers freeze in both."""
         teacher.follow_freezing(self.teacher, self.student)
         super().compile(*args, **kwargs)
 
 
 def mean_probs(logits):
-    """The mean of the probabilities of a list of logits, `(N, C)` float32."""
+    """The mean of the probabilities from a list of logits, `(N, C)` float32."""
     probs = [ops.softmax(ops.cast(each, "float32")) for each in logits]
     return sum(probs) / len(probs)
 
 
 def _scope(model):
-    """Where variables are made that belong to the model's replicas."""
+    """The scope in which variables of the model's replicas are made."""
     if keras.backend.backend() == "tensorflow":
         return model.distribute_strategy.scope()
     return contextlib.nullcontext()

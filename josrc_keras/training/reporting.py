@@ -1,13 +1,14 @@
 """What training and evaluation report: metrics by phase, for every method."""
 
 import contextlib
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
 from josrc_keras import _runtime, metrics
-from josrc_keras.training.step import StepModel
+from josrc_keras.data.checks import contract
+from josrc_keras.training.step import Outcome, StepModel
 
 
 class ReportingModel(StepModel):
@@ -16,10 +17,11 @@ class ReportingModel(StepModel):
     The constructor of a subclass ends with `make_metrics`.
 
     Attributes:
-        verdicts: The kinds of `metrics.KINDS` that it tells apart from the rest of the
-            samples, so that they can be judged; none if it does not sort samples.
+        verdicts: The kinds of `metrics.KINDS` that the model tells apart from other
+            samples, and whose verdicts are compared with the truth; empty if it does
+            not sort samples.
         training_metrics: Names of the metrics that only training reports.
-        evaluation_metrics: Names of those that only evaluation reports.
+        evaluation_metrics: Names of the metrics that only evaluation reports.
         monitored: Whether predictions and verdicts are compared with the true labels;
             see `callbacks.SelectionMonitor`.
     """
@@ -28,7 +30,7 @@ class ReportingModel(StepModel):
     training_metrics: ClassVar[tuple] = ()
     evaluation_metrics: ClassVar[tuple] = ()
 
-    def make_metrics(self):
+    def make_metrics(self) -> None:
         """Creates the metrics that every method has."""
         self.monitored = False
         self._evaluating = False
@@ -39,13 +41,15 @@ class ReportingModel(StepModel):
         self.accuracy_by_kind = metrics.AccuracyByKind()
         self.built = True
 
-    def update_metrics(self, batch, outcome, penalty):
+    def update_metrics(
+        self, batch: contract.Batch, outcome: Outcome, penalty: Any
+    ) -> dict[str, Any]:
         """Updates every metric with a batch; returns their values.
 
         Args:
             batch: A `contract.Batch`.
             outcome: What the step found, an `Outcome`.
-            penalty: The networks' own losses, as the step minimised them.
+            penalty: The sum of the networks' own losses, a scalar.
         """
         for per_sample, included in outcome.terms:
             total = weighted(per_sample, batch.sample_weight) + penalty
@@ -59,7 +63,7 @@ class ReportingModel(StepModel):
             None, batch.labels, outcome.logits, sample_weight=batch.sample_weight
         )
 
-    def update_truth(self, batch, outcome):
+    def update_truth(self, batch: contract.Batch, outcome: Outcome) -> None:
         """Where `monitored`, compares predictions and verdicts with the true labels."""
         if not self.monitored:
             return
@@ -70,13 +74,15 @@ class ReportingModel(StepModel):
                 given, truth, outcome.selection, outcome.likelihood
             )
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Updates the compiled metrics with the given labels."""
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """Updates the compiled metrics with the given labels; returns all results."""
         given = y["label"] if isinstance(y, dict) else y
         return super().compute_metrics(x, given, y_pred, sample_weight)
 
-    def get_metrics_result(self):
-        """The metrics of training, or within `evaluate` those of evaluation."""
+    def get_metrics_result(self) -> dict[str, Any]:
+        """The results of the metrics of the phase: training or evaluation."""
         hidden = set(
             self.training_metrics if self._evaluating else self.evaluation_metrics
         )
@@ -99,8 +105,8 @@ class ReportingModel(StepModel):
         finally:
             self._evaluating = before
 
-    def set_monitored(self, monitored):
-        """Turns the metrics against the truth on or off; on needs true labels."""
+    def set_monitored(self, monitored: bool) -> None:
+        """Turns the comparison with the true labels on or off."""
         if monitored != self.monitored:
             self.monitored = monitored
             if self.train_function is not None:

@@ -1,4 +1,4 @@
-"""Who sets what a model's step reads."""
+"""Checks that callbacks set the variables that a model's step reads."""
 
 import keras
 
@@ -6,9 +6,9 @@ from josrc_keras.training.finite_loss import FiniteLoss
 
 
 def with_required_callbacks(callbacks, required):
-    """Checks that somebody sets the model's thresholds and teacher; adds the guard.
+    """Checks that callbacks set the required variables, and adds a `FiniteLoss`.
 
-    A callback says which of the model's variables it sets in its attribute `controls`.
+    The attribute `controls` of a callback names the variable of the model that it sets.
 
     Args:
         callbacks: What `fit` got: None, a callback, a list, or a `CallbackList`.

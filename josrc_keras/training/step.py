@@ -1,5 +1,6 @@
 """One step of training on either backend, for every method."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -12,19 +13,19 @@ from josrc_keras.training import jax_step, tf_step
 
 
 class Outcome(NamedTuple):
-    """What a method finds out about a batch, from which its step goes on.
+    """What a method found out about a batch, with which the step continues.
 
     Attributes:
-        logits: `(N, C)`, which the compiled metrics judge.
-        terms: Pairs `(losses, included)`, each `(N,)`: what is minimised is the sum of
+        logits: `(N, C)` logits for the compiled metrics.
+        terms: Pairs `(losses, included)`, each `(N,)`. The step minimises the sum of
             the means of the losses over their included samples.
         means: Dict from a name in `training_metrics` to `(values,)` or
             `(values, weights)`, each `(N,)` or a scalar, of which the metric is the
             mean.
         selection: A `selection.Selection`, from a method that sorts samples, or None.
         likelihood: `(N,)` in [0, 1], higher for what looks clean, or None.
-        evidence: `(N, C)` logits of the first and of the second view, which a history
-            of the samples is made of, or None.
+        evidence: Logits `(N, C)` of the first and of the second view, from which the
+            history of the samples is made, or None.
     """
 
     logits: Any
@@ -42,12 +43,17 @@ class StepModel(keras.Model):
     `update_metrics()`.
     """
 
-    def step(self, arguments, learn, then=None):
+    def step(
+        self,
+        arguments: tuple,
+        learn: Callable[[contract.Batch], Outcome],
+        then: Callable[[], None] | None = None,
+    ) -> Any:
         """One step of the optimizer on one batch.
 
         Args:
-            arguments: Those of `train_step`: `(data,)` on TensorFlow, `(state, data)`
-                on JAX.
+            arguments: The arguments of `train_step`: `(data,)` on TensorFlow,
+                `(state, data)` on JAX.
             learn: Function of a `contract.Batch` that returns an `Outcome`.
             then: Function without arguments that is called after the update, or None.
 
@@ -64,15 +70,15 @@ class StepModel(keras.Model):
                 loss += self.mean_over(per_sample, included, batch.sample_weight)
             return loss, (outcome, penalty)
 
-        def finish(found):
+        def finish(outcome_and_penalty):
             if then is not None:
                 then()
-            return self.update_metrics(batch, *found)
+            return self.update_metrics(batch, *outcome_and_penalty)
 
         return self.descend(state, objective, finish)
 
     def start_step(self, arguments):
-        """Takes the arguments of `train_step` apart, and checks the batch.
+        """Unpacks the arguments of `train_step`, and checks the batch.
 
         Args:
             arguments: `(data,)` as Keras passes it on TensorFlow, `(state, data)` on
@@ -95,7 +101,7 @@ class StepModel(keras.Model):
         Args:
             state: What `start_step` returned.
             objective: Function without arguments that returns the scalar to minimise
-                and what else the step has found, an outcome.
+                and an outcome: whatever `finish` needs.
             finish: Function of the outcome, called after the update, that updates
                 metrics and all other variables, and returns the logs.
 
@@ -117,15 +123,15 @@ class StepModel(keras.Model):
     def only_if(self, condition, function, otherwise, *, reads, assigns):
         """Runs `function()` only where the condition holds, at run time.
 
-        Replicas of a TensorFlow strategy, which can't synchronise within a branch, run
-        it always and take back what it assigned.
+        Replicas of a TensorFlow strategy can't synchronise within a branch. They always
+        run the function, and take back its assignments where the condition is false.
 
         Args:
             condition: Boolean scalar.
             function: Function without arguments that returns a tensor.
             otherwise: What to return instead, of the same shape and dtype.
             reads: Every Keras variable that the function reads or assigns.
-            assigns: Those that it assigns and that are floats.
+            assigns: The float variables that it assigns.
 
         Returns:
             The tensor.
@@ -135,73 +141,76 @@ class StepModel(keras.Model):
         if replicas.replica_count() == 1:
             return ops.cond(condition, function, lambda: otherwise)
         before = [ops.copy(variable) for variable in assigns]
-        found = function()
+        result = function()
         for variable, value in zip(assigns, before, strict=True):
             variable.assign(ops.where(condition, variable, value))
-        return found
+        return result
 
-    def one_view(self, batch):
-        """A view of the images of a batch, given or drawn."""
+    def one_view(self, batch: contract.Batch) -> Any:
+        """One view of the images of a batch, given or drawn."""
         images = batch.image_parts()[0]
         if self.augmentation is None or isinstance(batch.images, dict):
             return images
         return self.augmentation(images, training=True)
 
-    def make_train_function(self, force=False):
-        """Compiles the step; on JAX `steps_per_execution` of them in one."""
+    def make_train_function(self, force: bool = False) -> None:
+        """Compiles the step; on JAX, `steps_per_execution` steps in one function."""
         if not jax_step.runs_on_device(self):
             super().make_train_function(force=force)
         elif force or getattr(self, "train_function", None) is None:
             self.train_function = jax_step.many_steps(self)
 
     def _make_function(self, step_function, *args, **kwargs):
-        """As Keras, and where a strategy has many replicas in a loop of our own."""
+        """Makes Keras's function, or with many TensorFlow replicas our own loop."""
         made = super()._make_function(step_function, *args, **kwargs)
         if not tf_step.distributed(self):
             return made
         return tf_step.make_function(self, step_function, made)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """As Keras, which can't take the first batch of many replicas together."""
+        """Builds as Keras does, on one replica's part of the batch if there are many.
+
+        Keras can't put the parts of the first batch together.
+        """
         if iterator is not None and tf_step.distributed(self):
             data_batch, iterator = tf_step.first_batch(self, iterator), None
         super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
 
-    def trained_networks(self):
+    def trained_networks(self) -> list:
         """The networks that a gradient changes."""
         return [self.student]
 
-    def penalty(self):
-        """The sum of the networks' own losses, such as weight regularisers.
+    def penalty(self) -> Any:
+        """The sum of the networks' own losses, such as weight regularisers: a scalar.
 
-        Of those that depend on the images (`add_loss`, activity regularisers) Keras
-        keeps a network's newest call's: those of the second view.
+        Of losses that depend on the images (`add_loss`, activity regularisers), Keras
+        keeps those of a network's newest call, which is the one on the second view.
         """
         own = [loss for network in self.trained_networks() for loss in network.losses]
         return sum(own, ops.zeros((), "float32"))
 
     def mean_over(self, per_sample, included, sample_weight):
-        """The mean over the included samples of all replicas, as each minimises it.
+        """This replica's part of the mean over the included samples of all replicas.
 
         Args:
             per_sample: `(N,)` losses.
-            included: `(N,)` boolean: the samples to train on; the mean of none is 0.
+            included: `(N,)` boolean: the samples to train on.
             sample_weight: `(N,)` or None.
 
         Returns:
-            A scalar.
+            A scalar; 0 if no sample is included.
         """
         count = ops.sum(ops.cast(included, "float32"))
         total = losses.masked_sum(per_sample, included, sample_weight)
         return total / ops.maximum(replicas.global_sum(count), 1.0)
 
     def per_replica(self, penalty):
-        """The penalty as each replica minimises it: gradients are summed over them."""
+        """This replica's part of the penalty: gradients are summed over replicas."""
         return penalty / replicas.replica_count()
 
 
 def _of_equal_parts(batch):
-    """The batch, with a check that every replica's part is as large."""
+    """The batch, with a check that all replicas' parts are equally large."""
     check = replicas.check_equal_parts(ops.shape(batch.labels)[0])
     if check is None:
         return batch

@@ -1,9 +1,9 @@
 """Training and evaluation of many replicas in TensorFlow.
 
-Keras 3.15's own loop can't run several steps an execution under a strategy, and can't
-run under `MultiWorkerMirroredStrategy` at all: it reduces the first batch, and every
-step's logs, in a way that a worker's values don't allow (keras issue 20585). Here the
-steps run in one graph, and what they report is read from the metrics after them.
+Keras 3.15's own loop can't run several steps per execution under a strategy. Under
+`MultiWorkerMirroredStrategy` it can't run at all, since it reduces the first batch and
+every step's logs in a way that a worker's values don't allow (keras issue 20585). Here
+the steps run in one graph, and the logs are read from the metrics after them.
 """
 
 import keras
@@ -18,7 +18,7 @@ def distributed(model):
 
 
 def first_batch(model, iterator):
-    """This process's first part of the first batch, to build metrics from."""
+    """The first part that this process has of the first batch, to build metrics on."""
     local = model.distribute_strategy.experimental_local_results
     for _, _, batches in iterator:
         return keras.tree.map_structure(lambda part: local(part)[0], next(batches))
@@ -30,13 +30,13 @@ def make_function(model, step, keras_function):
     Args:
         model: A compiled model whose logs are the results of its metrics.
         step: `model.train_step` or `model.test_step`.
-        keras_function: What Keras makes of the step, for batches that are not
-            distributed, such as `train_on_batch`'s.
+        keras_function: The function that Keras makes of the step, for batches that are
+            not distributed, such as those of `train_on_batch`.
 
     Returns:
-        A function of an iterator that runs `steps_per_execution` steps, or as many as
-        there are batches left, and returns the logs; it raises `StopIteration` at the
-        end of the data.
+        A function of an iterator that runs `steps_per_execution` steps, or fewer at the
+        end of the data, and returns the logs. It raises `StopIteration` when no batch
+        is left.
     """
     import tensorflow as tf
 

@@ -2,13 +2,15 @@
 
 Cubuk et al., "RandAugment: Practical Automated Data Augmentation with a Reduced Search
 Space", 2020. The operations are keras-cv's where it is installed, else Keras's own.
-Every draw is a function of a seed, with either: no operation has a state, so that
-cores work side by side and a resumed run sees the views of an uninterrupted one.
+With either, every draw is a function of a seed and no operation has a state. So cores
+work side by side, and a resumed run sees the views of an uninterrupted one.
 """
 
 import functools
 import importlib.util
 import os
+from collections.abc import Callable
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
@@ -21,24 +23,34 @@ LIBRARIES = ("auto", "keras_cv", "keras")
 
 
 def rand_augment(
-    num_ops=2, magnitude=0.5, *, size=None, flip=True, padding=0, library="auto"
-):
+    num_ops: int = 2,
+    magnitude: float = 0.5,
+    *,
+    size: int | None = None,
+    flip: bool = True,
+    padding: int = 0,
+    library: Literal["auto", "keras_cv", "keras"] = "auto",
+) -> Callable[[Any, Any], Any]:
     """Makes the function that draws one strong view of one image.
 
     Each of `num_ops` operations is drawn from those of the library and the identity,
-    all equally likely. Of keras-cv they are those of its `RandAugment`, with its spread
-    of magnitudes: contrast, equalising, solarising, colour, brightness, shear,
-    translation. Of Keras they are the paper's 14, drawn evenly up to its largest times
-    `magnitude` (colour only fades, brightness is added), so rotation, posterising and
-    sharpness, too. They are milder: keras-cv shears three times as far, and moves an
-    image by up to `magnitude` of its width or height, not 0.3 of that; at 1 it leaves
-    some images black or white. (`keras.layers.RandAugment` itself draws one list of
-    operations for a whole batch, computes all of them, and rotates by up to 180
-    degrees.)
+    all equally likely.
+
+    - keras-cv has the operations of its `RandAugment`, with its spread of magnitudes:
+      contrast, equalising, solarising, colour, brightness, shear and translation.
+    - Keras has the 14 operations of the RandAugment paper (the identity counts), which
+      include rotation, posterising and sharpness. Strengths are drawn evenly up to the
+      paper's largest times `magnitude`. Colour only fades, and brightness is added.
+
+    Keras's operations are milder. keras-cv shears three times as far and moves an image
+    by up to `magnitude` of its width or height, instead of 0.3 times that. At a
+    magnitude of 1 it leaves some images black or white. `keras.layers.RandAugment` is
+    not used: it draws one list of operations for a whole batch, computes all of them,
+    and rotates by up to 180 degrees.
 
     Args:
-        num_ops: Operations an image, at least 1.
-        magnitude: Their strength, in [0, 1].
+        num_ops: Number of operations per image, at least 1.
+        magnitude: Strength of the operations, in [0, 1].
         size: Height and width of the random crop in pixels; None takes the image's
             own.
         flip: Whether to mirror an image left to right with probability 1/2.
@@ -46,13 +58,13 @@ def rand_augment(
         library: `"keras_cv"`, `"keras"`, or `"auto"`: keras-cv if it is installed.
 
     Returns:
-        A function `(image, seed) -> view`. `image` is `(H, W, 3)` in uint8, in
-        [0, 255], its shape known; `seed` is `(2,)` integers. The view is uint8, too,
-        `(size, size, 3)` or of the image's shape, the same for the same seed.
+        A function `(image, seed) -> view`. `image` is `(H, W, 3)` uint8 of known shape,
+        and `seed` is `(2,)` integers. The view is uint8 of shape `(size, size, 3)`, or
+        of the image's shape. The same seed gives the same view.
 
     Raises:
-        ValueError: If an argument is out of range; when it is called, if the image is
-            not as said, or smaller than the crop.
+        ValueError: If an argument is out of range. The function raises it if the image
+            is not as described, or smaller than the crop.
         ImportError: If `library="keras_cv"` is not installed.
     """
     _checks.check_choice("library", library, LIBRARIES)
@@ -73,7 +85,7 @@ def rand_augment(
     make = {"keras_cv": _operations_of_keras_cv, "keras": _operations_of_keras}
     operations = [lambda images, seed: images, *make[library](magnitude)]
 
-    @tf.function  # Traced once, for all operations of both views.
+    @tf.function  # It is traced once, for all operations of both views.
     def one_of_them(images, which, how):
         drawn = tf.random.stateless_uniform((), which, 0, len(operations), "int32")
         branches = [functools.partial(each, images, how) for each in operations]
@@ -97,25 +109,32 @@ def rand_augment(
     return augment
 
 
-def views_of(dataset, augment, *, seed, start=0, two=True):
+def views_of(
+    dataset: tf.data.Dataset,
+    augment: Callable[[Any, Any], Any],
+    *,
+    seed: int,
+    start: int = 0,
+    two: bool = True,
+) -> tf.data.Dataset:
     """Draws strong views of a dataset's images, on all cores, in the same order.
 
     The views are a function of `seed`, of a batch's number and of the row in it.
 
     Args:
-        dataset: A `tf.data.Dataset` of batches `(images, labels)`, the size of which
-            is known; see `data.batches.train_batches`.
+        dataset: A `tf.data.Dataset` of batches `(images, labels)` of known size; see
+            `data.batches.train_batches`.
         augment: A function `(image, seed) -> view`; see `rand_augment`.
         seed: Seed of the draws, an integer.
-        start: Number of the first batch: where a run resumes, those before it.
-        two: Whether to draw both views; else both are one draw, for a method that
-            trains on one.
+        start: Number of the first batch, which is above 0 where a run resumes.
+        two: Whether to draw two views. Otherwise both are the same draw, for a method
+            that trains on one view.
 
     Returns:
         A `tf.data.Dataset` of `({"view_a", "view_b"}, labels)`.
 
     Raises:
-        ValueError: If the batches' size is not known, or as `augment` does.
+        ValueError: If the size of the batches is not known, or `augment` raises it.
     """
     size = dataset.element_spec[0].shape[0]
     if size is None:
@@ -164,7 +183,7 @@ def _cropped_shape(image, size, padding):
 
 
 class _Seeds(keras.random.SeedGenerator):
-    """Seeds that follow from one, without a variable.
+    """A sequence of seeds that follow from the first one, without a variable.
 
     Keras's layers draw with `next`, keras-cv's with `uniform`.
     """
@@ -181,7 +200,7 @@ class _Seeds(keras.random.SeedGenerator):
 
 
 def _operations_of_keras(magnitude):
-    """The paper's operations, functions `(images, seed) -> images`."""
+    """The operations of the RandAugment paper, functions `(images, seed) -> images`."""
     layers, edges = keras.layers, {"fill_mode": "constant", "fill_value": 128.0}
     half = 0.45 * magnitude
     made = [
@@ -212,7 +231,7 @@ def _operations_of_keras(magnitude):
 def _call_keras(layer, images, seed):
     seeds = _Seeds()
     seeds.seed = seed
-    layer.backend.set_backend("tensorflow")  # In tf.data also where Keras is on JAX.
+    layer.backend.set_backend("tensorflow")  # tf.data needs it where Keras is on JAX.
     try:
         drawn = layer.get_random_transformation(images, training=True, seed=seeds)
         return layer.transform_images(images, drawn, training=True)
@@ -221,14 +240,17 @@ def _call_keras(layer, images, seed):
 
 
 def _operations_of_keras_cv(magnitude):
-    """Those of its `RandAugment`, functions `(images, seed) -> images`."""
+    """The operations of keras-cv's `RandAugment`, functions `(images, seed) -> images`.
+
+    They are made without a state.
+    """
     keras_cv = _checks.imported(
         "keras_cv", "Strong views of library='keras_cv' need keras-cv", "keras-cv"
     )
     from tensorflow.python.ops import stateful_random_ops
 
     seeds = _Seeds()
-    # Its layers take the global generator, or one of their own; both have a state.
+    # keras-cv's layers draw from the global or from their own generator, with a state.
     before = stateful_random_ops.global_generator
     tf.random.set_global_generator(seeds)
     try:
@@ -250,7 +272,7 @@ def _operations_of_keras_cv(magnitude):
 
 
 def _stateless(sampler, seeds):
-    """A sampler of keras-cv with draws that follow from seeds."""
+    """Makes the draws of a keras-cv sampler follow from seeds."""
 
     def sample(shape=(), dtype="float32"):
         if hasattr(sampler, "lower"):

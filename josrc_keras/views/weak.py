@@ -1,6 +1,8 @@
 """The two views of an image: on the device, or in tf.data."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
@@ -12,10 +14,10 @@ from josrc_keras.devices import replicas
 class CropAndFlip(keras.layers.Layer):
     """Pads, crops at a random offset, and mirrors half the images.
 
-    Crops back to the image's own size, or to a smaller `size`. Draws an offset and a
-    flip for every image (`keras.layers.RandomCrop` draws one offset a batch), and
-    applies both in one gather. Random only with `training=True`; else it crops to
-    `size` in the middle, if that is given.
+    The crop has the image's own size, or a smaller `size`. Every image gets its own
+    offset and flip (`keras.layers.RandomCrop` draws one offset for a batch), and both
+    are applied in one gather. The layer is random only with `training=True`. Otherwise
+    it crops to `size` in the middle, if that is given.
 
     Args:
         padding: Zero pixels added on every side before the crop.
@@ -26,14 +28,21 @@ class CropAndFlip(keras.layers.Layer):
 
     Call arguments:
         images: `(N, H, W, channels)` of any numeric dtype, which is kept.
-        training: Whether to augment; otherwise the images pass unchanged.
+        training: Whether to augment.
 
     Raises:
-        ValueError: If `padding` is negative or `size` is not positive; when it is
-            called, if the images are smaller than `size`.
+        ValueError: If `padding` is negative or `size` is not positive. A call raises it
+            if the images are smaller than `size`.
     """
 
-    def __init__(self, padding=4, flip=True, seed=None, size=None, **kwargs):
+    def __init__(
+        self,
+        padding: int = 4,
+        flip: bool = True,
+        seed: int | None = None,
+        size: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
         if padding < 0:
@@ -50,8 +59,8 @@ class CropAndFlip(keras.layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, images, training=False):
-        """Returns the images, augmented if `training`."""
+    def call(self, images: Any, training: bool = False) -> Any:
+        """Returns the images, augmented if `training`, in their own dtype."""
         if not training:
             return self._middle(images)
         count, full_height, full_width, channels = ops.shape(images)
@@ -60,7 +69,7 @@ class CropAndFlip(keras.layers.Layer):
         padded = ops.pad(images, [[0, 0], [pad, pad], [pad, pad], [0, 0]])
         padded_height, padded_width = full_height + 2 * pad, full_width + 2 * pad
 
-        # Three small integers an image: down, right, and whether to mirror.
+        # Each image draws three integers: offset down, to the right, and mirror or not.
         top = self._draw(count, padded_height - height + 1)
         left = self._draw(count, padded_width - width + 1)
         columns = ops.broadcast_to(ops.arange(width, dtype="int32"), (count, width))
@@ -97,7 +106,7 @@ class CropAndFlip(keras.layers.Layer):
         return images[:, top : top + height, left : left + width]
 
     def _draw(self, count, stop):
-        """`(N, 1)` integers in `[0, stop)`, the replicas' own ones."""
+        """`(N, 1)` integers in `[0, stop)`, different on each replica."""
 
         def draw(rows):
             return keras.random.randint(
@@ -106,14 +115,14 @@ class CropAndFlip(keras.layers.Layer):
 
         return replicas.own_rows(draw, count)
 
-    def compute_output_shape(self, input_shape):
-        """The shape of the images, cropped."""
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """The shape of the cropped images."""
         if self.size is None:
             return input_shape
         count, height, width, channels = input_shape
         return (count, *self._cropped(height, width), channels)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         config = super().get_config()
         return config | {
@@ -124,22 +133,32 @@ class CropAndFlip(keras.layers.Layer):
         }
 
 
-def crop_and_flip(padding=4, flip=True, seed=None, size=None):
+def crop_and_flip(
+    padding: int = 4,
+    flip: bool = True,
+    seed: int | None = None,
+    size: int | None = None,
+) -> CropAndFlip:
     """The augmentation of the paper's experiments: a `CropAndFlip` layer.
 
-    On CIFAR it pads with zeros in pixel space, as the published code does, which pads
-    before it normalises; on larger images it crops to `size=224` without padding.
+    It pads with zeros in pixel space, like the published code, which pads before it
+    normalises. For large images the paper crops to `size=224` with `padding=0`.
+
+    Args:
+        padding: As for `CropAndFlip`.
+        flip: As for `CropAndFlip`.
+        seed: As for `CropAndFlip`.
+        size: As for `CropAndFlip`.
     """
     return CropAndFlip(padding=padding, flip=flip, seed=seed, size=size)
 
 
-def two_views(augment):
+def two_views(augment: Callable[..., Any]) -> Callable[..., tuple]:
     """Makes both views in tf.data: `dataset.map(two_views(augment))`.
 
     Args:
-        augment: Function or layer from a batch of images to as many augmented ones,
-            with a new random draw at each call. A layer is called with
-            `training=True`.
+        augment: Function or layer from a batch of images to the augmented images, with
+            a new random draw at each call. A layer is called with `training=True`.
 
     Returns:
         A function `(image, label, ...) -> ({"view_a", "view_b"}, label, ...)`.

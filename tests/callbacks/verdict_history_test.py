@@ -274,7 +274,11 @@ def test_a_dataset_without_numbers_is_refused_before_training(pairs):
 
 def test_other_data_without_numbers_is_refused_by_the_first_step(pairs):
     model = make_model()
-    with pytest.raises(ValueError, match=NO_INDEX.format("labels without 'index'")):
+    message = (
+        "A model that remembers samples needs each sample's number in the dataset. "
+        "Received: labels without 'index'"
+    )
+    with pytest.raises(ValueError, match=message):
         fit(model, (pair for pair in [pairs]), recorder=VerdictHistory(COUNT))
     assert model.epoch_findings is None
     assert int(model.optimizer.iterations) == 0

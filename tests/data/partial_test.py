@@ -8,8 +8,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from josrc_keras.configs import partial_digits
-from josrc_keras.data import noise
-from josrc_keras.data.benchmarks import partial
+from josrc_keras.data import noise, partial
 from josrc_keras.data.benchmarks.digits import load_digits
 from josrc_keras.data.benchmarks.image_noise import weak_labels
 from josrc_keras.runs import build_data

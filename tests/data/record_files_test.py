@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from josrc_keras import data
+from josrc_keras import _files, data
 from josrc_keras.data import records
 from josrc_keras.data.photos import decoding
 from josrc_keras.data.records import writing
@@ -203,7 +203,7 @@ def test_a_write_that_was_killed_is_done_again(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(writing, "write_index", killed)
-        patched.setattr(writing.files.shutil, "rmtree", lambda *_, **__: None)
+        patched.setattr(_files.shutil, "rmtree", lambda *_, **__: None)
         with pytest.raises(KeyboardInterrupt):
             write(tmp_path, examples(9))
     assert len(list(tmp_path.iterdir())) == 1  # As after `kill -9`.
