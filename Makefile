@@ -60,7 +60,7 @@ $(DOCS): $(STAMP)
 	@touch $@
 
 docs: $(DOCS)
-	$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/doctrees docs build/docs
+	$(BIN)/python -m sphinx -E -W --keep-going -q -b html -d build/doctrees docs build/docs
 
 # Needs a network; `make docs` needs none.
 linkcheck: $(DOCS)

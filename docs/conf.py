@@ -53,7 +53,7 @@ nitpick_ignore_regex = [
     # Types of other packages, whose sites are not read: the build needs no network.
     (
         r"py:.*",
-        r"(collections|keras|numpy|np|pandas|pathlib|Path|tf|tensorflow|jax)(\..*)?",
+        r"(collections|keras|os|numpy|np|pandas|pathlib|Path|tf|tensorflow|jax)(\..*)?",
     ),
     (r"py:.*", r"(Any|Callable|Sequence|Iterable|Mapping|ClassVar|optional)"),
 ]
@@ -93,3 +93,4 @@ def setup(app):
     mathml.add_to(app)
     app.connect("autodoc-process-docstring", docstrings.process, priority=400)
     app.connect("autodoc-process-signature", docstrings.signature)
+    app.connect("autodoc-skip-member", docstrings.skipped)

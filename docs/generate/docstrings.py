@@ -1,11 +1,12 @@
 """The Markdown of docstrings as reStructuredText, which autodoc reads."""
 
-import inspect
 import re
 
 FENCE = re.compile(r"^(\s*)```(\w*)\s*$")
 ITEM = re.compile(r"^\s*[-*] ")
-OBJECT = re.compile(r"=(\w+)\([^()]*(?:\([^()]*\)[^()]*)*\)")  # A default, written out.
+OBJECT = re.compile(
+    r"= ?(\w+)\([^()]*(?:\([^()]*\)[^()]*)*\)"
+)  # A default, written out.
 NAME = re.compile(r"(?<![`:\w])`([A-Z]\w+|\w+(?:\.\w+)+)`(?!`)")
 ROW = re.compile(r"^(\s*)\|(.*)\|\s*$")
 
@@ -22,10 +23,18 @@ def signature(app, what, name, obj, options, arguments, returns):
     """
     if what != "class" or arguments != "(*args, **kwargs)":
         return None
-    own = inspect.signature(obj.__init__)
-    parameters = list(own.parameters.values())[1:]  # Without self.
-    shown = str(own.replace(parameters=parameters))
-    return OBJECT.sub(r"=\1()", shown), returns
+    from sphinx.util import inspect
+
+    own = inspect.signature(obj.__init__, bound_method=True)
+    shown = inspect.stringify_signature(
+        own, show_return_annotation=False, unqualified_typehints=True
+    )
+    return OBJECT.sub(r"= \1()", shown), returns
+
+
+def skipped(app, what, name, obj, skip, options):
+    """Handler of `autodoc-skip-member`: the fields that a named tuple explains."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
 
 
 def converted(lines):
