@@ -2,10 +2,11 @@
 
 KERAS_BACKEND=jax python benchmarks/accelerator.py --output=results/accelerator.json
 
-Measures, for float32 and for mixed_bfloat16, Jo-SRC's step (batch 128, `cnn7` with the
-MLP head, two views, teacher on both): alone, many in one execution, and through `fit`
-with the callbacks of a run. Sets beside them what XLA counts of arithmetic and memory
-traffic, and the device's own ceilings, measured here: a matrix product and a copy.
+The script measures Jo-SRC's step (batch 128, `cnn7` with the MLP head, two views, the
+teacher on both) in float32 and in mixed_bfloat16: alone, many in one execution, and
+through `fit` with the callbacks of a run. Beside the times it sets the arithmetic and
+the memory traffic that XLA counts, and the device's ceilings, measured by a matrix
+product and a copy.
 """
 
 import argparse
@@ -31,7 +32,7 @@ ROUNDS = 5
 
 
 def seconds(function, *arguments):
-    """Median time of a call that returns device arrays; the first is not counted."""
+    """Median seconds of a call that returns device arrays, without the first call."""
     times = []
     for _ in range(ROUNDS + 1):
         start = time.perf_counter()
@@ -53,7 +54,7 @@ def ceilings(size, megabytes):
 
 
 def random_split(images):
-    """As many random images as CIFAR80N-O has, or fewer."""
+    """A split of random images, at most as many as CIFAR80N-O has."""
     random = np.random.default_rng(0)
     labels = random.integers(0, CLASSES, images)
     pixels = random.integers(0, 256, (images, 32, 32, 3), dtype="uint8")
@@ -61,13 +62,13 @@ def random_split(images):
 
 
 def state_of(model):
-    """All variables' values as Keras's JAX trainer passes them on, copied."""
+    """Copies of all variables' values, in the form of Keras's JAX trainer."""
     groups = jax_step.variables(model)
     return tuple([jnp.array(v.value) for v in group] for group in groups)
 
 
 def measure(precision, split, steps, batch, rates):
-    """What one step costs in a precision, and its share of the device's `ceilings`."""
+    """The cost of one step in a precision, and its share of the device's `ceilings`."""
     config = cifar80n_o.get_config("paper")
     config.precision = precision
     config.batch_size = batch
@@ -77,7 +78,7 @@ def measure(precision, split, steps, batch, rates):
     model.set_monitored(True)
     stream = batches.train_batches(split, batch_size=config.batch_size, seed=0)
     first = next(stream)
-    model.train_on_batch(*first)  # Builds the compiled metrics.
+    model.train_on_batch(*first)  # This builds the compiled metrics.
     model.optimizer.build(model.trainable_variables)
     one = jax.jit(model.train_step)
     cost = one.lower(state_of(model), first).compile().cost_analysis()
@@ -108,7 +109,7 @@ def measure(precision, split, steps, batch, rates):
 
 
 def measure_fit(config, split, steps):
-    """Samples a second of the third epoch of `fit`, with its callbacks."""
+    """Samples a second in the third epoch of `fit`, with a run's callbacks."""
     config = config.copy_and_resolve_references()
     per_epoch = batches.steps_per_epoch(split, config.batch_size)
     with config.unlocked():

@@ -1,11 +1,11 @@
-"""The audit of one Jo-SRC run beside cleanlab with five-fold ordinary training.
+"""Compares the audit of one Jo-SRC run with cleanlab on five-fold ordinary training.
 
     python benchmarks/audit.py --config=digits8n_o --seed=0 --workdir=runs/audit
     python benchmarks/audit.py --page > results/audit/README.md
 
-needs `pip install cleanlab==2.9.0`. Both sides get the same images, labels, network,
-optimizer and epochs. Each seed's numbers go to results/audit/; what is trained stays in
-`--workdir` and is not trained again.
+It needs `pip install cleanlab==2.9.0`. Both sides get the same images, labels, network,
+optimizer and epochs. Each seed's numbers go to results/audit/. Trained models stay in
+`--workdir` and are not trained again.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def configuration(args):
 
 
 def josrc(config, workdir):
-    """The audit of one run: by name the numbers that `audit.compare` returns."""
+    """Audits one run, and returns the numbers of `audit.compare` by name."""
     done = workdir / "summary.json"
     if not done.exists():
         experiment.train(config, workdir, verbose=0)
@@ -79,9 +79,9 @@ def josrc(config, workdir):
 
 
 def papers(table, model, train):
-    """The same numbers for eq. 3 and 4 as they were in the last epoch of training."""
+    """The same numbers for eq. 3 and 4 in the last epoch of training."""
     verdict = model.sample_history.verdicts[:, -1]
-    seen = verdict > 0  # A partial last batch is left out of an epoch.
+    seen = verdict > 0  # An epoch leaves out a partial last batch.
     table = table.assign(
         verdict=np.array(["", *audit.scores.VERDICTS])[verdict],
         is_label_issue=verdict > 1,
@@ -92,7 +92,7 @@ def papers(table, model, train):
 
 
 def folds(config, path):
-    """Held-out probabilities of each epoch and features, of ordinary training."""
+    """Held-out probabilities of each epoch, and features, by ordinary training."""
     if path.exists():
         with np.load(path) as arrays:
             return dict(arrays)
@@ -123,7 +123,7 @@ def folds(config, path):
             shuffle=False,
             verbose=0,
         )
-        # One prediction is needed, not one an epoch.
+        # The time counts one prediction, not one in each epoch.
         taken = time.perf_counter() - start - recorder.seconds
         seconds += taken + recorder.seconds / config.epochs
         probs[:, held] = recorder.probs
@@ -158,15 +158,15 @@ class Recorder(keras.callbacks.Callback):
 
 
 def cleanlab(found, train):
-    """Cleanlab's numbers, from the last epoch and from the best by noisy accuracy."""
+    """Cleanlab's numbers from the last epoch, and from the best by noisy accuracy."""
     from cleanlab.outlier import OutOfDistribution
 
     accuracies = [(p.argmax(axis=1) == train.labels).mean() for p in found["probs"]]
     best = int(np.argmax(accuracies))
-    foreign = OutOfDistribution().fit_score(features=found["features"], verbose=False)
+    outside = OutOfDistribution().fit_score(features=found["features"], verbose=False)
     result = {}
     for name, epoch in (("cleanlab", -1), ("cleanlab_best", best)):
-        numbers = cleanlab_of(found["probs"][epoch].astype("float64"), train, foreign)
+        numbers = cleanlab_of(found["probs"][epoch].astype("float64"), train, outside)
         result[name] = numbers | {"seconds": float(found["seconds"])}
     result["cleanlab_best"]["epoch"] = best + 1
     return result
@@ -180,7 +180,7 @@ def cleanlab_of(probs, train, feature_score):
 
     probs = probs / probs.sum(axis=1, keepdims=True)
     labels, true = train.labels, train.true_labels
-    wrong, foreign = labels != true, true < 0
+    wrong, outside = labels != true, true < 0
     score = get_label_quality_scores(labels, probs)
     issue = find_label_issues(labels, probs, n_jobs=1)
     by_probs = OutOfDistribution().fit_score(
@@ -193,7 +193,7 @@ def cleanlab_of(probs, train, feature_score):
         "issue_f1": f1_score(wrong, issue),
         "noise_rate": wrong.mean(),
         "noise_rate_estimated": issue.mean(),
-        **{k: roc_auc_score(foreign[wrong], -s[wrong]) for k, s in outliers.items()},
+        **{k: roc_auc_score(outside[wrong], -s[wrong]) for k, s in outliers.items()},
     }
 
 

@@ -1,12 +1,12 @@
-"""What calibration and new batch-norm statistics do to finished runs.
+"""Measures what calibration and new batch-norm statistics do to finished runs.
 
     for s in 0 1 2; do josrc-train --config=digits8n_o:paper --config.seed=$s \
         --config.data.validation_share=0.2 --workdir=runs/calibration/symmetric-$s; done
     python benchmarks/calibration.py runs/calibration/*
 
-For the student of each run: its test accuracy, with the batch-norm statistics of
-training and with new ones; and the expected calibration error on the odd test images,
-uncalibrated and with a temperature fitted to
+The script measures for the student of each run the test accuracy, with the batch-norm
+statistics of training and with new ones, and the expected calibration error on the odd
+test images, uncalibrated and with a temperature fitted to
 
     clean         the labels of the even test images
     known noise   held-out noisy labels, told the true share of wrong ones

@@ -1,31 +1,32 @@
-r"""Chooses the adaptive recipe's values, on held-out noisy labels alone.
+r"""Chooses the adaptive method's values, on held-out noisy labels alone.
 
     python benchmarks/choose.py --work=runs/choose --known=results/choose.json
     python benchmarks/choose.py --work=runs/choose --row=all --candidate="as it was" \
         --candidate=temperature-0.5 --candidate=together --output=results/choose.json
 
-Runs the recipe with one of its switches or constants changed on rows of the robustness
-suite's developing half. No test image is looked at: what counts is the teacher's
-accuracy on `validation`, a fifth of the training images with their noisy labels, as the
-mean of the last ten epochs, then of the rows. Each run is a file in --work, and one
-that is there, or in the file --known, is not run again; processes may share the folder,
-each with other --row.
+The script runs the method with one of its switches or constants changed, on rows of the
+robustness suite's developing half. No test image is looked at. What counts is the
+teacher's accuracy on `validation`, a held-out fifth of the training images with their
+noisy labels, as the mean of the last ten epochs, then of the rows. Each run is a file
+in --work. A run whose file is there, or that is in the file --known, is not run again.
+Processes may share the folder, each with rows of its own (--row).
 
 The rule, written before the first candidate was run:
 
-1. Each switch alone, on the `FIRST` rows, seed 0. Of those that are ahead of the recipe
-   as it was by more than one standard error (of the differences, row by row), all are
-   taken together; of two values of one field the better. (Seen later: with
-   `unclean-zero` the temperature changes nothing, so of these, too, the better; and
-   `strong-views` are for images in colour, so not for the digits.)
-2. This, the recipe as it was, and the best switch alone, on all twelve rows: the
-   highest mean is what `recipes.adaptive` gets.
+1. Each switch is run alone, on the `FIRST` rows, with seed 0. All switches that are
+   ahead of the method as it was by more than one standard error (of the differences,
+   row by row) are taken together, and of two values of one field the better. (Seen
+   later: with `unclean-zero` the temperature changes nothing, so the better of these
+   two was taken, too. `strong-views` are for images in colour, so not for the digits.)
+2. This, the method as it was, and the best switch alone are run on all twelve rows.
+   `recipes.adaptive` gets the one with the highest mean.
 
-Then the same rule for the `CONSTANTS`, about half and double of each, from the recipe
-with what the switches' choice gave it, `CHOSEN`; again written before the first of them
-was run. How far views are blended depends on how many images of a class training sees,
-and with few classes that is many: so the two values of it are judged on the rows with
-50 classes, too, and the smaller, which changes nothing elsewhere, on those alone.
+Then the same rule holds for the `CONSTANTS`, about half and double of each, starting
+from `CHOSEN`, the method with the chosen switches. This, too, was written before the
+first of them was run. How far views are blended depends on how many images of a class
+training sees, and with few classes these are many. So its two values are judged on the
+rows with 50 classes, too, and the smaller, which changes nothing elsewhere, on those
+alone.
 """
 
 import argparse
@@ -52,7 +53,7 @@ from josrc_keras.runs.build_model import make_model
 from josrc_keras.runs.methods import METHODS
 
 ROWS = {f"{r.dataset}/{r.cell}": r for r in robustness.ROWS if r.half == "develop"}
-# Those of few classes and images, which take a third of the time of all.
+# The rows with few classes and images, which take a third of the time of all rows.
 FIRST = tuple(
     name
     for name, row in ROWS.items()
@@ -60,8 +61,8 @@ FIRST = tuple(
 )
 MANY = tuple(name for name, row in ROWS.items() if row.dataset == "cifar50")
 AS_IT_WAS = "as it was"
-# The values of the recipe before the choice, which all runs say in full. Those in
-# capitals are constants of `adaptive.values`, the others fields of a configuration.
+# The method's values before the choice, which every run sets in full. Names in capitals
+# are constants of `adaptive.values`, the others fields of a configuration.
 BEFORE = {
     "adaptive.temperature": 1.0,
     "adaptive.hold": True,
@@ -110,14 +111,14 @@ CANDIDATES: dict = {
     "strong-views": {"strong_views.enabled": True},
     "alpha-0.5": {"adaptive.alpha": 0.5},
     "temperature-0.25": {"adaptive.temperature": 0.25},
-    # Found by the first step. `unclean-zero` leaves a temperature nothing to change.
+    # The first step chose these. With `unclean-zero` a temperature changes nothing.
     "together": {
         "adaptive.temperature": 0.5,
         "adaptive.sharpness": 4.0,
         "adaptive.hold": False,
     },
 }
-CHOSEN = "temperature-0.5"  # Of the switches; what the constants are compared with.
+CHOSEN = "temperature-0.5"  # The chosen switch, which constants are compared with.
 CONSTANTS: dict = {
     "warm-up-0.05": {"adaptive.warmup_share": 0.05},
     "warm-up-0.2": {"adaptive.warmup_share": 0.2},
@@ -138,17 +139,17 @@ CONSTANTS: dict = {
     "strength-20": {"adaptive.strength": 20.0},
 }
 ALL = CANDIDATES | CONSTANTS
-# Rows on which a candidate differs from what it is compared with, if not on all.
+# Rows of candidates that differ on some rows only from what they are compared with.
 ONLY = {
     "strong-views": tuple(name for name in ROWS if not name.startswith("digits")),
     "mixed-1250": MANY,
 }
-FURTHER = {"mixed-1250": MANY, "mixed-5000": MANY}  # Beside the `FIRST`.
-LAST = 10  # Epochs.
+FURTHER = {"mixed-1250": MANY, "mixed-5000": MANY}  # Rows beside the `FIRST`.
+LAST = 10  # Last epochs, whose mean counts.
 
 
 def values_of(candidate):
-    """All values of the recipe, by name."""
+    """All values of the method with a candidate, by name."""
     chosen = CANDIDATES[CHOSEN] if candidate in CONSTANTS else {}
     return BEFORE | chosen | ALL[candidate]
 
@@ -189,7 +190,7 @@ def with_constants(config, candidate, num_classes, num_samples):
 
 
 def held_out_accuracy(config, candidate):
-    """Trains, and returns the teacher's accuracy on noisy labels, epoch by epoch."""
+    """Trains, and returns the teacher's accuracy on held-out labels, by epoch."""
     keras.backend.clear_session()
     seeding.seed_everything(config)
     config = configuration.with_absolute_paths(config)
@@ -216,7 +217,7 @@ def held_out_accuracy(config, candidate):
 
 
 def run(work, name, candidate, seed):
-    """Does one run, unless its file is there or the candidate changes nothing."""
+    """Trains one run, unless its file is there or the candidate changes nothing."""
     path = path_of(work, name, candidate, seed)
     if path.exists() or name not in ONLY.get(candidate, ROWS):
         return
@@ -239,7 +240,7 @@ def path_of(work, name, candidate, seed):
 
 
 def take_known(work, path):
-    """Makes files of the runs that a record has, unless they are there."""
+    """Writes a file for each run in a record, unless it is there."""
     runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
     for candidate, found in runs.items():
         for key, value in found.items():
@@ -251,11 +252,11 @@ def take_known(work, path):
 
 
 def summarise(work):
-    """What each run found, and a line a candidate: how far it is ahead.
+    """The accuracy of each run, and a line for each candidate: how far it is ahead.
 
-    A line is of the rows that it shares with what it is compared with, the recipe as it
-    was or that with the chosen switches: of the `FIRST` ones, and of all if it was run
-    on others.
+    A line is over the rows that a candidate shares with what it is compared with, the
+    method as it was or with the chosen switches: over the `FIRST` rows, and over all
+    rows if it was run on others.
     """
     values: dict = {}
     for path in sorted(work.glob("*.json")):
@@ -295,7 +296,7 @@ def _line(candidate, rows, ours, base, both):
 
 
 def values_by_row(values):
-    """What each run found, by candidate, then row and seed."""
+    """The accuracy of each run, by candidate, then by row and seed."""
     return {
         candidate: {f"{name} {seed}": value for (name, seed), value in found.items()}
         for candidate, found in values.items()
@@ -306,7 +307,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=pathlib.Path, required=True)
     parser.add_argument("--output", help="JSON file")
-    parser.add_argument("--known", type=pathlib.Path, help="such a file, of before")
+    parser.add_argument("--known", type=pathlib.Path, help="an earlier --output")
     parser.add_argument("--row", action="append", choices=("all", *ROWS), default=[])
     parser.add_argument("--candidate", action="append", choices=tuple(ALL))
     parser.add_argument("--seed", action="append", type=int)

@@ -1,11 +1,12 @@
-"""What Jo-SRC's own mathematics costs, by number of classes.
+"""Measures what Jo-SRC's own mathematics costs, by number of classes.
 
     python benchmarks/cost.py --output=results/scale/cost.json
 
-For each number of classes, in turns: a whole training step (batch 128 of random 32x32
-images, `cnn7` with the MLP head, joint phase), and alone what Jo-SRC adds to two
-networks and an optimizer: the teacher's softmax, selection, re-labelling and losses
-with their gradient into the logits; and the teacher's update. TensorFlow.
+For each number of classes three things take turns: a whole training step (batch 128 of
+random 32x32 images, `cnn7` with the MLP head, joint phase), and alone the two parts
+that Jo-SRC adds to two networks and an optimizer. The first is the teacher's softmax,
+selection, re-labelling and the losses with their gradient into the logits. The second
+is the teacher's update. All run on TensorFlow.
 """
 
 import argparse

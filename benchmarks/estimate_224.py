@@ -1,10 +1,10 @@
-"""What training on Clothing1M takes, from what was measured: time, cores, storage.
+"""Estimates from measurements what training on Clothing1M takes: time, cores, storage.
 
     python benchmarks/estimate_224.py > results/scale/clothing1m.md
 
-Operations are counted in the networks' convolutions and dense layers; sizes and rates
-of the input are those in results/scale/input_224.json (`benchmarks/input_224.py`). How
-much of its arithmetic an accelerator reaches is assumed, not measured.
+Operations are counted in the networks' convolutions and dense layers. Sizes and rates
+of the input are from results/scale/input_224.json (`benchmarks/input_224.py`). How much
+of its peak an accelerator reaches is assumed, not measured.
 """
 
 import json
@@ -19,15 +19,17 @@ from josrc_keras.configs import clothing1m_resnet18, clothing1m_resnet50
 MEASURED = Path(__file__).parent.parent / "results/scale/input_224.json"
 IMAGES = {"noisy": 1_000_000, "validation": 14_313, "test": 10_526}
 CLEAN = 47_570
-PEAK = 989e12  # Of an H200 in bfloat16 without sparsity, operations a second (NVIDIA).
-# Shares of it. 3,000 images a second of ordinary training of ResNet-50, as is published
-# for such GPUs, are 3,000 x 3 passes x 8.2e9 / 989e12, 7.5%; the other is optimistic.
+# Operations a second of an H200 in bfloat16 without sparsity (NVIDIA).
+PEAK = 989e12
+# Assumed shares of the peak. 3,000 images a second of ordinary training of ResNet-50,
+# as is published for such GPUs, are 3,000 x 3 passes x 8.2e9 / 989e12, 7.5%. The other
+# share is optimistic.
 SHARES = (0.075, 0.30)
 GPUS = (1, 8)
 
 
 def operations(network):
-    """Of one prediction of one image: twice the multiplications."""
+    """Operations of one prediction of one image: twice the multiplications."""
     total = 0
     for layer in network._flatten_layers(include_self=False):
         if isinstance(layer, keras.layers.Conv2D):
@@ -42,9 +44,9 @@ def operations(network):
 
 
 def passes(config):
-    """Predictions an image and epoch on average; a gradient counts as two.
+    """Predictions of an image in an epoch, on average. A gradient counts as two.
 
-    Two views of the student, each with its gradient; two of the teacher once the
+    The student predicts two views, each with its gradient, and the teacher two once the
     warm-up is over.
     """
     late = max(config.epochs - config.threshold.warmup_epochs + 1, 0) / config.epochs

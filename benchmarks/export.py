@@ -1,15 +1,15 @@
-"""Exports of four networks: how equal, how large, how fast.
+"""Measures exports of four networks: how equal, how large and how fast they are.
 
     python benchmarks/export.py --output=results/export.json
     KERAS_BACKEND=jax python benchmarks/export.py --formats=saved_model,onnx
 
 The digits' network and `cnn7` are trained for 100 steps on real images (scikit-learn's
-digits, CIFAR-100); the ResNets have random weights, and their batch normalisation the
-statistics of CIFAR-100's images, enlarged. Each is exported, and the artefact, run in a
-fresh process, compared with the Keras network in float32 on 1,000 images. With
---latency also times ONNX files, one image, in turns: as exported here (--input says the
-type of pixels; logits and probabilities out) and as Keras exports the bare network; and
-all artefacts beside Keras.
+digits, CIFAR-100). The ResNets have random weights, and their batch normalisation has
+the statistics of CIFAR-100's images, enlarged. Each network is exported, and the
+artefact, run in a fresh process, is compared with the Keras network in float32 on 1,000
+images. With --latency two ONNX files are timed in turns on one image: the one exported
+here (--input says the type of pixels, logits and probabilities come out) and the one
+that Keras exports of the bare network. All artefacts are timed beside Keras, too.
 """
 
 import argparse
@@ -24,7 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 
-import josrc_keras  # noqa: F401  First: it sets oneDNN.
+import josrc_keras  # noqa: F401  It comes first, since it sets oneDNN.
 from josrc_keras import _files, data, networks
 from josrc_keras.baselines import Standard
 from josrc_keras.export import (
@@ -83,7 +83,7 @@ def main():
 
 
 def trained(name, policy, arguments):
-    """A network with statistics of real images, and images that it has not seen."""
+    """A network with statistics of real images, and images it was not trained on."""
     side, classes = NETWORKS[name]["side"], NETWORKS[name]["classes"]
     if name == "digits_cnn":
         benchmark = data.digits8n_o()
@@ -97,7 +97,7 @@ def trained(name, policy, arguments):
     network = networks.NETWORKS[name](classes, input_shape=(side, side, channels))
     keras.config.set_dtype_policy("float32")
     seen = enlarged(train.images[:640], side)
-    if not name.startswith("resnet"):  # Which would need far more than a few steps.
+    if not name.startswith("resnet"):  # A ResNet would need far more steps.
         model = Standard(network, classes)
         model.compile(keras.optimizers.Adam(1e-3))
         model.fit(seen, train.labels[:640], batch_size=32, epochs=5, verbose=0)
@@ -161,7 +161,7 @@ def timed(name, prepared, folder, arguments):
 
 
 def against_bare(prepared, folder, rounds=2000, seconds=20):
-    """ONNX Runtime, one image: our file against Keras's export of the bare network."""
+    """Times our ONNX file against Keras's export of the bare network, on one image."""
     bare = folder / "bare.onnx"
     network = prepared.network
     spec = keras.InputSpec(shape=network.input_shape, dtype="float32", name="image")

@@ -1,19 +1,23 @@
-"""The training input from records beside TensorFlow's JPEG decoder alone.
+"""Times the training input from records beside TensorFlow's JPEG decoder alone.
 
     python benchmarks/input_224.py --output=results/scale/input_224.json
 
-Images a second, in rounds of alternating order, and CPU seconds an image. `decoder`:
-`tf.io.decode_and_crop_jpeg` of 224 x 224 pixels in a parallel map over the stored
-JPEGs, which are in memory; nothing else. `decoder, accurate`: the same with
-`dct_method="INTEGER_ACCURATE"`, as the training input decodes. `training input`: the
-same images by `data.batches.train_batches` from TFRecord files, so read, parsed,
-shuffled, decoded to 256 x 256 and batched, as a model takes them that crops on the
-device. `with two views`: and two random crops to 224 x 224 and flips of each image, in
-tf.data. `without decoding`: reading, parsing and shuffling alone, most of it serial.
-`strong views`: two of them, with RandAugment (`config.strong_views`).
+The table has images a second, in rounds of alternating order, and CPU seconds an image.
+
+- `decoder` is `tf.io.decode_and_crop_jpeg` of 224 x 224 pixels in a parallel map over
+  the stored JPEGs, which are in memory, and nothing else.
+- `decoder, accurate` is the same with `dct_method="INTEGER_ACCURATE"`, as the training
+  input decodes.
+- `training input` is `data.batches.train_batches` of the same images from TFRecord
+  files: read, parsed, shuffled, decoded to 256 x 256 and batched, for a model that
+  crops on the device.
+- `with two views` adds two random crops to 224 x 224 and flips of each image, in
+  tf.data.
+- `without decoding` is reading, parsing and shuffling alone, most of it serial.
+- `strong views` adds two views with RandAugment (`config.strong_views`).
 
 The images are synthetic: noise whose spectrum falls as a photograph's does, with
-ellipses of other colours on it; 256 x 256, JPEG of quality 95.
+ellipses of other colours on it, 256 x 256 pixels, as JPEG of quality 95.
 """
 
 import argparse
@@ -37,12 +41,12 @@ from josrc_keras.runs import summary
 from josrc_keras.views import strong as strong_views
 
 SIZE, CROP, CLASSES = 256, 224, 14
-DIFFERENT = 256  # Images; further ones are the same again.
+DIFFERENT = 256  # Different images. Further images repeat them.
 
 
 @functools.cache
 def photo(seed):
-    """`(SIZE, SIZE, 3)` uint8."""
+    """A synthetic photo, `(SIZE, SIZE, 3)` uint8."""
     random = np.random.default_rng(seed)
     frequency = np.hypot(np.fft.fftfreq(SIZE)[:, None], np.fft.rfftfreq(SIZE))
     frequency[0, 0] = 1
@@ -65,7 +69,7 @@ def photo(seed):
 
 
 class Photos:
-    """A sequence of images."""
+    """A sequence of synthetic photos."""
 
     def __init__(self, count):
         self.count = count
@@ -89,7 +93,7 @@ def stored(folder, count):
 
 
 def decoder(contents, batch, **options):
-    """The decoder alone; hands over one image of as many as a batch has."""
+    """The decoder alone, which hands over one image in place of each batch."""
     window = [(SIZE - CROP) // 2] * 2 + [CROP] * 2
 
     def decode(content):
@@ -97,11 +101,11 @@ def decoder(contents, batch, **options):
 
     images = tf.data.Dataset.from_tensor_slices(contents).repeat()
     images = images.map(decode, num_parallel_calls=streamed.DECODED_AT_ONCE)
-    return images.shard(batch, batch - 1)  # Python would slow it down.
+    return images.shard(batch, batch - 1)  # Python would slow more images down.
 
 
 def undecoded(split, batch):
-    """The training input but for its decoder."""
+    """The training input without its decoder."""
     whole = streamed._decoded
     streamed._decoded = lambda data, images: data.map(lambda content, row: (row, row))
     try:
@@ -123,7 +127,7 @@ def crops(images):
 
 
 def inputs(split, batch):
-    """From a name to a `tf.data.Dataset`."""
+    """A dict from a name to a `tf.data.Dataset`."""
     contents = [
         tf.io.encode_jpeg(photo(row), quality=95).numpy() for row in range(DIFFERENT)
     ]
@@ -151,12 +155,12 @@ def inputs(split, batch):
 def timed(dataset, batch, seconds):
     """Images a second, and CPU seconds of this process an image.
 
-    The iterator is a new one, since one that waits for its turn goes on filling its
+    The iterator is new, since an iterator that waits for its turn goes on filling its
     buffers for many seconds.
     """
     iterator = iter(dataset)
     until = time.perf_counter() + 1
-    while time.perf_counter() < until:  # Buffers fill.
+    while time.perf_counter() < until:  # The buffers fill.
         next(iterator)
     count, start, used = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - start < seconds:
@@ -174,7 +178,7 @@ def measure(split, flags):
         pairs = list(datasets.items())
         for name, dataset in pairs if number % 2 else pairs[::-1]:
             found = timed(dataset, flags.batch, flags.seconds)
-            if number:  # The first one warms up.
+            if number:  # The first round warms up.
                 rounds.setdefault(name, []).append(found)
     rows = []
     for name, found in rounds.items():

@@ -1,6 +1,6 @@
-"""The worker that trains `josrc_keras` through `Model.fit`; started by `step.py`.
+"""The worker of `step.py` that trains `josrc_keras` through `Model.fit`.
 
-An epoch of `fit` answers a request, so what is timed includes the augmentation on the
+An epoch of `fit` answers a request, so that the time includes the augmentation on the
 device, the metrics and the callbacks.
 
     josrc_step.py STEPS BATCH [--xla] [--devices=2]
@@ -13,7 +13,7 @@ import time
 from pipe import Pipe
 
 NUM_CLASSES = 80
-EPOCHS = 10**6  # `fit` ends with the requests
+EPOCHS = 10**6  # `fit` ends when the requests do.
 
 
 def compiled_model(jit_compile):
@@ -44,16 +44,17 @@ def products(network):
 
 
 def flops(network, batch):
-    """Arithmetic of a step: two views of student (thrice: gradients) and teacher.
+    """Arithmetic of a step: two views of the student, with gradients, and the teacher.
 
-    No gradient flows into the images, so the first layer has it twice.
+    A layer's gradients count as two passes, but as one in the first layer, since no
+    gradient flows into the images.
     """
     whole, first = products(network)
     return 2 * batch * 2 * (3 * whole - first + whole)
 
 
 def random_dataset(size):
-    """The same batch of random images and labels again and again."""
+    """A dataset that repeats one batch of random images and labels."""
     import itertools
 
     import keras
@@ -80,7 +81,7 @@ def answer_requests(pipe, steps):
     class AnswerRequests(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             if pipe.wait() != steps:
-                os._exit(0)  # no more requests
+                os._exit(0)  # There are no more requests.
             self.start = time.perf_counter()
 
         def on_epoch_end(self, epoch, logs=None):
@@ -106,7 +107,7 @@ def train(pipe, options):
         verbose=0,
         callbacks=[
             answer_requests(pipe, options.steps),
-            # The joint phase begins at epoch 1, the first.
+            # The joint phase begins with epoch 1, which is the first.
             CleanThreshold(tau_c=0.75, tau_m=0.95, warmup_epochs=1),
             MeanTeacher(decay=0.99),
         ],

@@ -1,18 +1,18 @@
-"""Kills a training at random moments, resumes it, and compares it with a whole one.
+"""Kills a training at random moments, resumes it, and compares it with a whole run.
 
     python benchmarks/kills.py --kills=20 > kills.md
     python benchmarks/kills.py --kills=6 --backend=jax
 
-Trains the digits once without interruption. Further runs of the same configuration are
-killed with SIGKILL a few times each, resumed by the same command after each kill, and
-so brought to their end, where history and weights must be those of the whole run to the
-last bit. Exit status 1 if they are not. Linux or macOS.
+The script trains the digits once without interruption. Further runs of the same
+configuration are killed with SIGKILL a few times each, and resumed by the same command
+after each kill. At their end, history and weights must be those of the whole run to the
+last bit. If they are not, the exit status is 1. It runs on Linux and macOS.
 
 Three kinds of moments take turns. `random time` is drawn from training alone, from the
-first step to the last plot; `checkpoint write` is while the checkpoint's unfinished
-folder is there; `between epochs` is in validation or as soon as the history has a new
-row. What a kill is counted as is read off what it has left behind. The columns `same
-weights`, `same history` and `nothing left` are of the end of the kill's run.
+first step to the last plot. `checkpoint write` is while the checkpoint's unfinished
+folder is there. `between epochs` is during evaluation or as soon as the history has a
+new row. A kill is counted by what it has left behind. The columns `same weights`, `same
+history` and `nothing left` are about the end of the kill's run.
 """
 
 import argparse
@@ -48,7 +48,7 @@ FLAGS = [
     "--config.decay.start_epoch=4",
 ]
 KINDS = ("random time", "checkpoint write", "between epochs")
-PER_RUN = 4  # Kills.
+PER_RUN = 4  # Kills in each run.
 TIMEOUT = 300
 
 
@@ -72,7 +72,7 @@ class Training:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def progress(self):
-        """Epochs that are done, with the fraction that the bar shows of the next."""
+        """The number of epochs done, with the fraction of the next by the bar."""
         seen = re.findall(r"Epoch (\d+)/|(\d+)/\d+\x1b", self.output())
         epochs = [int(epoch) for epoch, _ in seen if epoch]
         if not epochs:
@@ -80,7 +80,7 @@ class Training:
         return epochs[-1] - 1 + int(seen[-1][1] or 0) / STEPS
 
     def rows(self):
-        """Rows of the history; none before this process has begun to train."""
+        """Rows of the history, or none before this process has begun to train."""
         return rows_in(self.run) if self.progress() >= 0 else 0
 
     def unfinished(self):
@@ -88,24 +88,24 @@ class Training:
         return any((self.run / "checkpoint").glob(f"{_files.PREFIX}*"))
 
     def in_write(self, delay):
-        """Whether it is so many seconds within a write; there it then stands still."""
+        """Stops the process `delay` seconds into a write, and says whether it did."""
         if not self.unfinished():
             return False
         time.sleep(delay)
         self.process.send_signal(signal.SIGSTOP)
-        time.sleep(0.01)  # Until all of its threads stand.
+        time.sleep(0.01)  # All of its threads have to stop.
         if self.unfinished():
             return True
         self.process.send_signal(signal.SIGCONT)
         return False
 
     def finish(self):
-        """Waits for the end, which must be a good one."""
+        """Waits for the end of the process, which must succeed."""
         if self.process.wait(TIMEOUT):
             raise RuntimeError(f"The training failed:\n{self.output()[-3000:]}")
 
     def resumed(self):
-        """The epoch after which it has resumed the run, or 0."""
+        """The epoch after which the process has resumed the run, or 0."""
         found = re.search(r"Resuming after epoch (\d+) of", self.output())
         return int(found[1]) if found else 0
 
@@ -121,10 +121,11 @@ def rows_in(run):
 
 
 def strike(training, kind, moment, source, tail=0.0):
-    """Kills a `Training`; returns whether the moment came before its end.
+    """Kills a `Training`, and returns whether the moment came before its end.
 
-    The moment is in epochs; where it is beyond the last, in tails, the seconds that a
-    run takes after its epochs. `source`, a `random.Random`, adds some milliseconds.
+    The moment is counted in epochs, and beyond the last epoch in tails: a tail is the
+    seconds that a run takes after its epochs. `source`, a `random.Random`, adds some
+    milliseconds.
     """
     has_come, delay = plan(training, kind, moment, source, tail)
     end = time.monotonic() + TIMEOUT
@@ -145,7 +146,7 @@ def plan(training, kind, moment, source, tail):
     """A function that says whether the moment has come, and a delay after it."""
     delay, epoch = source.random(), min(int(moment), EPOCHS - 1)
     if kind == "checkpoint write":
-        delay *= 0.003  # Of the five milliseconds that a write takes.
+        delay *= 0.003  # A write takes five milliseconds.
         return lambda: training.rows() >= epoch and training.in_write(delay), 0.0
     if kind == "between epochs":
         last = epoch + 1 - (1.5 / STEPS if source.random() < 0.5 else 0)
@@ -156,7 +157,7 @@ def plan(training, kind, moment, source, tail):
 
 
 def record(training, kind):
-    """What a killed training has left behind: the middle of a row of the table."""
+    """The middle of a row of the table: what a killed training has left behind."""
     run, reached = training.run, training.progress()
     if training.unfinished():
         kind = "checkpoint write"
@@ -213,7 +214,7 @@ def same_weights(first, second):
 
 
 def train_whole(folder, backend):
-    """Trains without interruption: its run folder, and the seconds after its epochs."""
+    """Trains without interruption; returns the run folder and the tail's seconds."""
     folder.mkdir()
     training = Training(folder / "run", folder / "log", backend)
     training.finish()
@@ -222,7 +223,7 @@ def train_whole(folder, backend):
 
 
 def train_killed(folder, backend, kinds, source, tail):
-    """Trains with a kill of each kind, spread over the run: run folder and records."""
+    """Trains with kills spread over the run; returns the run folder and records."""
     folder.mkdir()
     records = []
     for index, kind in enumerate([*kinds, None]):
@@ -248,13 +249,13 @@ def say_what_it_ran_on(run):
 
 
 def say(row, header):
-    """Prints a row of the table, and before the first one its header."""
+    """Prints a row of the table, and the header before the first row."""
     for cells in ([row, ["---"] * len(row)] if header else []) + [row.values()]:
         print("|", " | ".join(map(str, cells)), "|", flush=True)
 
 
 def kill_all(folder, flags):
-    """Kills so many times; returns how often, and how often it made no difference."""
+    """Kills `--kills` times; returns the number of kills, and of harmless ones."""
     whole, tail = train_whole(folder / "whole", flags.backend)
     say_what_it_ran_on(whole)
     source, count, good, number = random.Random(flags.seed), 0, 0, 0

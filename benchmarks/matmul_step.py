@@ -1,9 +1,9 @@
-"""The worker that multiplies matrices: the machine's ceiling; started by `step.py`.
+"""The worker of `step.py` that multiplies matrices, which is the machine's ceiling.
 
     matmul_step.py STEPS BATCH
 
 A step is one product of two matrices of 4096 x 4096 in float32, by TensorFlow with
-oneDNN, which was the fastest here of TensorFlow and NumPy at 1024 to 6144.
+oneDNN. Of TensorFlow and NumPy at sizes from 1024 to 6144, this was the fastest here.
 """
 
 import os

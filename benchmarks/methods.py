@@ -1,11 +1,11 @@
-"""What a training step of each method costs, relative to ordinary training.
+"""Measures what a training step of each method costs, relative to ordinary training.
 
     python benchmarks/methods.py --output=results/method_cost.json
 
-Batch 128 of random 32x32 images, 80 classes, `cnn7` with the MLP head, as in
-CIFAR80N-O; Jo-SRC in its joint phase. All methods in one process, taking turns within
-each round, so that what the machine does besides falls on all of them alike; ratios are
-taken within a round.
+A step is on a batch of 128 random 32x32 images with 80 classes and `cnn7` with the MLP
+head, as in CIFAR80N-O, with Jo-SRC in its joint phase. All methods take turns in one
+process within each round, so that other load on the machine affects them alike. Ratios
+are taken within a round.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def main():
         parser.error(f"Expected --rounds of at least 2. Received: {flags.rounds}.")
     steps = {name: make_step(name, flags.batch) for name in METHODS}
     for step in 2 * list(steps.values()):
-        step()  # Compiles, and fills the caches.
+        step()  # The first step compiles and fills the caches.
     rounds = [
         {name: seconds(step) for name, step in steps.items()}
         for _ in range(flags.rounds)

@@ -1,7 +1,7 @@
 """How `step.py` talks to its workers: requests on stdin, replies on stdout.
 
-A line each. Only the standard library is used, since a worker may run under another
-interpreter.
+Each request and each reply is a line. Only the standard library is used, since a worker
+may run under a different interpreter.
 """
 
 import json
@@ -12,7 +12,7 @@ import time
 
 
 class Pipe:
-    """The worker's end. What else is printed to stdout goes to stderr."""
+    """The worker's end of the pipe. Other output to stdout goes to stderr."""
 
     def __init__(self):
         self._replies = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
@@ -31,7 +31,7 @@ class Pipe:
 
 
 def serve(step, **about):
-    """Says that the worker is ready, then times as many steps as asked for."""
+    """Says that the worker is ready, then times the steps that are asked for."""
     pipe = Pipe()
     pipe.reply(**about)
     while steps := pipe.wait():

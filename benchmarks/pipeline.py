@@ -1,12 +1,12 @@
-"""Whether the input keeps up with the step, and what it costs by size of the dataset.
+"""Measures whether the input keeps up with the step, and its cost by dataset size.
 
     python benchmarks/pipeline.py --output=results/scale/pipeline.json
 
-First table: samples a second of each way to feed the model, alone; of `fit` on one
-batch that is there already; of `fit` on that input; and the ratio of the last two, in
-turns. Second table: the input alone by the number of images N, and the memory that it
-takes beside the images. Random 32x32 images, batch 128, `cnn7` with the MLP head, joint
-phase; TensorFlow.
+The first table has samples a second for each way to feed the model: of the input alone,
+of `fit` on one batch in memory, of `fit` on the input, and the ratio of the last two,
+measured in turns. The second table has the input alone by the number of images N, and
+the memory that it takes beside the images. Images are random, 32x32, in batches of 128.
+The model is `cnn7` with the MLP head in its joint phase, on TensorFlow.
 """
 
 import argparse
@@ -32,7 +32,7 @@ BATCH = 128
 
 
 def random_split(count):
-    """Images that compress as photographs of this size do: to about half."""
+    """Images that compress to about half, as photographs of this size do."""
     random = np.random.default_rng(0)
     images = random.integers(0, 16, (count, 32, 32, 3), dtype="uint8") * 16
     labels = random.integers(0, josrc_step.NUM_CLASSES, count)
@@ -62,7 +62,7 @@ def inputs(split, folder):
 
 
 def alone(dataset, steps):
-    """Samples a second of an input that nothing waits for."""
+    """Samples a second of an input that no model uses."""
     iterator = iter(dataset)
     next(iterator)
     start = time.perf_counter()
@@ -72,7 +72,7 @@ def alone(dataset, steps):
 
 
 class Clock(keras.callbacks.Callback):
-    """Times the steps of an epoch but its first, by which the input has started."""
+    """Times the steps of an epoch after the first, when the input has started."""
 
     def on_train_batch_end(self, batch, logs=None):
         if batch == 0:
@@ -95,7 +95,7 @@ def keeps_up(split, folder, flags):
         model = josrc_step.compiled_model("auto")
         constant = dataset.take(1).cache().repeat()
         fitted(model, constant, 1)
-        fitted(model, dataset, 1)  # Both are traced by now.
+        fitted(model, dataset, 1)  # Now both are traced.
         rounds = [
             (fitted(model, constant, flags.steps), fitted(model, dataset, flags.steps))
             for _ in range(flags.rounds)

@@ -1,9 +1,10 @@
-"""Where the time of a TensorFlow training step goes, by kind of operation.
+"""Measures where the time of a TensorFlow training step goes, by kind of operation.
 
     python benchmarks/profile_step.py --output=results/scale/profile.json
 
-Profiles some steps of Jo-SRC (batch 128, `cnn7` with the MLP head, joint phase) with
-TensorFlow's profiler, and adds up the time of every operation over all threads.
+The script profiles some steps of Jo-SRC (batch 128, `cnn7` with the MLP head, joint
+phase) with TensorFlow's profiler, and adds up the time of every operation over all
+threads.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import tempfile
 
 import josrc_step
 
-KINDS = {  # What an operation's type starts with, without `_Mkl` and `Native`.
+KINDS = {  # Beginnings of an operation's type, without `_Mkl` and `Native`.
     "convolution": ("Conv2D", "FusedConv2D"),
     "batch normalisation": ("FusedBatchNorm",),
     "dense layers": ("MatMul", "FusedMatMul", "BiasAdd"),
@@ -56,7 +57,7 @@ def profile(steps, batch):
 
 
 def kind_of(operation):
-    """The kind of an operation named `path/name:Type`; None for what holds others."""
+    """The kind of an operation `path/name:Type`; None for one that holds others."""
     _, colon, of_type = operation.split("#")[0].rpartition(":")
     if not colon or operation.startswith("ExecutorState"):
         return None

@@ -1,12 +1,13 @@
-"""What the adaptive recipe costs, relative to the paper's.
+"""Measures what the adaptive method costs, relative to the paper's method.
 
     python benchmarks/recipes.py --output=results/recipe_cost.json
 
-A training step: batch 128 of random 32x32 images, 80 classes, `cnn7` with the MLP head,
-as in CIFAR80N-O, after the warm-up; both record what they find of 50,000 samples, as
-the commands do. Both in one process, taking turns within each round, so that what the
-machine does besides falls on both alike; ratios are taken within a round. And what
-`LabelTrust` does between two epochs of 50,000 samples, as a share of the epoch.
+A step is on a batch of 128 random 32x32 images with 80 classes and `cnn7` with the MLP
+head, as in CIFAR80N-O, after the warm-up. Both methods keep the history of 50,000
+samples, as in the commands. They take turns in one process within each round, so that
+other load on the machine affects both alike. Ratios are taken within a round. The
+script also measures what `LabelTrust` does between two epochs of 50,000 samples, as a
+share of the epoch.
 """
 
 import argparse
@@ -29,7 +30,7 @@ RECIPES = ("paper", "adaptive")
 
 
 def make_model(recipe):
-    """The compiled model of a recipe, after its warm-up, that records."""
+    """The compiled model of a recipe, after its warm-up, with a history of samples."""
     config = cifar80n_o.get_config(recipe)
     model = build_model.make_model(config, CLASSES, num_samples=SAMPLES)
     for variable, value in (("tau_clean", 0.75), ("joint", 1.0)):
@@ -90,7 +91,7 @@ def main():
     models = {recipe: make_model(recipe) for recipe in RECIPES}
     steps = {recipe: make_step(model, flags.batch) for recipe, model in models.items()}
     for step in 2 * list(steps.values()):
-        step()  # Compiles, and fills the caches.
+        step()  # The first step compiles and fills the caches.
     rounds = [
         {recipe: seconds(steps[recipe]) for recipe in order}
         for order in (flags.rounds // 2 + 1) * [RECIPES, RECIPES[::-1]]

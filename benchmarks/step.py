@@ -4,12 +4,12 @@
     step.py --torch_python=/path/to/python --rounds=20
 
 Each row is a process with an environment of its own. A round asks every process in
-turn for the same number of steps while the others wait, so that what the machine does
-besides falls on all of them alike; ratios are taken within a round. Both train the same
-network on batches of the same size with the arithmetic of the joint phase;
+turn for the same number of steps while the others wait, so that other load on the
+machine affects all of them alike. Ratios are taken within a round. Both sides train the
+same network on batches of the same size with the arithmetic of the joint phase.
 `josrc_keras` also makes both views, updates its metrics and runs its callbacks. The row
-`matmul` is the machine's ceiling, a product of two large matrices; "of matmul" counts
-the network's arithmetic (convolutions and dense layers) against it.
+`matmul` is the machine's ceiling, a product of two large matrices, and "of matmul"
+counts the network's arithmetic (convolutions and dense layers) against it.
 
 The torch rows need PyTorch (`pip install torch`), here or under --torch_python.
 """
@@ -27,8 +27,8 @@ from pathlib import Path
 
 from absl import app, flags
 
-# glibc gives large buffers back to the kernel after every step and gets them again,
-# page by page, in the next. These settings make it keep them.
+# glibc returns large buffers to the kernel after every step, and gets them again, page
+# by page, in the next. These settings make it keep the buffers.
 KEEP_BUFFERS = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**33),
@@ -79,9 +79,9 @@ class Worker:
     """A process that runs training steps when asked, and waits otherwise.
 
     Attributes:
-        about: What it said of itself, for example its versions.
-        seconds: Seconds a step, one for every round measured.
-        peak: The most memory that it has had, in MiB.
+        about: What the worker said of itself, such as its versions.
+        seconds: Seconds a step, a number for every round measured.
+        peak: The most memory that the worker has used, in MiB.
     """
 
     def __init__(self, name):
@@ -132,7 +132,7 @@ def has_torch():
 
 
 def available_workers():
-    """The rows asked for, without those of torch where it is missing."""
+    """The rows that were asked for, without torch's where it is missing."""
     names = _WORKERS.value
     if any(name.startswith("torch") for name in names) and not has_torch():
         print(
@@ -152,7 +152,7 @@ def measure(names):
         for name in names:
             print(f"starting {name}", file=sys.stderr)
             workers.append(Worker(name))
-            workers[-1].measure()  # traces and compiles, alone
+            workers[-1].measure()  # It traces and compiles alone.
         for index in range(_WARMUP.value + _ROUNDS.value):
             for worker in workers:
                 seconds = worker.measure()
@@ -171,7 +171,7 @@ def quartiles(values):
 
 
 def summarise(workers):
-    """A row of numbers for each worker. Ratios above 1: faster than the other."""
+    """A row of numbers for each worker. A ratio above 1 means faster than the other."""
     seconds = {worker.name: worker.seconds for worker in workers}
     rows = []
     for worker in workers:
@@ -215,7 +215,7 @@ def rate(row):
 
 
 def table(rows):
-    """The rows as lines of Markdown; a ratio's spread is its quartiles."""
+    """The rows as lines of Markdown. The spread of a ratio is its quartiles."""
 
     def ratio(row, other):
         value = row.get(f"ratio_to_{other}")

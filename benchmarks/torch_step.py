@@ -1,11 +1,11 @@
-"""One Jo-SRC training step in plain PyTorch: what `step.py` measures against.
+"""The worker of `step.py` that runs a Jo-SRC training step in plain PyTorch.
 
-Written from the equations, in the ordinary style of a PyTorch training loop:
-`log_softmax`, boolean masks, `optim.Adam`, and the mean teacher updated from
-Python over the parameters. The arithmetic is that of `josrc_keras.JoSRC` in the
-joint phase, less the augmentation: the two views are given.
+It is written from the equations, in the ordinary style of a PyTorch training loop:
+`log_softmax`, boolean masks, `optim.Adam`, and the mean teacher updated from Python
+over the parameters. The arithmetic is that of `josrc_keras.JoSRC` in the joint phase
+without the augmentation, since the two views are given.
 
-It needs torch alone, so that another interpreter can run it; started by `step.py`.
+It needs torch alone, so that a different interpreter can run it.
 
     torch_step.py STEPS BATCH
 """
@@ -70,7 +70,7 @@ def js_divergence(log_p, log_q):
 
 
 class Step:
-    """Algorithm 1's joint phase; a call updates the student and the teacher."""
+    """Algorithm 1's joint phase. A call updates the student and the teacher."""
 
     def __init__(
         self,
@@ -132,7 +132,7 @@ class Step:
 
     @torch.no_grad()
     def update_teacher(self):
-        """Eq. 8."""
+        """Eq. 8: moves the teacher towards the student."""
         for mean, value in zip(
             self.teacher.parameters(), self.student.parameters(), strict=True
         ):

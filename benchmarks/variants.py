@@ -1,10 +1,10 @@
-"""What the fused batch normalisation and the resting teacher are worth, and XLA.
+"""Measures what fused batch normalisation, a resting teacher and XLA are worth.
 
     python benchmarks/variants.py --output=results/scale/variants.json
 
 A training step on TensorFlow (batch 128 of random 32x32 images, `cnn7` with the MLP
-head) in variants that take turns: as it is; with Keras's own batch normalisation; in
-the warm-up, when the teacher does not predict; and compiled by XLA.
+head) has variants that take turns: as it is, with Keras's own batch normalisation, in
+the warm-up, when the teacher does not predict, and compiled by XLA.
 """
 
 import argparse

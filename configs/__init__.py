@@ -1,4 +1,4 @@
-"""Configurations of the experiments, a page of Python each."""
+"""Configurations of the experiments, each a page of Python."""
 
 from josrc_keras._layout import require_name
 

@@ -1,9 +1,10 @@
 """Every field that a configuration can have, with the paper's CIFAR settings.
 
-Yao et al., "Jo-SRC: A Contrastive Approach for Combating Noisy Labels", CVPR 2021,
-section 4.1, and the published code's settings where the paper is silent. A field that
-is not listed here does not exist: a misspelt one is refused. A configuration file of
-your own can add arguments of its optimizer under `config.unlocked()`.
+The values are from Yao et al., "Jo-SRC: A Contrastive Approach for Combating Noisy
+Labels", CVPR 2021, section 4.1, and from the published code where the paper is silent.
+A field that is not listed here does not exist, so a misspelt field is an error. A
+configuration file of your own can add arguments of its optimizer under
+`config.unlocked()`.
 
 Where the paper's text and its published code differ, a recipe chooses, after a colon:
 `--config=cifar80n_o:published_code`.
@@ -14,8 +15,8 @@ Where the paper's text and its published code differ, a recipe chooses, after a 
     paper_text        epoch 1    >          linear  0.9            first view
 
 `paper` takes the text where it speaks, and the code's choice where the paper's figures
-need it; docs/explanation/paper_and_code.md has the whole list of differences. The
-default, `adaptive`, is our adaptive method, `config.method = "josrc_adaptive"`, which
+need it. docs/explanation/paper_and_code.md has the whole list of differences. The
+default, `adaptive`, is the adaptive method, `config.method = "josrc_adaptive"`, which
 reads `config.adaptive` instead of `config.model` and `config.threshold`.
 """
 
@@ -36,40 +37,48 @@ def get_config(recipe="adaptive"):
             f"Unknown recipe. Received: {recipe!r}. Expected one of {RECIPES}."
         )
     config = ml_collections.ConfigDict()
-    # The method: "josrc_adaptive", our adaptive one; "josrc", the paper's; "standard"
-    # or "decoupling"; or "coteaching", "coteaching_plus" or "jocor", which are told the
-    # noise rate.
+    # The method: "josrc_adaptive" (the adaptive method), "josrc" (the paper's),
+    # "standard", "decoupling", or "coteaching", "coteaching_plus" or "jocor", which
+    # are told the noise rate.
     config.method = "josrc_adaptive" if recipe == "adaptive" else "josrc"
-    config.seed = 0  # Seed of weights, order and views.
-    # Where every operation is deterministic: on the "cpu", "always" or "never". It
-    # costs an accelerator speed.
+    # Seed of the network, of the order of the data, and of the views.
+    config.seed = 0
+    # Where every operation is deterministic: "cpu" (unless there is an accelerator),
+    # "always" or "never".
     config.deterministic = "cpu"
 
     config.data = ml_collections.ConfigDict()
-    # The dataset: the name of a benchmark, or "records" or "image_folder", whose labels
-    # are as they are in their folder: `noise` and `rate` have no effect on them.
+    # The dataset: "cifar100n_c", "cifar80n_o", "cifar8n_o", "digits8n_o", "partial",
+    # "cifar10n", "cifar100n", "clothing1m", "food101n", or your own as "image_folder"
+    # or "records".
     config.data.name = "cifar80n_o"
-    # The folder of photos, or the one that `josrc-records` wrote. Clothing1M and
-    # Food-101N keep their records there; None takes the run folder.
+    # Folder of the photos ("image_folder") or of what `josrc-records` wrote
+    # ("records"). For "clothing1m" and "food101n" it holds their records, which are
+    # written if they are missing; None keeps them in the run folder.
     config.data.dir = config_dict.placeholder(str)
-    config.data.image_size = 64  # Pixels a side that photos are scaled to.
+    # Height and width that photos are scaled to, in pixels.
+    config.data.image_size = 64
     # Folder of photos to report on; None sets `validation_share` of `dir` aside.
     config.data.validation_dir = config_dict.placeholder(str)
-    # What happens to photos that can't be decoded: "skip" or "refuse".
+    # Photos that can't be decoded: "skip" leaves them out, "refuse" is an error.
     config.data.broken = "skip"
-    # Where TensorFlow Datasets finds what was downloaded by hand, for Clothing1M,
-    # Food-101N and CIFAR-N.
+    # Folder of the files of Clothing1M, Food-101N or CIFAR-N that were downloaded by
+    # hand; None is TensorFlow Datasets' own.
     config.data.manual_dir = config_dict.placeholder(str)
     # Whether Clothing1M's clean training list is trained on, too.
     config.data.use_clean_train = False
-    # Kind of label noise: "symmetric", "pairflip" or "blockflip"; for CIFAR-10N
-    # "worst", "aggre", "random1", "random2" or "random3"; for `partial` also "image".
+    # Noise kind of a benchmark: "symmetric", "pairflip" or "blockflip", for "partial"
+    # also "image"; for "cifar10n" its label: "worst", "aggre", "random1", "random2" or
+    # "random3". Other datasets keep the labels that they have.
     config.data.noise = "symmetric"
-    config.data.rate = 0.2  # Share of wrong labels among the in-distribution images.
-    config.data.seed = config.get_ref("seed")  # Seed of the noise; it follows `seed`.
-    # Number of training images, the first ones; None takes all.
+    # Noise rate among the in-distribution images of a benchmark, in [0, 1].
+    config.data.rate = 0.2
+    # Seed of the noise, and of which images are set aside; follows `seed`.
+    config.data.seed = config.get_ref("seed")
+    # Number of training images to keep: the first ones, of photos random ones; None
+    # keeps all.
     config.data.train_size = config_dict.placeholder(int)
-    # Which images the dataset "partial" has: arguments of data.partial.
+    # Which images "partial" has: arguments of data.partial.
     config.data.partial = ml_collections.ConfigDict()
     config.data.partial.source = "cifar100"
     config.data.partial.classes = 8
@@ -82,53 +91,61 @@ def get_config(recipe="adaptive"):
     # Whether an epoch has equally many images of every given class, drawn anew each
     # time.
     config.data.balanced = False
-    # With `balanced`: the most images of a class; None takes the rarest class's number.
+    # The most images of a class in a balanced epoch; None takes as many of each class
+    # as the rarest class has.
     config.data.samples_per_class = config_dict.placeholder(int)
-    # Share of the training images that is not trained on, to choose and calibrate what
-    # is exported; with their noisy labels.
+    # Share of the training images that is held out, with labels as they are, to choose
+    # and calibrate what is exported; of photos, the share of each class to report on.
     config.data.validation_share = 0.0
 
-    config.batch_size = 128  # Images a batch, over all devices.
-    config.epochs = 200  # Number of epochs in all.
-    # Steps that run without a return to Python; None leaves it to the backend.
+    # Images in a batch, over all devices.
+    config.batch_size = 128
+    # Number of epochs.
+    config.epochs = 200
+    # Steps that are run at a time, a divisor of the steps of an epoch; None is up to 50
+    # on JAX with an accelerator, else 1.
     config.steps_per_execution = config_dict.placeholder(int)
-    # Whether XLA compiles the whole step: "always", "never", or "auto": Keras decides.
+    # Whether XLA compiles the step: "auto" (as Keras decides), "always" or "never".
     config.jit_compile = "auto"
-    # What the network computes in: "float32", "mixed_bfloat16" or "mixed_float16".
+    # Precision of the computation: "float32", "mixed_bfloat16" or "mixed_float16".
     config.precision = "float32"
-    # Epochs between checkpoints; None saves as often as costs a twentieth of the time.
+    # Number of epochs from one checkpoint to the next; None saves as often as takes a
+    # twentieth of the time.
     config.checkpoint_every = config_dict.placeholder(int)
 
     config.network = ml_collections.ConfigDict()
-    # "cnn7", "digits_cnn", "resnet18", "resnet50", or a backbone: "keras_hub:PRESET" or
-    # "keras_applications:MODEL".
+    # The network or backbone: a name that networks.by_name knows.
     config.network.name = "cnn7"
-    config.network.head = "mlp"  # The layers behind the features: "mlp" or "linear".
-    config.network.width = 1.0  # Factor on the number of filters.
-    # "random", or for a ResNet or a backbone "imagenet".
+    # What follows the features: "mlp" (the published code's) or "linear" (the text's).
+    config.network.head = "mlp"
+    # Factor on the number of filters.
+    config.network.width = 1.0
+    # Initial weights: "random", or "imagenet" for a ResNet or a backbone.
     config.network.weights = "random"
 
+    # Crop and flip of each view: arguments of views.CropAndFlip.
     config.augmentation = ml_collections.ConfigDict()
     config.augmentation.padding = 4
     config.augmentation.flip = True
     config.augmentation.size = config_dict.placeholder(int)
 
-    # RandAugment after the crop and the flip, of RGB images, drawn in tf.data on all
+    # RandAugment of RGB images after the crop and the flip, drawn in tf.data on all
     # cores: arguments of views.strong.rand_augment.
     config.strong_views = ml_collections.ConfigDict()
-    config.strong_views.enabled = False  # Whether there are strong views.
+    # Whether views are strong.
+    config.strong_views.enabled = False
     config.strong_views.num_ops = 2
     config.strong_views.magnitude = 0.5
     config.strong_views.library = "auto"
 
-    # What "josrc_adaptive" reads: each field of TrustRule, and three values more.
+    # What "josrc_adaptive" reads: each field of adaptive.TrustRule, and three more.
     config.adaptive = section_of(TrustRule())
-    # How far views are blended, in [0, 1]; None derives it from the data, see
+    # How far views are blended, in [0, 1]; None follows the data, see
     # adaptive.values.mixup.
     config.adaptive.mixup = config_dict.placeholder(float)
-    # The noise rate that LabelTrust is told, in [0, 1]; None estimates it.
+    # The noise rate, where it is known, in [0, 1]; None estimates it.
     config.adaptive.rate = config_dict.placeholder(float)
-    # The mean teacher's decay, in [0, 1); None derives it from the data, see
+    # The teacher's decay, in [0, 1); None follows the data, see
     # adaptive.values.teacher_decay.
     config.adaptive.teacher_decay = config_dict.placeholder(float)
 
@@ -136,10 +153,10 @@ def get_config(recipe="adaptive"):
         "published_code": model.Choices.published_code(),
         "paper_text": model.Choices.paper_text(),
     }
-    # What "josrc" reads: arguments of JoSRC, and each field of Choices, of which
-    # "josrc_adaptive" reads `teacher_views` and `teacher_statistics`, too.
+    # What "josrc" reads: arguments of JoSRC, among them each field of Choices.
+    # "josrc_adaptive" reads `teacher_views` and `teacher_statistics`.
     config.model = section_of(choices.get(recipe, model.Choices()))
-    # None derives it from the number of classes, see schedules.smoothing_for.
+    # None follows the number of classes, see schedules.smoothing_for.
     config.model.smoothing = config_dict.placeholder(float)
     config.model.smoothing = labels.SMOOTHING
     config.model.alpha = losses.ALPHA
@@ -147,39 +164,49 @@ def get_config(recipe="adaptive"):
     config.model.scale = labels.SCALE
     config.model.relabel = selection.UNCLEAN
 
-    config.threshold = ml_collections.ConfigDict()  # Arguments of CleanThreshold.
+    # The threshold of "josrc": arguments of CleanThreshold.
+    config.threshold = ml_collections.ConfigDict()
     config.threshold.tau_c = schedules.TAU_C
     config.threshold.tau_m = schedules.TAU_M
     config.threshold.warmup_epochs = schedules.WARMUP_EPOCHS
     config.threshold.first_epoch = 1
 
-    config.teacher = ml_collections.ConfigDict()  # Arguments of MeanTeacher.
+    # The mean teacher: arguments of MeanTeacher. "josrc_adaptive" has a decay of its
+    # own.
+    config.teacher = ml_collections.ConfigDict()
     config.teacher.decay = teacher.DECAY
     config.teacher.start_epoch = 1
     config.teacher.ramp_up_epochs = 0
     config.teacher.evaluate = "both"
 
-    config.forget = ml_collections.ConfigDict()  # Arguments of ForgetRate.
-    # None takes the true share of wrong labels, out-of-distribution images included.
+    # The noise rate that "coteaching", "coteaching_plus" and "jocor" are told:
+    # arguments of ForgetRate.
+    config.forget = ml_collections.ConfigDict()
+    # None is the true share of wrong labels, out-of-distribution images included.
     config.forget.rate = config_dict.placeholder(float)
+    # The papers of all three methods have 10.
     config.forget.warmup_epochs = 10
-    config.forget.agreeing_epochs = 5  # Its published code has 5 for CIFAR-100.
+    # The code of Co-teaching+ has 5 for CIFAR-100.
+    config.forget.agreeing_epochs = 5
 
-    config.jocor = ml_collections.ConfigDict()  # An argument of JoCoR.
+    # What "jocor" reads.
+    config.jocor = ml_collections.ConfigDict()
     config.jocor.co_lambda = 0.85
 
     config.optimizer = ml_collections.ConfigDict()
-    config.optimizer.name = "adam"  # The name of a Keras optimizer.
-    # Learning rate of the head, as a factor on that of the rest.
+    # Name of a Keras optimizer.
+    config.optimizer.name = "adam"
+    # Factor on the learning rate of the head; None is 1.
     config.optimizer.head_factor = config_dict.placeholder(float)
-    config.optimizer.arguments = ml_collections.ConfigDict()  # The optimizer's.
+    # Arguments of the Keras optimizer.
+    config.optimizer.arguments = ml_collections.ConfigDict()
     config.optimizer.arguments.learning_rate = 1e-3
     config.optimizer.arguments.weight_decay = config_dict.placeholder(float)
     config.optimizer.arguments.clipnorm = config_dict.placeholder(float)
 
-    # How the learning rate falls: arguments of LinearDecay. CosineDecay takes none.
     config.learning_rate_decay = ml_collections.ConfigDict()
-    config.learning_rate_decay.name = "linear"  # "linear" or "cosine".
+    # "linear" is LinearDecay with the other fields, "cosine" is CosineDecay without.
+    config.learning_rate_decay.name = "linear"
     config.learning_rate_decay.start_epoch = 80
     config.learning_rate_decay.beta_1 = config_dict.placeholder(float)
     config.learning_rate_decay.beta_1 = 0.1
@@ -193,7 +220,7 @@ def get_config(recipe="adaptive"):
 
 
 def section_of(values):
-    """The fields of a dataclass, an instance of which has the defaults."""
+    """The section of a dataclass' fields, with the values of an instance."""
     section = ml_collections.ConfigDict()
     kinds = {"int | None": int, "float | None": float}
     for field in dataclasses.fields(values):

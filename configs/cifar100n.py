@@ -1,4 +1,4 @@
-"""Jo-SRC on CIFAR-100N: CIFAR-100 with the labels that people gave it.
+"""Jo-SRC on CIFAR-100N: CIFAR-100 with labels that people gave.
 
     josrc-train --config=cifar100n --workdir=runs/cifar100n \
         --config.data.manual_dir=DOWNLOADS

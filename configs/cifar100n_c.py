@@ -4,8 +4,8 @@
     josrc-train --config=cifar100n_c:paper --workdir=runs/s50 --config.data.rate=0.5
 
 The paper reports (Table 1, mean test accuracy of the last 10 of 200 epochs, Jo-SRC):
-symmetric 20% 58.15, 50% 51.26, 80% 23.80, asymmetric 40% 38.52. Needs a GPU for the
-full run; a short one: --config.epochs=3 --config.data.train_size=8000
+symmetric 20% 58.15, 50% 51.26, 80% 23.80, asymmetric 40% 38.52. The full run needs a
+GPU. For a short run add --config.epochs=3 --config.data.train_size=8000
 """
 
 from josrc_keras.configs import base

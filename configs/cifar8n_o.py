@@ -1,13 +1,14 @@
-"""A reduced CIFAR80N-O for two CPU cores: real images, ten classes, two of them OOD.
+"""Jo-SRC on a reduced CIFAR80N-O, small enough for two CPU cores.
 
     josrc-train --config=cifar8n_o --workdir=runs/cifar8n_o
     josrc-reproduce --table=2 --protocol=reduced --seeds=3 --workdir=runs/reduced
 
-CIFAR-100's classes 0 to 9, 125 training images of each; 8 and 9 are out of distribution
-(`data.cifar8n_o`). `cnn7` with a quarter of its filters. What is chosen for the subset,
-and not the paper's: `smoothing` and `alpha` as for the digits, with as many classes;
-batch and epochs such that ordinary training memorises wrong labels within the run. Its
-results are never to be set beside the paper's.
+The data are CIFAR-100's classes 0 to 9, with 125 training images of each. Classes 8 and
+9 are out-of-distribution (`data.cifar8n_o`). The network is `cnn7` with a quarter of
+its filters. Some values are not the paper's: `smoothing` and `alpha` are those of the
+digits, which have as many classes, and with this batch and these epochs ordinary
+training memorises wrong labels within the run. Never set its results beside the
+paper's.
 """
 
 from josrc_keras.configs import base

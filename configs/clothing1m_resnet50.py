@@ -3,17 +3,17 @@
     josrc-train --config=clothing1m_resnet50 --workdir=runs/clothing1m \
         --config.data.manual_dir=DOWNLOADS
 
-The set has to be asked for and unpacked into DOWNLOADS (`data/clothing1m.py` says how);
-it is resized once, into the run folder, and streamed from there. How labels are judged
-is the adaptive recipe's, unless the recipe is named (`clothing1m_resnet50:paper`, or
-`:published_code`). All else is as in the paper's published code: SGD with Nesterov
-momentum, cosine decay, 15 epochs, photos of 256 pixels cropped to 224. The batch size,
-which neither says, is ours. Keras applies weight decay beside the gradient's step
-(decoupled), PyTorch within it.
+The dataset has to be requested and unpacked into DOWNLOADS
+(`data/benchmarks/clothing1m.py` says how). It is resized once, into the run folder, and
+streamed from there. The method is the adaptive one, unless a recipe is named
+(`clothing1m_resnet50:paper`, or `:published_code`). All else is as in the paper's
+published code: SGD with Nesterov momentum, cosine decay, 15 epochs, photos of 256
+pixels cropped to 224. Neither paper nor code says the batch size, so it is ours. Keras
+applies weight decay beside the gradient's step (decoupled), PyTorch within it.
 
-The code adds the 47,570 images of the clean list to the training set; most other work
-leaves them out, and so does this page, unless `--config.data.use_clean_train` says so.
-Needs GPUs: see docs/howto/large_photos.md.
+The published code adds the 47,570 images of the clean list to the training set. Most
+other work leaves them out. So does this page, except with the recipe `published_code`
+or `--config.data.use_clean_train`. Training needs GPUs: see docs/howto/large_photos.md.
 """
 
 from josrc_keras.configs import base
@@ -32,7 +32,7 @@ def get_config(recipe="adaptive"):
     config.batch_size = 64
     config.epochs = 15
 
-    # Told to the methods that need it: 38.46% are wrong (Xiao et al., CVPR 2015).
+    # 38.46% of the labels are wrong (Xiao et al., CVPR 2015).
     config.forget.rate = 0.3846
     config.model.smoothing = 0.7
     config.model.alpha = 0.4

@@ -1,13 +1,17 @@
-"""Jo-SRC on scikit-learn's digits: 0 to 7 with half the labels wrong, 8 and 9 foreign.
+"""Jo-SRC on scikit-learn's digits, of which two classes are out-of-distribution.
 
     josrc-train --config=digits8n_o --workdir=runs/digits
 
-Real images that come with a package: no download, half a minute on two CPU cores.
-With the recipe `paper`, `smoothing` is 0.3, not the paper's 0.6: with eight classes and
+Half the labels of digits 0 to 7 are wrong, and digits 8 and 9 are out-of-distribution.
+The images come with a package, so nothing is downloaded. A run takes half a minute on
+two CPU cores.
+
+With the recipe `paper`, `smoothing` is 0.3, not the paper's 0.6. With eight classes and
 0.6 a prediction that contradicts its label would pass as clean
-(`schedules.largest_useful_smoothing`). `alpha` is 0.3, not 0.5, with which the
-out-of-distribution term of eq. 9, which has no lower bound, ran away in one of ten
-seeds. docs/explanation/how_it_was_chosen.md says how they were chosen.
+(`schedules.largest_useful_smoothing`). `alpha` is 0.3, not 0.5. With 0.5 the
+consistency term of out-of-distribution samples (eq. 9), which has no lower bound, ran
+away in one of ten seeds. docs/explanation/how_it_was_chosen.md says how the values were
+chosen.
 """
 
 from josrc_keras.configs import base

@@ -4,8 +4,8 @@
         --config.data.manual_dir=DOWNLOADS
 
 Food-101N and, for its test images, Food-101 have to be unpacked into DOWNLOADS
-(`data/food101n.py` says how); all else is as in `clothing1m_resnet50`. Settings are
-those of the paper's published code; the batch size is ours.
+(`data/benchmarks/food101n.py` says how). Settings are those of the paper's published
+code, but the batch size is ours. All else is as in `clothing1m_resnet50`.
 """
 
 from josrc_keras.configs import clothing1m_resnet50

@@ -1,16 +1,16 @@
-"""Jo-SRC on a folder of photos of your own, one sub-folder a class: PHOTOS/CLASS/*.jpg.
+"""Jo-SRC on a folder of your own photos, one sub-folder a class: PHOTOS/CLASS/*.jpg.
 
     josrc-train --config=image_folder --config.data.dir=PHOTOS --workdir=runs/photos
     josrc-audit --run=runs/photos
 
-The first trains, the second lists the photos whose labels it does not believe. Photos
-are scaled and cropped to `image_size`, once. How many labels are wrong need not be
-known, nor which: a tenth of each class is set aside to report on, with its labels as
+The first command trains, the second lists the photos whose labels are doubted. Photos
+are scaled and cropped to `image_size` once. Nobody has to know how many labels are
+wrong, or which. A tenth of each class is set aside to report on, with its labels as
 they are, unless `--config.data.validation_dir` names a folder for that.
 
 With the recipe `paper` (`--config=image_folder:paper`), `smoothing` follows the number
-of classes, and `alpha` is 0.3, not the paper's 0.5, as for the digits, for the same
-reason: see configs/digits8n_o.py.
+of classes. `alpha` is 0.3, not the paper's 0.5, for the reason that
+configs/digits8n_o.py gives.
 """
 
 from josrc_keras.configs import base
@@ -26,7 +26,7 @@ def get_config(recipe="adaptive"):
     config.epochs = 40
 
     config.network.name = "cnn7"
-    config.model.smoothing = None  # by the number of classes
+    config.model.smoothing = None  # The number of classes decides.
     config.model.alpha = 0.3
     config.learning_rate_decay.start_epoch = 20
     return config

@@ -5,8 +5,9 @@
     josrc-train --config=partial --workdir=runs/rare \
         --config.data.partial.images_per_class=250 --config.data.partial.imbalance=20
 
-The datasets of the robustness suite (`josrc-reproduce --suite=robustness`), whose rows
-`josrc_keras.reproduction.robustness` lists: real images, few enough for two CPU cores.
+The robustness suite (`josrc-reproduce --suite=robustness`) has such datasets, and
+`josrc_keras.reproduction.robustness` lists them. The images are real, and few enough
+for two CPU cores.
 """
 
 from josrc_keras.configs import base

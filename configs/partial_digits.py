@@ -3,7 +3,8 @@
     josrc-train --config=partial_digits --workdir=runs/pairflip \
         --config.data.noise=pairflip --config.data.rate=0.4
 
-"Any kind" is also that of a weak network's mistakes, and images of other classes.
+The noise may also be a weak network's mistakes (`noise=image`), and there may be
+out-of-distribution images (`partial.ood_share`).
 """
 
 from josrc_keras.configs import digits8n_o

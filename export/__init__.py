@@ -1,4 +1,4 @@
-"""Ships the classifier: exported bare, reloaded, compared."""
+"""Exports the bare classifier, reloads it, and compares it with the trained one."""
 
 from josrc_keras._layout import require_name
 

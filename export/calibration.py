@@ -6,14 +6,16 @@ TEMPERATURES = np.geomspace(0.02, 50, 1000)
 CONFIDENT = 0.2  # Share of the predictions that the noise rate is estimated on.
 
 
-def expected_calibration_error(probs, labels, bins=15):
+def expected_calibration_error(
+    probs: np.ndarray, labels: np.ndarray, bins: int = 15
+) -> float:
     """Expected calibration error of the most probable class (Guo et al., 2017, eq. 3).
 
-    The mean difference between confidence and accuracy, over bins of equal width in
-    confidence, weighted by the number of samples in them.
+    This is the mean absolute difference between confidence and accuracy over bins of
+    equal width in confidence, weighted by the number of samples in them.
 
     Args:
-        probs: `(N, C)` probabilities.
+        probs: `(N, C)` probabilities, rows sum to 1.
         labels: `(N,)` true labels in `[0, C)`.
         bins: Number of bins.
 
@@ -27,21 +29,23 @@ def expected_calibration_error(probs, labels, bins=15):
     return float(np.abs(gaps).sum() / len(labels))
 
 
-def fit_temperature(logits, labels, label_noise=0.0):
+def fit_temperature(
+    logits: np.ndarray, labels: np.ndarray, label_noise: float | None = 0.0
+) -> tuple[float, float]:
     """The temperature whose probabilities fit held-out labels best.
 
-    With right labels it is the one of the greatest likelihood (Guo et al., 2017). With
-    wrong ones among them, the likelihood would prefer modest predictions, and to keep
-    only those that the network agrees with would prefer certain ones; so the
-    temperature is chosen whose mean confidence is the accuracy a that can be estimated:
-    with a share r of labels moved to any other class, `(1 - r) a + r (1 - a) / (C - 1)`
-    of the predictions agree with their label. Needs a few hundred labels.
+    With right labels it is the temperature of the greatest likelihood (Guo et al.,
+    2017). With wrong labels among them, the likelihood would prefer modest predictions,
+    and keeping only labels that the network agrees with would prefer certain ones. So
+    the temperature is chosen whose mean confidence equals the estimated accuracy a: if
+    a share r of the labels is moved to any other class, `(1 - r) a + r (1 - a) /
+    (C - 1)` of the predictions agree with their label. A few hundred labels are needed.
 
     Args:
         logits: `(N, C)` of images that were not trained on.
         labels: `(N,)` in `[0, C)`.
-        label_noise: The share r of wrong labels, in [0, 1); 0 for right labels, None
-            to estimate it on the fifth of the predictions that are most certain, as if
+        label_noise: The share r of wrong labels, in [0, 1). 0 is for right labels. None
+            estimates it on the fifth of the predictions that are most certain, as if
             these were right.
 
     Returns:
@@ -74,11 +78,11 @@ def fit_temperature(logits, labels, label_noise=0.0):
 def estimate_noise(logits, labels):
     """The share of wrong labels, if the most certain predictions are right.
 
-    The fifth of them with the highest probability.
+    The most certain predictions are the fifth with the highest probability.
 
     Args:
         logits: `(N, C)`.
-        labels: `(N,)` in `[0, C)`, of which some are wrong.
+        labels: `(N,)` in `[0, C)`, some of them wrong.
 
     Returns:
         A number in [0, 0.95].
@@ -91,9 +95,9 @@ def estimate_noise(logits, labels):
 
 
 def _cross_entropy(logits, labels):
-    """Mean cross-entropy in nats, as if one label more were wrong.
+    """Mean cross-entropy in nats, with targets smoothed as if one more label was wrong.
 
-    Otherwise labels that are all predicted would ask for certainty without limit
+    Without this, labels that are all predicted would ask for certainty without limit
     (Platt, 1999, section 2.2).
     """
     count, classes = logits.shape
@@ -106,7 +110,7 @@ def _cross_entropy(logits, labels):
 
 
 def _accuracy(logits, labels, label_noise):
-    """The share of right predictions, from how many agree with noisy labels."""
+    """The share of right predictions, from the share that agrees with noisy labels."""
     classes = logits.shape[1]
     agree = np.mean(logits.argmax(axis=1) == labels)
     by_chance = label_noise / (classes - 1)
@@ -117,6 +121,6 @@ def _accuracy(logits, labels, label_noise):
 
 
 def softmax(logits):
-    """Probabilities `(N, C)` in NumPy."""
+    """Probabilities `(N, C)` of logits, in NumPy."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return shifted / shifted.sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The model card: what the artefacts of a run are, how good, and how to serve them."""
+"""The model card: what a run's artefacts are, how good they are, how to serve them."""
 
 import json
 
@@ -6,6 +6,10 @@ from josrc_keras.export import writers
 
 SERVE = {
     "onnx": """```python
+import os
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before onnxruntime is imported
+
 import numpy as np
 import onnxruntime
 
@@ -44,14 +48,14 @@ outputs = signatures["serving_encoded"](image_bytes=encoded)
 
 Turn photos upright before: their EXIF orientation is not applied here, as it is in
 training on photos. {transparent}"""
-# By the number of channels.
+# What happens to transparency, by the number of channels.
 TRANSPARENT = {
     1: "Transparency is ignored.",
     3: "A transparent PNG shows white behind it, as in training on photos, and a "
     "transparent GIF black. The palette of a BMP is not read.",
     4: "Transparency is the fourth channel. The palette of a BMP is not read.",
 }
-# What test images are; an export of before these entries does not say it.
+# Words for the labels of test images, and whether these chose. Older exports lack both.
 LABELS = {
     "right": "rightly labelled images",
     "as given": "images, by labels as given, some of which may be wrong,",
@@ -64,18 +68,18 @@ CHOSEN = {
 
 
 def make_card(found, reports, plots):
-    """The card, Markdown.
+    """Makes the card.
 
     Args:
-        found: What holds for all of them: dict of `network`, `class_names`, and
+        found: Dict of what all artefacts share: `network`, `class_names`, and
             `training`, `config` and `noise_found` of the run.
-        reports: Dict from a file name to the report of its export, and in it
-            `interface`: `input`, `outputs` and whether it takes `encoded` images;
-            `weights_sha256` and `versions`.
-        plots: Names of picture files beside the card.
+        reports: Dict from a file name to the report of its export. Beside the results
+            of the proof it has `interface` (`input`, `outputs`, and whether the file
+            takes `encoded` images), `weights_sha256` and `versions`.
+        plots: Paths of the run's plots, which are copied to `plots/` beside the card.
 
     Returns:
-        A text.
+        The card, a Markdown text.
     """
     parts = [
         f"# {found['network']}: {len(found['class_names']) or 'unnamed'} classes",
@@ -142,7 +146,7 @@ def _milliseconds(report):
 
 
 def _alike(reports, describe):
-    """Dict from what a function says of a report to the names of the files."""
+    """Groups files by what a function says of their reports: a dict to their names."""
     alike: dict = {}
     for name, report in reports.items():
         alike.setdefault(describe(report), []).append(f"`{name}`")
@@ -150,7 +154,7 @@ def _alike(reports, describe):
 
 
 def _interfaces(reports, class_names):
-    """What each of the files takes and returns; files that are alike together."""
+    """What the files take and return, with files that are alike together."""
     alike = _alike(reports, lambda report: _interface(report["interface"]))
     parts = [f"{names}:\n\n{text}" for text, names in alike.items()]
     if class_names:
@@ -177,8 +181,8 @@ def _interface(interface):
 
 
 def _resized_to(image):
-    """What a file says of the size that its images are resized to, and cropped."""
-    resized = image.get("resize_to")  # An export of before this entry has none.
+    """The size that a file's images are resized to and cropped to, in words."""
+    resized = image.get("resize_to")  # Older exports lack this entry.
     if not resized:
         return ""
     height, width, _ = image["seen_by_network"]
@@ -189,7 +193,7 @@ def _resized_to(image):
 
 
 def _qualities(reports):
-    """How good the files are; by their names where they differ."""
+    """How good the files are, with their names where they differ."""
     alike = _alike(reports, _quality)
     if len(alike) == 1:
         return next(iter(alike))
@@ -236,7 +240,7 @@ def _noise(found):
 def _serving(reports):
     for format, text in SERVE.items():
         paths = [name for name, r in reports.items() if r["format"] == format]
-        paths.sort(key=len)  # That in float32 first.
+        paths.sort(key=len)  # The name of the file in float32 is the shortest.
         if paths:
             interface = reports[paths[0]]["interface"]
             image = interface["input"]
@@ -274,10 +278,10 @@ def _training(found, reports):
 
 
 def _weights(report):
-    found = report.get("weights_sha256")  # An export of before this entry has none.
-    return f"SHA-256 `{found}`" if found else "see the file's metadata"
+    checksum = report.get("weights_sha256")  # Older exports lack this entry.
+    return f"SHA-256 `{checksum}`" if checksum else "see the file's metadata"
 
 
 def _versions(report):
-    found = report.get("versions", {})
-    return ", ".join(f"{n} {v}" for n, v in found.items()) or "see the file's metadata"
+    used = report.get("versions", {})
+    return ", ".join(f"{n} {v}" for n, v in used.items()) or "see the file's metadata"

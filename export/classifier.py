@@ -1,8 +1,12 @@
 """Export of the bare classifier to SavedModel, ONNX, LiteRT and Keras's own format."""
 
 import importlib.util
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Literal
 
+import keras
 import numpy as np
 
 from josrc_keras import _files
@@ -10,63 +14,65 @@ from josrc_keras._checks import check_choice
 from josrc_keras.export import in_tensorflow, metadata, proof, writers
 from josrc_keras.export.precision import check_precision
 from josrc_keras.export.preparation import prepare
+from josrc_keras.export.serving import Serving
 from josrc_keras.networks import input_shape
 
 FORMATS = tuple(writers.WRITERS)
-SUFFIXES = {"litert": ".tflite", "keras": ".keras"}  # That their loaders insist on.
+SUFFIXES = {"litert": ".tflite", "keras": ".keras"}  # The loaders insist on these.
 OPSETS = range(13, 19)  # tf2onnx 1.17 writes up to 18.
-CALIBRATION_IMAGES = 200  # Of the quantiser.
+CALIBRATION_IMAGES = 200  # The most images for the quantiser's ranges.
 
 
 def export_classifier(
-    model,
-    path,
-    format="onnx",
-    source=None,
+    model: keras.Model,
+    path: str | os.PathLike,
+    format: Literal["onnx", "saved_model", "litert", "keras"] = "onnx",
+    source: Literal["teacher", "student"] | None = None,
     *,
-    serving=None,
-    validation=None,
-    test=None,
-    calibrate=False,
-    label_noise=0.0,
-    precision="float32",
-    opset=18,
-    images=None,
-    new_statistics=None,
-    extra_metadata=None,
-    overwrite=False,
-    tolerance=1e-4,
-):
+    serving: Serving | None = None,
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
+    test: tuple[np.ndarray, np.ndarray] | None = None,
+    calibrate: bool = False,
+    label_noise: float | None = 0.0,
+    precision: Literal["float32", "float16", "int8"] = "float32",
+    opset: int = 18,
+    images: np.ndarray | None = None,
+    new_statistics: np.ndarray | None = None,
+    extra_metadata: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    tolerance: float = 1e-4,
+) -> dict[str, Any]:
     """Exports a trained classifier, and proves the export before it returns.
 
     The artefact holds the bare network in float32, without the wrapper, the other
     network, or the optimizer. It is written beside `path`, loaded in a fresh process
     that does not import this package, and compared with the trained network: at batch
-    sizes 1, 2 and 33, on black, on white, and on all images given. Only then does it
-    get its name.
+    sizes 1, 2 and 33, on a black and a white image, and on all images given. Only then
+    does it get its name.
 
     A SavedModel also has a signature `serving_encoded` that takes encoded images,
     `image_bytes` `(N,)`: with three channels JPEG, PNG, BMP or GIF, with one JPEG or
-    PNG, with four PNG or BMP. In three channels a transparent PNG shows white behind
-    it, as in training on photos, and a transparent GIF black. The EXIF orientation is
-    not applied: turn photos upright before. A palette of a BMP is not read.
+    PNG, with four PNG or BMP. With three channels a transparent PNG shows white behind
+    it, as in training on photos, and a transparent GIF shows black. The EXIF
+    orientation is not applied: turn photos upright before. A palette of a BMP is not
+    read.
 
     Args:
         model: A `JoSRC`, another model of this package, or a plain `keras.Model` that
             returns logits.
-        path: A file; for `"saved_model"` a folder. LiteRT's ends in `.tflite`, Keras's
-            in `.keras`.
+        path: Path of the artefact: a file, for `"saved_model"` a folder. LiteRT's ends
+            in `.tflite`, Keras's in `.keras`.
         format: `"onnx"`, `"saved_model"`, `"litert"` or `"keras"`.
-        source: Which network: `"teacher"`, `"student"`, or None: whichever predicts
-            more of the validation labels, and without those the teacher. A model that
-            has one network exports that one.
-        serving: A `Serving`: what the artefact takes and returns; None for images as in
-            training, float32, and logits and probabilities.
+        source: Which network: `"teacher"` or `"student"`. None takes the one that
+            predicts more of the labels of `validation`, and without those the teacher.
+            A model that has one network exports that one.
+        serving: A `Serving`: what the artefact takes and returns. None takes float32
+            images as in training, and returns logits and probabilities.
         validation: `(images, labels)` that were not trained on, to choose the source
             and the temperature.
         test: `(images, labels)`, rightly labelled, to report accuracy and calibration
-            error on. None: every other image of `validation`, which is then not used
-            for choosing.
+            error on. None takes every other image of `validation`, which then do not
+            choose, if `label_noise` is 0.
         calibrate: Whether to fit the temperature of the probabilities on `validation`;
             see `calibration.fit_temperature`.
         label_noise: Share of wrong labels in `validation`, in [0, 1); None if unknown.
@@ -74,29 +80,30 @@ def export_classifier(
             quantisation), for LiteRT `"float16"` and `"int8"` (weights only).
         opset: ONNX opset, 13 to 18.
         images: `(N, H, W, channels)` real images to compare on, beside those of
-            `test`, and to calibrate int8 on; None: those of `validation`, and without
-            any noise in [0, 255].
+            `test`, and to calibrate int8 on. None takes those of `validation`, and
+            without them noise in [0, 255].
         new_statistics: Training images `(N, H, W, channels)` to estimate the network's
             batch-normalisation statistics on anew; None keeps those of training.
-        extra_metadata: Dict of what else the artefact is to say of itself.
+        extra_metadata: Dict of further entries for the artefact's metadata.
         overwrite: Whether to replace what is at `path`.
         tolerance: Largest allowed difference of a logit, relative to the largest
             logit where that exceeds 1.
 
     Returns:
-        A dict: `path`, `format`, `precision`, `source`, `max_difference` of the logits,
-        `agreement` of the arg max in [0, 1], the number of `images` compared, `bytes`,
-        `temperature`; with validation data also `validation`, `test` (its `chosen_on`:
-        whether source or temperature were chosen on the same images), `calibration`;
-        for a network in half precision `rounding`, its difference from float32.
+        A dict of `path`, `format`, `precision`, `source`, `max_difference` of the
+        logits, `agreement` of the arg max in [0, 1], the number of `images` compared,
+        `bytes` and `temperature`. With validation data it also has `validation`, `test`
+        (whose `chosen_on` says whether source or temperature were chosen on the same
+        images) and `calibration`. For a network in half precision it has `rounding`,
+        the difference from float32.
 
     Raises:
         FileExistsError: If `path` exists and `overwrite` is False.
         ImportError: If a package for the format is missing.
         TypeError: If `model` is not a Keras model.
         ValueError: If an argument is out of range, or the model is not trained.
-        ExportError: If the artefact can't be written or computes something else;
-            nothing is left at `path`.
+        ExportError: If the artefact can't be written or computes something else.
+            Nothing is then left at `path`.
     """
     options = {"format": format, "precision": precision, "opset": opset}
     check_request(path, options, overwrite=overwrite)
@@ -120,12 +127,12 @@ def check_request(path, options, *, overwrite):
     """Refuses what can't be written, before anything is computed.
 
     Args:
-        path: Where the artefact is to be.
+        path: Path of the artefact.
         options: Dict of `format`, `precision` and `opset`.
-        overwrite: Whether something may be there.
+        overwrite: Whether what is at the path may be replaced.
 
     Raises:
-        FileExistsError: If something is at the path and may not be.
+        FileExistsError: If something is at the path and may not be replaced.
         ImportError: If a package for the format is missing.
         ValueError: If an option is unknown or the path has the wrong suffix.
     """
@@ -170,10 +177,10 @@ def export_prepared(prepared, path, options, *, extra_metadata=None, tolerance=1
 
     Args:
         prepared: What `prepare` returned.
-        path: Where to. What is there is replaced.
+        path: Path of the artefact. What is there is replaced.
         options: Dict of `format`, `precision` and `opset`, checked.
-        extra_metadata: Dict of what else the artefact is to say of itself.
-        tolerance: Largest allowed difference of a logit.
+        extra_metadata: Dict of further entries for the artefact's metadata.
+        tolerance: Largest allowed difference of a logit, as in `export_classifier`.
 
     Returns:
         The report, a dict.
@@ -203,7 +210,7 @@ def export_prepared(prepared, path, options, *, extra_metadata=None, tolerance=1
         for name, batch in batches.items()
     }
     for name in (path.name, metadata.beside(path).name):
-        _files.remove_unfinished(path.parent, name)  # Of an export that was killed.
+        _files.remove_unfinished(path.parent, name)  # A killed export leaves these.
     with _files.replacing(path) as beside:
         order = options | {"calibration_images": few}
         in_tensorflow.write(network, beside, serving, order, found)

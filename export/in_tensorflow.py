@@ -1,9 +1,9 @@
 """Writes an artefact with TensorFlow, whatever backend the network was trained on.
 
-Keras's converters to SavedModel, ONNX and LiteRT differ between backends. One way for
-all: on another backend than TensorFlow the network is saved, and a process that runs
-Keras on TensorFlow loads it and writes the artefact. The proof then compares that with
-the network where it was trained.
+Keras's converters to SavedModel, ONNX and LiteRT differ between backends. So there is
+one way for all: on a backend other than TensorFlow the network is saved, and a process
+that runs Keras on TensorFlow loads it and writes the artefact. The proof then compares
+the artefact with the network on the backend where it was trained.
 """
 
 import importlib
@@ -28,13 +28,13 @@ def write(network, path, serving, options, found):
 
     Args:
         network: The network in float32.
-        path: Where to; its folder exists.
+        path: Path of the artefact, in a folder that exists.
         serving: The fitted `serving.Serving`.
-        options: As `writers.write` takes.
-        found: The metadata.
+        options: Dict of options, as in `writers.write`.
+        found: The metadata, a dict that JSON can hold.
 
     Raises:
-        ExportError: If it can't be written.
+        ExportError: If the artefact can't be written.
     """
     here = keras.backend.backend() == "tensorflow" or options["format"] == "keras"
     try:
@@ -51,7 +51,7 @@ def write(network, path, serving, options, found):
 def _write_here(network, path, serving, options, found):
     if options["format"] == "keras":
         if network.compiled:
-            network = sources.copy_of(network)  # Its optimizer would be saved too.
+            network = sources.copy_of(network)  # Keras would save its optimizer, too.
         network = sources.of_keras_layers(network)
     elif options["format"] in ("onnx", "litert"):
         network = sources.unrolled(network)
@@ -89,9 +89,9 @@ def _write_elsewhere(network, path, serving, options, found):
 
 
 def main(folder):
-    """Does what `_write_elsewhere` asks for, on TensorFlow."""
+    """Writes, on TensorFlow, the artefact that `_write_elsewhere` asks for."""
     order = pickle.loads((Path(folder) / "order.pickle").read_bytes())
-    for module in order["modules"]:  # They register their layers.
+    for module in order["modules"]:  # The import registers their layers.
         importlib.import_module(module)
     network = keras.saving.load_model(Path(folder) / "network.keras")
     _write_here(

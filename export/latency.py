@@ -1,4 +1,4 @@
-"""How long an artefact takes, beside the plain Keras network."""
+"""Measures how long an artefact takes, beside the plain Keras network."""
 
 import functools
 import statistics
@@ -10,18 +10,18 @@ from josrc_keras.export import served_process
 from josrc_keras.networks import input_shape
 
 BATCHES = (1, 128)
-SECONDS = 1.0  # For each artefact and batch size.
+SECONDS = 1.0  # Time for each artefact and batch size.
 
 
 def measure(network, serving, artefacts, batches=BATCHES, seconds=SECONDS):
     """Times artefacts and the plain network in turns, in this process.
 
     Args:
-        network: The `keras.Model` that was exported, with pixels as it takes them.
+        network: The `keras.Model` that was exported. It gets pixels in its own size.
         serving: The fitted `serving.Serving` of the artefacts.
         artefacts: Dict from a name to `(format, path)`.
         batches: Batch sizes.
-        seconds: Time for each artefact and batch size.
+        seconds: Time for each artefact and batch size, in seconds.
 
     Returns:
         A list of dicts: `name`, `batch`, `milliseconds` (the median of the calls), and
@@ -60,7 +60,7 @@ def measure(network, serving, artefacts, batches=BATCHES, seconds=SECONDS):
 def _medians(calls, seconds):
     """The median time of each call in seconds, taken in turns."""
     times: dict = {name: [] for name in calls}
-    for call in calls.values():  # What the first call compiles is not counted.
+    for call in calls.values():  # The first call compiles and is not counted.
         call()
     end = time.perf_counter() + seconds * len(calls)
     while time.perf_counter() < end or len(times["keras"]) < 5:

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 from josrc_keras import _files
 from josrc_keras.networks import input_shape
@@ -12,13 +14,13 @@ FILE = "metadata.json"
 
 
 def describe(network, serving, options, findings):
-    """All that is known of an artefact, in a dict that JSON can hold.
+    """The metadata of an artefact, a dict that JSON can hold.
 
     Args:
         network: The network in float32.
         serving: The fitted `serving.Serving`.
         options: Dict of `format`, `precision` and `opset`.
-        findings: Dict of what export found out: `source`, `validation` and others.
+        findings: Dict of what export measured: `source`, `validation` and others.
     """
     channels = input_shape(network)[-1]
     outputs = {
@@ -66,7 +68,7 @@ def weights_checksum(network):
 
 
 def as_texts(found):
-    """The entries as texts: JSON, but for texts that can't be taken for it."""
+    """The entries as JSON texts. A text that can't be mistaken for JSON stays."""
     return {
         name: value
         if isinstance(value, str) and _value(value) == value
@@ -76,29 +78,29 @@ def as_texts(found):
 
 
 def write_beside(path, found):
-    """Writes it beside an artefact that can't hold it, as `PATH.json`."""
+    """Writes metadata beside an artefact that can't hold it, as `PATH.json`."""
     _files.write_json(beside(path), found)
 
 
 def beside(path):
-    """Where the metadata of a LiteRT or Keras file stands."""
+    """The path of the metadata of a LiteRT or Keras file."""
     path = Path(path)
     return path.with_name(f"{path.name}.json")
 
 
-def read_metadata(path):
+def read_metadata(path: str | os.PathLike) -> dict[str, Any]:
     """What an exported artefact says of itself.
 
     Args:
-        path: What `export_classifier` wrote, in any format.
+        path: Path of an artefact of `export_classifier`, in any format.
 
     Returns:
         A dict: `class_names`, `input`, `outputs`, `source`, `temperature`,
         `validation`, `versions`, `weights_sha256` and others.
 
     Raises:
-        OSError: If there is no artefact with metadata.
-        ImportError: If it is ONNX and the package onnx is missing.
+        OSError: If there is no artefact with metadata at the path.
+        ImportError: If the artefact is ONNX and the package onnx is missing.
     """
     path = Path(path)
     asset = path / "assets" / FILE
@@ -107,9 +109,9 @@ def read_metadata(path):
     if beside(path).is_file():
         return json.loads(beside(path).read_text(encoding="utf-8"))
     if path.is_file():
-        found = _in_onnx(path)
-        if found:
-            return found
+        described = _in_onnx(path)
+        if described:
+            return described
     raise OSError(
         "Expected what `export_classifier` wrote: a SavedModel folder, an ONNX file, "
         f"or a file with its metadata beside it. Received: {path}."
@@ -117,7 +119,7 @@ def read_metadata(path):
 
 
 def _in_onnx(path):
-    """The metadata in an ONNX file; none if it is no such file."""
+    """The metadata in an ONNX file; empty if the file is no ONNX."""
     import onnx
     from google.protobuf.message import DecodeError
 

@@ -25,11 +25,11 @@ def check_precision(format, precision):
 
 
 def convert_onnx(model, precision, pixels):
-    """An ONNX network in another precision; its input and outputs stay float32.
+    """Converts an ONNX network to a lower precision. Input and outputs stay float32.
 
     float16 stores weights and computes in half precision. int8 is static
-    quantisation: weights (a scale for each channel) and activations (ranges from the
-    calibration images) have eight bits.
+    quantisation: weights (with a scale for each channel) and activations (with ranges
+    from the calibration images) have eight bits.
 
     Args:
         model: An `onnx.ModelProto` in float32 with one input.
@@ -64,7 +64,7 @@ def _quantised(model, images):
     with tempfile.TemporaryDirectory() as folder, _quiet():
         given, before, after = (Path(folder) / f"{n}.onnx" for n in range(3))
         onnx.save(model, given)
-        # Folds batch normalisation into the convolutions before they get scales.
+        # This folds batch normalisation into the convolutions before they get scales.
         shape_inference.quant_pre_process(given, before, skip_symbolic_shape=True)
         quantization.quantize_static(
             before,
@@ -72,7 +72,7 @@ def _quantised(model, images):
             Reader(),
             quant_format=quantization.QuantFormat.QDQ,
             per_channel=True,
-            # Seven bits for weights: with eight, CPUs without VNNI saturate.
+            # Weights get seven bits: with eight, CPUs without VNNI saturate.
             reduce_range=True,
             nodes_to_exclude=_after_logits(onnx.load(before).graph),
         )
@@ -80,14 +80,14 @@ def _quantised(model, images):
 
 
 def _after_logits(graph):
-    """Names of the nodes behind the last product: softmax and ranking, in order."""
+    """Names of the nodes after the last product, such as softmax and ranking."""
     products = [n for n, node in enumerate(graph.node) if node.op_type in PRODUCTS]
     return [node.name for node in list(graph.node)[max(products, default=-1) + 1 :]]
 
 
 @contextlib.contextmanager
 def _quiet():
-    """Without the quantiser's advice, which is about what is done above."""
+    """Silences the quantiser's advice, which `_quantised` already follows."""
     before = logging.root.level
     logging.root.setLevel(logging.ERROR)
     try:

@@ -1,4 +1,4 @@
-"""What is decided once for all formats: network, temperature, images to compare on."""
+"""Decides once for all formats: the network, the temperature, the images to compare."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ class Prepared(NamedTuple):
         serving: The `Serving`, fitted to it.
         images: `(N, H, W, channels)` real images, or None.
         test: `(images, labels)` to report on, or None.
-        findings: Dict of what was found out, see `export_classifier`.
+        findings: Dict of what was measured, see `export_classifier`.
     """
 
     network: Any
@@ -112,7 +112,7 @@ def _choose(found, source, serving, validation):
 
 
 def _calibrated(serving, logits, labels, label_noise):
-    """`serving` with a temperature that fits the labels, and what was found."""
+    """`serving` with a temperature that fits the labels, and a dict about it."""
     temperature, noise = calibration.fit_temperature(logits, labels, label_noise)
     found = {"temperature": temperature, "label_noise": noise, "images": len(labels)}
     return dataclasses.replace(serving, temperature=temperature), found
@@ -135,7 +135,7 @@ def _check_labels(name, pair, classes):
 
 
 def halves(pair):
-    """Every other sample, and the others; both all of it where there is but one."""
+    """Divides `(images, labels)` in turns; both halves are the whole of one sample."""
     images, labels = pair
     if len(labels) < 2:
         return pair, pair
@@ -147,7 +147,7 @@ def _accuracy(logits, labels):
 
 
 def _rounding(network, exact, serving, images):
-    """How far a network in half precision is from itself in float32."""
+    """How far a network in half precision is from the same in float32."""
     channels = input_shape(exact)[-1]
     batches = proof.make_batches(serving, channels, images)
     batch = batches.get("all", batches["batch_33"])

@@ -13,10 +13,10 @@ from keras import ops
 from josrc_keras.export import calibration, sources
 
 BATCHES = (1, 2, 33)
-MOST = 2 * 10**9  # Bytes of images that are compared, at most.
-# Of the arg max, in less than float32, at least: over images, and over classes.
+MOST = 2 * 10**9  # The most bytes of images that are compared.
+# The least agreement of the arg max below float32: over images, and over classes.
 AGREEMENT, CLASS_AGREEMENT = 0.9, 0.75
-SMOOTHING = 4  # Images that are taken to agree in each class beside its own.
+SMOOTHING = 4  # Images that each class is taken to have beside its own, which agree.
 
 
 class ExportError(RuntimeError):
@@ -28,13 +28,13 @@ def make_batches(serving, channels, images):
 
     Args:
         serving: The fitted `serving.Serving`.
-        channels: Of its images.
+        channels: Number of channels of its images.
         images: `(N, H, W, channels)`, or None for noise in [0, 255].
 
     Returns:
-        A dict: batches of 1, 2 and 33 images, a black and a white one, one of another
-        size if it is resized, whole pixels to be encoded, and `all` of them,
-        or as many evenly spaced ones as `MOST` allows.
+        A dict of batches: 1, 2 and 33 images, a black and a white image, images of
+        another size if they are resized, images of whole pixels to be encoded, and
+        `all` images, or as many evenly spaced ones as `MOST` allows.
 
     Raises:
         ValueError: If the images have the wrong shape, or pixels that uint8 can't hold.
@@ -60,7 +60,7 @@ def make_batches(serving, channels, images):
 
 
 def as_input(serving, images):
-    """Images in the type that the artefact takes; bytes are rounded."""
+    """Images in the type that the artefact takes, rounded for uint8."""
     images = np.asarray(images)
     return (np.round(images) if serving.dtype == "uint8" else images).astype(
         serving.dtype
@@ -72,8 +72,8 @@ def check_images(serving, channels, images):
 
     Args:
         serving: The fitted `serving.Serving`.
-        channels: Of its images.
-        images: What should be `(N, H, W, channels)`.
+        channels: Number of channels of its images.
+        images: Images that should be `(N, H, W, channels)`.
     """
     images = np.asarray(images)
     if images.ndim != 4 or not len(images) or images.shape[3] != channels:
@@ -99,7 +99,7 @@ def check_images(serving, channels, images):
 
 
 def expected_outputs(network, serving, images):
-    """What the artefact should return for images, in NumPy but for the network.
+    """What the artefact should return for images, in NumPy except for the network.
 
     Args:
         network: The network in float32.
@@ -128,7 +128,7 @@ def expected_outputs(network, serving, images):
 
 
 def _pixels(serving, resizing, images):
-    """What the network sees of a few images, float32."""
+    """The pixels that the network sees of a few images, float32."""
     pixels = images.astype("float32")
     for layer in resizing:
         pixels = layer(pixels, training=False)
@@ -143,15 +143,15 @@ def served_outputs(format, path, batches):
     """What the artefact computes in a process that does not import this package.
 
     Args:
-        format: Of the artefact.
-        path: Where it is.
+        format: Format of the artefact.
+        path: Path of the artefact.
         batches: Dict of arrays.
 
     Returns:
-        A dict of a dict of outputs, by the batches' names.
+        A dict from a batch's name to a dict of outputs.
 
     Raises:
-        ExportError: If it can't be loaded or run.
+        ExportError: If the artefact can't be loaded or run.
     """
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = Path(folder) / "inputs.npz", Path(folder) / "outputs.npz"
@@ -179,15 +179,15 @@ def served_outputs(format, path, batches):
 
 
 def compare(expected, served, serving, tolerance):
-    """How far what was served is from what was expected.
+    """Compares the artefact's outputs with the network's.
 
     Args:
-        expected: Dict of a dict of outputs, by batch.
+        expected: Dict from a batch's name to a dict of outputs.
         served: The same, as `served_outputs` returns it.
         serving: The fitted `serving.Serving`.
-        tolerance: Largest allowed difference, of a logit relative to the largest one
-            where that exceeds 1; None in reduced precision, where nine in ten arg max
-            must agree, and three quarters as a mean over classes.
+        tolerance: Largest allowed difference; of a logit, relative to the largest logit
+            where that exceeds 1. None is for reduced precision, where the arg max must
+            agree for 90% of the images, and for 75% as a mean over classes.
 
     Returns:
         A dict of `max_difference` (of logits, or of probabilities where there are no
@@ -224,7 +224,7 @@ def compare(expected, served, serving, tolerance):
 
 
 def _joined(outputs, names):
-    """Each output of all batches, one below the other."""
+    """Each output, concatenated over all batches."""
     absent = [name for name in names if any(name not in b for b in outputs.values())]
     if absent:
         raise ExportError(
@@ -262,12 +262,13 @@ def _check_classes(ours, theirs, agreement):
 def class_agreement(ours, theirs):
     """Mean over classes of the share of their images whose class stays the same.
 
-    One class may have most of the images: always to predict it is to agree on these.
-    Additive smoothing, by `SMOOTHING` images a class that agree, lets a class of very
-    few images weigh little.
+    Where one class has most of the images, an artefact that always predicts it agrees
+    on these, so a mean over images is not enough. Additive smoothing, by `SMOOTHING`
+    images of each class that agree, gives a class of very few images little weight.
 
     Args:
-        ours: `(N,)` classes that the trained network predicts; only these count.
+        ours: `(N,)` classes that the trained network predicts. Only these are averaged
+            over.
         theirs: `(N,)` classes that the artefact predicts.
 
     Returns:
@@ -280,7 +281,7 @@ def class_agreement(ours, theirs):
 
 
 def _check_close(name, ours, theirs, agreement, tolerance):
-    if name == "top_classes":  # Of two equal probabilities either may come first.
+    if name == "top_classes":  # Equal probabilities may come in either order.
         rows = np.arange(len(ours[name]))[:, None]
         chosen = ours["probabilities"][rows, theirs[name]]
         difference = np.abs(chosen - ours["top_probabilities"]).max()

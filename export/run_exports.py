@@ -16,7 +16,7 @@ from josrc_keras.runs import build_data
 from josrc_keras.runs import folder as run_folder
 
 CARD = "README.md"
-REPORTS = "exports.json"  # The reports of what lies in the folder.
+REPORTS = "exports.json"  # The reports of the artefacts in the folder.
 ENOUGH = 400  # Photos of which one half chooses and the other half reports.
 
 
@@ -29,17 +29,17 @@ def prepare_run(
     label_noise=None,
     new_statistics=False,
 ):
-    """Loads a finished run and decides what is exported of it.
+    """Loads a finished run, and decides what is exported of it.
 
-    Held-out training images choose and calibrate where the run has them
-    (`config.data.validation_share`), and the test set reports; otherwise every other
-    test image chooses and the others report. Fewer than `ENOUGH` photos, whose labels
-    are not known to be right, do both. The findings of `test` say which: `labels` are
-    `"right"` or `"as given"`, `chosen_on` is whether the same images choose.
+    Where the run has held-out images (`config.data.validation_share`), these choose and
+    calibrate, and the test images report. Otherwise every other test image chooses, and
+    the others report. Where photos, whose labels are not known to be right, are fewer
+    than `ENOUGH`, the same photos do both. The findings of `test` say so: `labels` is
+    `"right"` or `"as given"`, and `chosen_on` whether the same images choose.
 
     Where the run trained on crops (`config.augmentation.size`), evaluation showed the
-    middle of each image to the network. So does all that is done here. An artefact
-    that resizes does it itself: `resize_to` is the size of the run's images, unless
+    middle of each image to the network, and so does this function. An artefact that
+    resizes crops by itself: `resize_to` is the size of the run's images, unless
     `serving` says otherwise.
 
     Args:
@@ -52,7 +52,7 @@ def prepare_run(
             on the training images.
 
     Returns:
-        A `preparation.Prepared`, and what the artefacts say of the run, a dict.
+        A `preparation.Prepared`, and a dict of what the artefacts say of the run.
 
     Raises:
         OSError: If the run is not finished or its data can't be read.
@@ -69,7 +69,7 @@ def prepare_run(
     model = keras.saving.load_model(run / "model.keras")
     benchmark = build_data.make_benchmark(config, run)
     serving = {"class_names": benchmark.class_names, **serving}
-    # A run of before this field has none.
+    # Older runs lack this field.
     crops = config.augmentation.get("size") is not None
     if crops and serving.get("resize") and serving.get("resize_to") is None:
         serving["resize_to"] = benchmark.test.images.shape[1:3]
@@ -95,16 +95,16 @@ def prepare_run(
 
 
 def _divided(benchmark, pair, label_noise):
-    """What chooses and what reports, as `prepare` takes it.
+    """The images that choose and those that report, as arguments of `prepare`.
 
     Args:
         benchmark: The run's `data.Benchmark`.
         pair: A function from a split to `(images, labels)`.
-        label_noise: As `prepare_run` takes it.
+        label_noise: As in `prepare_run`.
     """
     test, held_out = pair(benchmark.test), benchmark.validation
     if held_out is not None:
-        if np.array_equal(held_out.labels, held_out.true_labels):  # Checked by people.
+        if np.array_equal(held_out.labels, held_out.true_labels):  # All are right.
             label_noise = 0.0 if label_noise is None else label_noise
         return {"validation": pair(held_out), "test": test, "label_noise": label_noise}
     if benchmark.test.true_labels is None:  # Photos, and there are no others.
@@ -120,7 +120,7 @@ def _divided(benchmark, pair, label_noise):
 
 
 class _Seen:
-    """Images as evaluation shows them to the networks, made when they are read."""
+    """Images as evaluation shows them to the network, made when they are read."""
 
     def __init__(self, model, images):
         self.model = model
@@ -130,19 +130,19 @@ class _Seen:
         return len(self.images)
 
     def __getitem__(self, rows):
-        """Those of a slice, a NumPy array."""
+        """The images of a slice, as a NumPy array."""
         images = np.asarray(self.images[rows])
         return keras.ops.convert_to_numpy(self.model.seen_in_evaluation(images))
 
 
 def _all_of(images):
-    """All of them in an array, a few at a time."""
+    """All images in one array, which are read a few at a time."""
     starts = range(0, len(images), sources.BATCH)
     return np.concatenate([images[start : start + sources.BATCH] for start in starts])
 
 
 def _about(run, config):
-    """What an artefact says of the run that it is from."""
+    """A dict of what an artefact says of its run."""
     summary = run_folder.read_summary(run)
     last = run_folder.read_history(run)[-1]
     shares = {kind: last.get(f"{kind}_fraction") for kind in ("clean", "id", "ood")}
@@ -159,7 +159,7 @@ def _about(run, config):
 
 
 def choice(findings):
-    """A line that says which network is exported, and why."""
+    """Two lines on which network is exported and why, and on its calibration."""
     source = findings["source"]
     validation = findings["validation"]
     others = [
@@ -192,7 +192,7 @@ def choice(findings):
 
 
 def export_one(prepared, about, path, options):
-    """Writes and proves one artefact, and keeps its report; see `export_prepared`."""
+    """Writes and proves one artefact, and keeps its report. See `export_prepared`."""
     report = classifier.export_prepared(prepared, path, options, extra_metadata=about)
     path = Path(path)
     found = metadata.read_metadata(path)
@@ -209,7 +209,7 @@ def export_one(prepared, about, path, options):
 
 
 def _reports(folder):
-    """The reports of what is still in the folder, by file name."""
+    """The reports of artefacts that are still in the folder, by file name."""
     path = folder / REPORTS
     if not path.exists():
         return {}
@@ -234,15 +234,15 @@ def line(report):
 
 
 def time_exports(run, prepared, requests):
-    """Times what was exported beside the plain Keras network.
+    """Times artefacts beside the plain Keras network, and keeps the times.
 
     Args:
         run: The run folder.
         prepared: What `prepare_run` returned.
-        requests: Dict from a path to its options.
+        requests: Dict from an artefact's path to its options.
 
     Returns:
-        A table, a text.
+        A table, as text.
     """
     artefacts = {
         Path(path).name: (options["format"], path) for path, options in requests.items()
@@ -264,7 +264,7 @@ def time_exports(run, prepared, requests):
 
 
 def write_card(run, prepared, about):
-    """Writes the model card, with the run's plots; returns its path."""
+    """Writes the model card with the run's plots, and returns its path."""
     folder = Path(run) / "export"
     reports = _reports(folder)
     names = prepared.serving.class_names

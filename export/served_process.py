@@ -1,9 +1,9 @@
-"""Runs an exported classifier with nothing of this package: the proof of an export.
+"""Runs an exported classifier without this package, for the proof of an export.
 
-Started as a script, in a process of its own: FORMAT MODEL INPUTS.npz OUTPUTS.npz. Each
-array in INPUTS is a batch `(N, H, W, channels)`; OUTPUTS gets NAME/OUTPUT for each of
-its outputs. The batch `encoded` goes as PNG through a SavedModel's signature for
-encoded images.
+It is started as a script, in a process of its own, with FORMAT MODEL INPUTS.npz
+OUTPUTS.npz. Each array in INPUTS is a batch `(N, H, W, channels)`. OUTPUTS gets
+NAME/OUTPUT for each of its outputs. The batch `encoded` goes as PNG through a
+SavedModel's signature for encoded images.
 """
 
 import os
@@ -11,11 +11,12 @@ import sys
 
 import numpy as np
 
-AT_ONCE = 64  # Images.
+AT_ONCE = 64  # Images that are predicted at a time.
 
 
 def onnx_predictor(path):
-    """A function from a batch to a dict of outputs, by onnxruntime."""
+    """A function from a batch's name and images to outputs, by onnxruntime."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -26,7 +27,7 @@ def onnx_predictor(path):
 
 
 def saved_model_predictor(path):
-    """The same, by TensorFlow's own loader."""
+    """The same function, by TensorFlow's own loader."""
     import tensorflow as tf
 
     signatures = tf.saved_model.load(path).signatures
@@ -44,7 +45,7 @@ def saved_model_predictor(path):
 
 
 def litert_predictor(path):
-    """The same, by LiteRT's interpreter, or where it is missing TensorFlow's copy."""
+    """The same function, by LiteRT's interpreter, or by TensorFlow's copy of it."""
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
@@ -54,7 +55,7 @@ def litert_predictor(path):
 
 
 def keras_predictor(path):
-    """The same, by Keras."""
+    """The same function, by Keras."""
     import keras
 
     model = keras.saving.load_model(path)
@@ -71,7 +72,7 @@ PREDICTORS = {
 
 
 def main(arguments):
-    """Predicts every batch of a file of arrays."""
+    """Predicts every batch in a file of arrays, and writes the outputs."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     format_name, model, inputs, outputs = arguments
     predict = PREDICTORS[format_name](model)

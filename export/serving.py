@@ -20,33 +20,33 @@ OUTPUTS = ("logits", "probabilities")
 class Serving:
     """What an exported classifier takes and returns.
 
-    Input `image` is `(N, H, W, channels)`, any N, with pixels in [0, 255]. Outputs are
-    `logits` and `probabilities`, float32 `(N, C)`; with `top_k` also `top_classes`
-    (int32), `top_probabilities` (float32) and, where names are given, `top_names`
-    (strings), each `(N, top_k)`, most probable first. The format "keras" has no
-    `top_names`.
+    The input `image` is `(N, H, W, channels)`, any N, with pixels in [0, 255]. Outputs
+    are `logits` and `probabilities`, float32 `(N, C)`. With `top_k` there are also
+    `top_classes` (int32), `top_probabilities` (float32) and, where names are given,
+    `top_names` (strings), each `(N, top_k)`, most probable first. The format "keras"
+    has no `top_names`.
 
     Args:
-        dtype: Of `image`: `"float32"` or `"uint8"`.
-        resize: None: images come in the size that the network was built for. `"crop"`:
-            of any size, cropped in the middle to its proportions and resized;
-            `"stretch"`: resized, whatever their proportions. Bilinear, without
-            antialiasing, which ONNX can't express.
-        image_size: `(H, W)` that the network sees; None: as it was built.
+        dtype: Type of `image`: `"float32"` or `"uint8"`.
+        resize: None if images come in the size that the network was built for. With
+            `"crop"` images of any size are cropped in the middle, to the proportions
+            of the resized ones, and resized. With `"stretch"` they are only resized.
+            Resizing is bilinear, without antialiasing, which ONNX can't express.
+        image_size: `(H, W)` that the network sees; None takes its built size.
         resize_to: `(H, W)` that images are resized to before the middle `image_size`
-            of them is cropped, where evaluation did so (256, of which 224 are seen);
-            None: `image_size`, of which nothing is cropped.
-        rescale: `(scale, offset)`, numbers or one a channel: the network sees
-            `pixel * scale + offset`. For networks that do not normalise pixels
-            themselves, as those in `josrc_keras.networks` do.
+            is cropped, where evaluation did so (256, of which 224 are seen). None takes
+            `image_size`, of which nothing is cropped.
+        rescale: `(scale, offset)`, numbers or one for each channel. The network sees
+            `pixel * scale + offset`. This is for networks that do not normalise pixels
+            themselves, unlike those in `josrc_keras.networks`.
         outputs: Which of `"logits"` and `"probabilities"`, at least one.
-        top_k: How many of the most probable classes; 0 for none.
+        top_k: Number of most probable classes to return; 0 for none.
         class_names: Names of the C classes in label order; empty if unknown.
-        temperature: Logits are divided by it before the softmax, positive. Changes
-            probabilities, neither logits nor the order of the classes.
+        temperature: Positive number that logits are divided by before the softmax. It
+            changes probabilities, but neither logits nor the order of the classes.
 
     Raises:
-        TypeError: If `class_names` is one text.
+        TypeError: If `class_names` is a single text.
         ValueError: If an argument is out of range.
     """
 
@@ -54,13 +54,13 @@ class Serving:
     resize: str | None = None
     image_size: Any = None
     rescale: Any = None
-    outputs: tuple = OUTPUTS
+    outputs: tuple[str, ...] = OUTPUTS
     top_k: int = 0
-    class_names: Sequence = ()
+    class_names: Sequence[str] = ()
     temperature: float = 1.0
-    resize_to: Any = None  # Last, so that the others keep their positions.
+    resize_to: Any = None  # It is last, so that the others keep their positions.
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_choice("Serving.dtype", self.dtype, DTYPES)
         check_choice("Serving.resize", self.resize, RESIZES)
         if not self.outputs or not set(self.outputs) <= set(OUTPUTS):
@@ -119,18 +119,21 @@ class Serving:
             ) from error
         return scale, offset
 
-    def fitted_to(self, network_shape, num_classes):
-        """This, with an `image_size` and checked against a network.
+    def fitted_to(
+        self, network_shape: Sequence[int | None], num_classes: int
+    ) -> "Serving":
+        """A copy with `image_size` and `resize_to` set, checked against a network.
 
         Args:
-            network_shape: `(N, H, W, channels)` of its input; None where any will do.
+            network_shape: `(N, H, W, channels)` of the network's input, None where any
+                will do.
             num_classes: C.
 
         Returns:
             A `Serving`.
 
         Raises:
-            ValueError: If it does not fit.
+            ValueError: If this does not fit the network.
         """
         built = tuple(network_shape[1:3])
         size = tuple(self.image_size or built)
@@ -166,7 +169,7 @@ class Serving:
         return dataclasses.replace(self, image_size=size, resize_to=resize_to)
 
     def _fitted_resize_to(self, size):
-        """`(H, W)` to resize to, of which `size` is cropped; None without resizing."""
+        """`(H, W)` to resize to, before `size` is cropped; None without resizing."""
         if self.resize is None:
             return None
         wanted = self.resize_to or size
@@ -180,25 +183,25 @@ class Serving:
         return wanted
 
     @property
-    def has_names(self):
+    def has_names(self) -> bool:
         """Whether `top_names` is among the outputs."""
         return bool(self.top_k and self.class_names)
 
-    def output_names(self):
-        """Names of the outputs, in order; `top_names` aside."""
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the outputs in order, without `top_names`."""
         ranked = ("top_classes", "top_probabilities") if self.top_k else ()
         return (*(name for name in OUTPUTS if name in self.outputs), *ranked)
 
-    def input_shape(self, channels):
-        """`(N, H, W, channels)` of `image`; None where any will do."""
+    def input_shape(self, channels: int) -> tuple[int | None, ...]:
+        """`(N, H, W, channels)` of `image`, with None where any will do."""
         size = (None, None) if self.resize else self.image_size
         return (None, *size, channels)
 
-    def resizing(self):
+    def resizing(self) -> list[keras.Layer]:
         """The layers that resize and crop; none where images come in the right size.
 
-        The crop is the one that `CropAndFlip` takes in evaluation: where a margin is
-        odd, its larger part is below and on the right.
+        The crop is that of `CropAndFlip` in evaluation: where a margin is odd, its
+        larger part is at the bottom and on the right.
         """
         if self.resize is None:
             return []
@@ -214,12 +217,12 @@ class Serving:
 
 
 def pixels_to_outputs(network, serving, channels):
-    """The classifier behind the resizing.
+    """The classifier that follows the resizing.
 
     Args:
-        network: From `(N, H, W, channels)` to logits, in float32.
+        network: A model from `(N, H, W, channels)` to logits, in float32.
         serving: A fitted `Serving`.
-        channels: Of its images.
+        channels: Number of channels of its images.
 
     Returns:
         A `keras.Model` from float32 pixels `(N, *image_size, channels)` to a dict of
@@ -230,7 +233,7 @@ def pixels_to_outputs(network, serving, channels):
     seen = pixels
     if serving.rescale is not None:
         seen = layers.Rescaling(*serving.rescale, dtype="float32")(seen)
-    # Said for each network: Keras's own default is training in a model that resizes.
+    # `call` asks for inference: Keras's default is training where a model resizes.
     logits = sources.call(network, seen)
     cool = layers.Rescaling(1 / serving.temperature, dtype="float32")(logits)
     probabilities = layers.Softmax(dtype="float32", name="softmax")(cool)
@@ -244,11 +247,11 @@ def pixels_to_outputs(network, serving, channels):
 
 
 def image_to_outputs(classifier, serving):
-    """The whole of it as one `keras.Model`, from `image` to a dict of outputs.
+    """The whole classifier as a `keras.Model`, from `image` to a dict of outputs.
 
     Args:
         classifier: What `pixels_to_outputs` made.
-        serving: The same fitted `Serving`.
+        serving: The fitted `Serving` that it was made with.
     """
     channels = classifier.inputs[0].shape[-1]
     shape = serving.input_shape(channels)[1:]

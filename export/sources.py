@@ -1,4 +1,4 @@
-"""Which network of a model is exported, and as what weights."""
+"""The networks of a model that can be exported, and their weights."""
 
 import keras
 import numpy as np
@@ -19,12 +19,13 @@ def networks_of(model):
         model: A model of this package, or a plain `keras.Model`.
 
     Returns:
-        A dict of `student` and, where there is one, `teacher`; a plain model is
-        `network`.
+        A dict of `student` and, where there is one, `teacher`, or of `network` for a
+        plain model.
 
     Raises:
-        TypeError: If it is no Keras model.
-        ValueError: If it is not built for one image input, or has not been trained.
+        TypeError: If `model` is no Keras model.
+        ValueError: If a network is not built for one image input, or the model has not
+            been trained.
     """
     candidates = {name: getattr(model, name, None) for name in SOURCES}
     found: dict = {
@@ -50,14 +51,14 @@ def _check_built(network):
 
 
 def _check_trained(model, found):
-    """A model of this package that never trained is refused; a plain one can't tell."""
+    """Refuses an untrained model of this package. A plain model does not tell."""
     optimizer = getattr(model, "optimizer", None)
     if not found or (optimizer is not None and int(optimizer.iterations) > 0):
         return
     weights = [network.get_weights() for network in found.values()]
     pairs = zip(weights[0], weights[-1], strict=True)
     if not all(np.array_equal(first, last) for first, last in pairs):
-        return  # Its weights were loaded: a new teacher is a copy of the student.
+        return  # Weights were loaded, since a new teacher is a copy of the student.
     if len(weights) == 2 or optimizer is not None:
         raise ValueError(
             f"Expected a trained model. Received: a {type(model).__name__} that has "
@@ -68,7 +69,7 @@ def _check_trained(model, found):
 
 
 def call(network, pixels):
-    """A network's logits in inference, also of one that returns them in a list."""
+    """A network's logits in inference, also where it returns them in a list."""
     logits = network(pixels, training=False)
     if isinstance(logits, (list, tuple)) and len(logits) == 1:
         return logits[0]
@@ -76,10 +77,11 @@ def call(network, pixels):
 
 
 def num_classes(network):
-    """How many logits a network returns.
+    """The number of logits, C, that a network returns.
 
     Raises:
-        ValueError: If it does not return one `(N, C)`, or returns probabilities.
+        ValueError: If the network does not return one output `(N, C)`, or returns
+            probabilities.
     """
     shape = tuple(side or 64 for side in input_shape(network)[1:])
     logits = call(network, np.zeros((1, *shape), "float32"))
@@ -105,7 +107,7 @@ def predict(network, images):
 
 
 def in_float32(network):
-    """The network with the same weights in float32; itself if it is that already."""
+    """A copy of the network in float32, or the network itself if it is in float32."""
     policies = [layer.dtype_policy for layer in _runtime.all_layers(network)]
     if all(p.compute_dtype == p.variable_dtype == "float32" for p in policies):
         return network
@@ -120,7 +122,7 @@ def _as_float32(layer):
 
 
 def copy_of(network):
-    """The network once more, without what it was compiled with."""
+    """A copy of the network with its weights, not compiled."""
     copy = type(network).from_config(network.get_config())
     if not copy.built:
         copy.build(input_shape(network))
@@ -128,7 +130,10 @@ def copy_of(network):
 
 
 def of_keras_layers(network):
-    """The network with Keras's own layers where this package has faster ones."""
+    """A copy of the network with Keras's layers in place of this package's faster ones.
+
+    A network without such layers is returned itself.
+    """
     if not any(
         isinstance(layer, BatchNormalization) for layer in _runtime.all_layers(network)
     ):
@@ -143,7 +148,7 @@ def _as_keras(layer):
 
 
 def unrolled(network):
-    """The network with recurrent layers as one step after the other.
+    """The network with each recurrent layer unrolled into its steps.
 
     Neither ONNX's nor LiteRT's converter takes the loop that Keras makes of them.
     """
@@ -161,10 +166,10 @@ def _as_unrolled(layer):
 
 
 def with_new_statistics(network, images):
-    """A copy whose batch normalisation has statistics of these images.
+    """A copy of the network whose batch-normalisation statistics are of these images.
 
-    Each moving mean and variance becomes the average over the images' batches of what
-    training would have used on them. (Random layers such as dropout are active
+    Each moving mean and variance becomes the average of the statistics that training
+    would have used on the images' batches. (Random layers such as dropout are active
     meanwhile, as in training.)
 
     Args:
@@ -173,7 +178,7 @@ def with_new_statistics(network, images):
             small batch has less variance than its data.
 
     Returns:
-        A `keras.Model` of its own.
+        A new `keras.Model`.
 
     Raises:
         ValueError: If the network has no batch normalisation.
@@ -190,7 +195,8 @@ def with_new_statistics(network, images):
             f"anew. Received: {network.name!r}, which has none."
         )
     momenta = [layer.momentum for layer in layers]
-    starts = range(0, max(1, len(images) - BATCH + 1), BATCH)  # Whole batches.
+    # Only whole batches count, unless there are fewer images.
+    starts = range(0, max(1, len(images) - BATCH + 1), BATCH)
     for number, start in enumerate(starts):
         for layer in layers:
             layer.momentum = number / (number + 1)

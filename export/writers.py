@@ -9,9 +9,9 @@ from josrc_keras.export import metadata, precision
 from josrc_keras.export.serving import image_to_outputs
 
 ENCODED = "serving_encoded"  # The SavedModel's signature for bytes of images.
-# What TensorFlow decodes, by the number of channels.
+# The formats that TensorFlow decodes, by the number of channels.
 ENCODED_FORMATS = {1: "JPEG or PNG", 3: "JPEG, PNG, BMP or GIF", 4: "PNG or BMP"}
-PNG = b"\x89PNG\r\n\x1a\n"  # What its files begin with.
+PNG = b"\x89PNG\r\n\x1a\n"  # The first bytes of a PNG file.
 
 
 def write(classifier, path, serving, options, found):
@@ -19,14 +19,14 @@ def write(classifier, path, serving, options, found):
 
     Args:
         classifier: What `serving.pixels_to_outputs` made, on the TensorFlow backend;
-            for `"keras"` on any.
-        path: Where to; its folder exists.
+            for `"keras"` on any backend.
+        path: Path of the artefact, in a folder that exists.
         serving: The fitted `serving.Serving`.
         options: Dict of `format`, `precision`, `opset` and `calibration_images`.
         found: The metadata, a dict that JSON can hold.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # tf2onnx's, of NumPy.
+        warnings.simplefilter("ignore", FutureWarning)  # tf2onnx causes NumPy's.
         WRITERS[options["format"]](classifier, Path(path), serving, options, found)
 
 
@@ -42,7 +42,7 @@ def _write_saved_model(classifier, path, serving, options, found):
 
 
 def _write_onnx(classifier, path, serving, options, found):
-    """The network in the precision asked for, and before it what makes its pixels."""
+    """Writes the network in its precision, behind a float32 part that makes pixels."""
     import onnx
     import tensorflow as tf
 
@@ -84,7 +84,7 @@ def _to_onnx(function, spec, opset):
 
 
 def _prefixed(model, prefix):
-    """An ONNX model with other names for all but its inputs and outputs."""
+    """An ONNX model with a prefix on all names except its inputs' and outputs'."""
     import onnx
 
     return onnx.compose.add_prefix(
@@ -113,10 +113,10 @@ WRITERS = {
 
 
 def _frozen(classifier):
-    """The classifier as a function of a graph that holds its weights, once.
+    """The classifier as a function of a graph that holds its weights once.
 
-    Keras's own export writes every weight twice, and a variable for each of them costs
-    the small networks more than their weights.
+    Keras's own export writes every weight twice. In small networks a variable for each
+    weight tensor costs more than the weights.
     """
     import tensorflow as tf
     from tensorflow.python.framework import convert_to_constants
@@ -133,7 +133,7 @@ def _frozen(classifier):
 
 
 def _to_pixels(serving):
-    """A function from `image` to what the classifier sees, in TensorFlow."""
+    """A TensorFlow function from `image` to the pixels that the classifier sees."""
     import tensorflow as tf
 
     resizing = serving.resizing()
@@ -148,14 +148,14 @@ def _to_pixels(serving):
 
 
 def _tensor_function(frozen, classifier, serving):
-    """`image` to outputs, a `tf.function`."""
+    """A `tf.function` from `image` to outputs."""
     import tensorflow as tf
 
     to_pixels = _to_pixels(serving)
     shape = serving.input_shape(classifier.inputs[0].shape[-1])
 
     def serve(image):
-        # A loaded signature checks no shapes, and a convolution takes other channels.
+        # A loaded signature checks no shapes, and a convolution accepts wrong channels.
         image = tf.ensure_shape(image, shape, name="image_has_right_shape")
         return _with_names(frozen(to_pixels(image)), serving)
 
@@ -164,7 +164,7 @@ def _tensor_function(frozen, classifier, serving):
 
 
 def _encoded_function(frozen, classifier, serving):
-    """Bytes of `ENCODED_FORMATS`, `(N,)`, to outputs, a `tf.function`.
+    """A `tf.function` from `(N,)` bytes in `ENCODED_FORMATS` to outputs.
 
     TensorFlow has no operation that reads the EXIF orientation: the caller must turn
     photos upright.
@@ -189,7 +189,7 @@ def _encoded_function(frozen, classifier, serving):
 
 
 def _decoded(encoded, channels):
-    """An image's pixels, uint8; in three channels a PNG has white behind it."""
+    """An image's pixels, uint8. With three channels a PNG has white behind it."""
     import tensorflow as tf
 
     def decode(count):
@@ -203,7 +203,7 @@ def _decoded(encoded, channels):
 
 
 def _on_white(image):
-    """RGBA before white, rounded as `data.decoding` does; opaque pixels stay."""
+    """Blends RGBA with white, rounded as in `data.photos.decoding`, to uint8 RGB."""
     import tensorflow as tf
 
     image = tf.cast(image, "int32")
@@ -213,7 +213,7 @@ def _on_white(image):
 
 
 def _with_names(outputs, serving):
-    """The outputs, and the names of the top classes where they are known."""
+    """The outputs, with the names of the top classes where they are known."""
     import tensorflow as tf
 
     if serving.has_names:

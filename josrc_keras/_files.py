@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import ctypes
 import errno
 import glob
 import io
@@ -11,12 +12,20 @@ import shutil
 import tempfile
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # Windows has none.
+    fcntl = None  # type: ignore[assignment]
+
 UNSUPPORTED = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
 PREFIX = ".josrc-unfinished-"
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # Linux: see renameat2(2).
 
 
 def remove_unfinished(folder, name=None):
     """Removes from a folder what a killed process was writing there.
+
+    A folder that was about to be replaced, and is not at its place, is put back.
 
     Args:
         folder: Where it wrote.
@@ -24,6 +33,10 @@ def remove_unfinished(folder, name=None):
     """
     pattern = "*" if name is None else glob.escape(name)
     for unfinished in Path(folder).glob(f"{PREFIX}{pattern}-????????"):
+        before = unfinished / "replaced"
+        place = unfinished.with_name(unfinished.name[len(PREFIX) : -9])
+        if before.exists() and not os.path.lexists(place):
+            os.replace(before, place)
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
@@ -46,7 +59,11 @@ def replacing(path):
     try:
         yield beside / path.name
         _flush(beside / path.name)
-        if path.is_dir() or (path.exists() and (beside / path.name).is_dir()):
+        folders = path.is_dir() or (path.exists() and (beside / path.name).is_dir())
+        if folders and _exchange(beside / path.name, path):
+            _flush(path.parent, inside=False)
+            return
+        if folders:  # A kill between the two renames is mended by the next start.
             os.replace(path, beside / "replaced")
         try:
             os.replace(beside / path.name, path)
@@ -57,6 +74,54 @@ def replacing(path):
             raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Keeps other processes out of a folder that this one changes.
+
+    The system releases the lock when the process ends, however it ends, and no file is
+    left. Where the file system knows no locks the folder stays open to all.
+
+    Args:
+        folder: A folder that exists.
+
+    Raises:
+        RuntimeError: If another process holds the lock.
+    """
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RuntimeError(
+                f"Expected a folder in which no other process works. Received: {folder}"
+                ", in which one does. Wait until it has ended, or choose another "
+                "folder."
+            ) from error
+        except OSError as error:
+            if error.errno not in (*UNSUPPORTED, errno.ENOLCK, errno.ENOSYS):
+                raise
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _exchange(path, other):
+    """Swaps two paths in one step; returns whether the system could.
+
+    Linux can on most of its file systems. A rename replaces no folder that is not
+    empty, so elsewhere it takes two.
+    """
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    names = [os.fsencode(each) for each in (path, other)]
+    return not renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE)
 
 
 def _flush(path, *, inside=True):

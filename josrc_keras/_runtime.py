@@ -21,8 +21,13 @@ def set_defaults():
     They have no effect once TensorFlow is imported. TensorFlow leaves oneDNN's
     convolutions off on many CPUs although they are faster there (`benchmarks/step.py`
     measures both). `TF_ENABLE_ONEDNN_OPTS=0` turns them off.
+
+    From version 1.32 on, onnxruntime writes a device number and a database of events
+    into the home directory and looks up names, unless it is told not to before it is
+    imported.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def all_layers(layer):

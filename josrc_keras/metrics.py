@@ -114,7 +114,7 @@ class AccuracyByKind(keras.metrics.Metric):
 
     def __init__(self, name: str = "accuracy_by_kind", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
-        # The rows count all samples, the given labels predicted, the true ones.
+        # Rows: numbers of samples, of predicted given labels, of predicted true labels.
         self.counts = self.add_variable((3, len(KINDS)), "zeros", name="counts")
 
     def update_state(self, labels: Any, true_labels: Any, logits: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import keras
 from keras import ops
 
-from josrc_keras import _checks, divergence, losses, selection
+from josrc_keras import _checks, divergence, losses, schedules, selection, teacher
 from josrc_keras import labels as label_distributions
 from josrc_keras.adaptive import before
 from josrc_keras.training.mean_teacher import (
@@ -137,8 +137,11 @@ class JoSRC(MeanTeacherModel):
     """
 
     controls: ClassVar[dict] = {
-        "tau_clean": "CleanThreshold()",
-        "teacher_decay": "MeanTeacher()",
+        "tau_clean": (
+            f"CleanThreshold(tau_c={schedules.TAU_C}, tau_m={schedules.TAU_M}, "
+            f"warmup_epochs={schedules.WARMUP_EPOCHS})"
+        ),
+        "teacher_decay": f"MeanTeacher(decay={teacher.DECAY})",
     }
     serialized = (*MeanTeacherModel.serialized, "choices")
 

@@ -10,12 +10,14 @@ import keras
 import numpy as np
 
 from josrc_keras import (
+    AdaptiveJoSRC,
     CoTeaching,
     CoTeachingPlus,
     Decoupling,
     JoCoR,
     JoSRC,
     Standard,
+    TrustRule,
     networks,
 )
 from josrc_keras.data.checks import contract
@@ -68,10 +70,10 @@ def main(path):
 
 
 def trusting_step(network, views, labels):
-    """Gradients, metrics, teacher and table of a step that trusts labels."""
+    """Gradients, metrics, teacher and table of a step of the adaptive method."""
     random = np.random.default_rng(2)
-    arguments = {"smoothing": 0.1, "alpha": 0.3, "temperature": 0.5}
-    model = JoSRC(network, 4, samples=40, **arguments)
+    rule = TrustRule(smoothing=0.1, alpha=0.3, temperature=0.5)
+    model = AdaptiveJoSRC(network, 4, 40, mixup=0.0, rule=rule)
     model.compile(keras.optimizers.SGD(1.0), metrics=["accuracy"])
     model.set_monitored(True)
     for variable, value in (("tau_clean", 0.5), ("joint", 1), ("teacher_decay", 0.9)):

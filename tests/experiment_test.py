@@ -164,7 +164,7 @@ def test_determinism_on_jax_is_asked_for_at_the_start(
 ):
     """An accelerator computes alike only if XLA was told so before it started."""
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    monkeypatch.setattr(experiment, "on_accelerator", lambda: accelerator)
+    monkeypatch.setattr(seeding, "on_accelerator", lambda: accelerator)
     monkeypatch.setenv("XLA_FLAGS", flags)
     config = quick_config(seed=3)
     if refused:

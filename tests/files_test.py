@@ -202,6 +202,7 @@ def test_an_error_keeps_the_old_one(old, new, fails, tmp_path, monkeypatch):
 
     if fails == "renaming":
         monkeypatch.setattr(_files.os, "replace", refuse)
+        monkeypatch.setattr(_files, "_exchange", lambda *paths: False)
     error = {"writing": RuntimeError, "renaming": PermissionError}[fails]
     with pytest.raises(error), _files.replacing(path) as beside:
         new(beside)

@@ -35,11 +35,11 @@ def test_rows_are_written_where_they_belong(dtype):
     """By number, in any order; those not seen are zeros; a second time overwrites."""
     findings = EpochFindings(5)
     findings.update_state(np.array([3, 0], dtype), columns(2, "clean", label=7))
-    later = columns(1, "out_of_distribution", label=2, value=-1.5)
+    later = columns(1, "out_of_distribution", label=7, value=-1.5)
     findings.update_state(np.array([3], dtype), later)
     found = dict(zip(samples_findings.FIELDS, findings.numpy().T, strict=True))
     np.testing.assert_array_equal(found["seen"], [1, 0, 0, 1, 0])
-    np.testing.assert_array_equal(found["label"], [7, 0, 0, 2, 0])
+    np.testing.assert_array_equal(found["label"], [7, 0, 0, 7, 0])
     np.testing.assert_array_equal(found["clean"], [1, 0, 0, 0, 0])
     np.testing.assert_array_equal(found["in_distribution"], np.zeros(5))
     np.testing.assert_array_equal(found["out_of_distribution"], [0, 0, 0, 1, 0])

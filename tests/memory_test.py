@@ -23,8 +23,9 @@ PROGRAM = f"""
 import json, pathlib, sys
 import keras
 import numpy as np
-from josrc_keras import data, experiment, networks
+from josrc_keras import data, networks
 from josrc_keras.configs import digits8n_o
+from josrc_keras.runs import train
 
 LEAK = sys.argv[2] == "leak"
 random = np.random.default_rng(0)
@@ -55,13 +56,13 @@ class Memory(keras.callbacks.Callback):
 
 names = tuple(str(name) for name in range(8))
 benchmark = data.Benchmark(split({BATCH}), split(64), names, "")
-experiment.make_benchmark = lambda config, workdir: benchmark
+train.make_benchmark = lambda config, workdir: benchmark
 networks.NETWORKS["digits_cnn"] = network
 config = digits8n_o.get_config()
 config.epochs, config.batch_size = {EPOCHS}, {BATCH}
 config.checkpoint_every = 1
 config.learning_rate_decay.start_epoch = {FROM} // 2
-experiment.train(config, sys.argv[1], verbose=0, callbacks=[Memory()])
+train.train(config, sys.argv[1], verbose=0, callbacks=[Memory()])
 print(json.dumps(Memory.resident))
 """
 

@@ -3,8 +3,9 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from josrc_keras import JoSRC, networks, views
+from josrc_keras import Choices, JoSRC, networks, views
 from tests.tiny import (
     CLASSES,
     SHAPE,
@@ -100,19 +101,28 @@ def test_sample_weights_multiply_the_loss():
     np.testing.assert_allclose(logs["loss"], expected, rtol=1e-5)
 
 
-def test_class_weights_equal_sample_weights():
-    """`class_weight` weighs by the given label."""
+@pytest.mark.parametrize("kind", ["labels", "one-hot", "dict", "dataset"])
+def test_class_weights_equal_sample_weights(kind):
+    """`class_weight` weighs by the given label, whatever the labels are packed in."""
     x = np.random.default_rng(0).integers(0, 256, (32, *SHAPE)).astype("uint8")
     y = np.random.default_rng(1).integers(0, CLASSES, 32)
-    class_weight = {0: 0.0, 1: 1.0, 2: 2.0, 3: 0.5}
+    class_weight = {0: 0.0, 2: 2.0, 3: 0.5}  # Another class counts once.
+    weights = np.array([class_weight.get(label, 1.0) for label in y], "float32")
+    packed = {"labels": y, "dict": {"label": y}, "one-hot": np.eye(CLASSES)[y]}
+    data = (x, packed.get(kind, y))
+    if kind == "dataset":
+        data = (tf.data.Dataset.from_tensor_slices((x, {"label": y})).batch(8),)
     results = []
-    for arguments in (
-        {"class_weight": class_weight},
-        {"sample_weight": np.array([class_weight[label] for label in y])},
+    for given, arguments in (
+        (data, {"class_weight": class_weight}),
+        ((x, y), {"sample_weight": weights}),
     ):
         keras.utils.set_random_seed(0)
         model = make_model(augmentation=views.crop_and_flip(1, seed=3))
-        model.fit(x, y, batch_size=8, verbose=0, callbacks=callbacks(), **arguments)
+        if len(given) > 1:
+            arguments |= {"batch_size": 8}
+        arguments |= {"verbose": 0, "shuffle": False, "callbacks": callbacks()}
+        model.fit(*given, **arguments)
         results.append(model.student.get_weights())
     for first, second in zip(*results, strict=True):
         np.testing.assert_allclose(first, second, rtol=1e-6)
@@ -159,7 +169,7 @@ def test_teacher_can_be_evaluated(statistics):
         CLASSES,
         smoothing=0.3,
         augmentation=views.crop_and_flip(0, flip=False),
-        teacher_statistics=statistics,
+        choices=Choices(teacher_statistics=statistics),
     )
     model.compile(keras.optimizers.SGD(0.01), metrics=["accuracy"])
     set_state(model, 0.0, 1.0, decay=0.0)

@@ -83,10 +83,10 @@ def test_sample_weights_of_another_shape_are_refused(weights):
         fit(make_model(), sample_weight=weights)
 
 
-def test_class_weights_with_true_labels_are_refused():
-    with pytest.raises(ValueError, match=r"`class_weight`.*Pass `sample_weight=`"):
-        truth = {"label": Y, "true_label": Y}
-        fit(make_model(), X, truth, class_weight={0: 2.0})
+@pytest.mark.parametrize("weights", [[1.0, 2.0], {"cat": 2.0}, {0: -1.0}])
+def test_class_weights_of_another_kind_are_refused(weights):
+    with pytest.raises(ValueError, match=r"dict from a class, an integer, to a weight"):
+        fit(make_model(), class_weight=weights)
 
 
 @pytest.mark.parametrize("kind", ["arrays", "dataset"])

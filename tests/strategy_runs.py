@@ -6,13 +6,22 @@ came of them. The environment says which backend, and where other workers are.
 
 import json
 import sys
-import types
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from josrc_keras import Decoupling, JoSRC, data, labels, networks, selection, views
+from josrc_keras import (
+    AdaptiveJoSRC,
+    Decoupling,
+    JoSRC,
+    TrustRule,
+    data,
+    labels,
+    networks,
+    selection,
+    views,
+)
 from josrc_keras.callbacks import (
     CleanThreshold,
     LabelTrust,
@@ -23,7 +32,8 @@ from josrc_keras.configs import digits8n_o
 from josrc_keras.data import batches
 from josrc_keras.devices import replicas, strategies
 from josrc_keras.networks.normalization import BatchNormalization
-from josrc_keras.runs import train
+from josrc_keras.runs import folder as run_folders
+from josrc_keras.runs import summary, train
 
 CLASSES = 4
 SHAPES = {CLASSES: (6, 6, 1), 8: (8, 8, 1)}  # Here, and of the digits.
@@ -64,8 +74,9 @@ def normalized(num_classes, head="linear", width=1.0, input_shape=None):
 def make_model(network, augmentation=None, method=JoSRC, steps=1, trusting=False):
     own = {}
     if trusting:
-        own = {"smoothing": 0.0, "alpha": 0.3, "mixup": 1.0, "tau_ood": 0.9}
-        own |= {"samples": COUNT, "temperature": 0.5}
+        method = AdaptiveJoSRC
+        rule = TrustRule(alpha=0.3, tau_ood=0.9, warmup_epochs=2)
+        own = {"num_samples": COUNT, "rule": rule}
     elif method is JoSRC:
         # Samples in distribution are left out, so that the parts to learn from differ.
         own = {"smoothing": SMOOTHING, "relabel": selection.UNCLEAN[1:]}
@@ -114,7 +125,7 @@ def fit(network, *, augmented=False, method=JoSRC, steps=1, trusting=False):
     weights = Weights()
     callbacks = [SelectionMonitor(), weights]
     if trusting:
-        callbacks += [LabelTrust(warmup_epochs=2), MeanTeacher(0.9)]
+        callbacks += [LabelTrust(), MeanTeacher(0.9)]
     elif method is JoSRC:
         planned = CleanThreshold(0.9, 0.92, WARM_UP) if augmented else SteepThreshold()
         callbacks += [planned, MeanTeacher(0.9)]
@@ -193,11 +204,11 @@ def attempt(function):
 def run_folder(folder, steps):
     """A whole `experiment.train`; the numbers if this process wrote any."""
     networks.NETWORKS["tiny"] = normalized
-    train.run_folder.draw = lambda *arguments: []
+    summary.draw = lambda *arguments: []
     # 356 in batches of 355: of the last one there is none for a second replica.
-    made = batches.evaluation_batches
-    train.batches = types.SimpleNamespace(**vars(batches))
-    train.batches.evaluation_batches = lambda split, **_: made(split, batch_size=355)
+    train.evaluation_batches = lambda split: batches.evaluation_batches(
+        split, batch_size=355
+    )
     config = digits8n_o.get_config("paper")
     config.update_from_flattened_dict(
         {
@@ -215,12 +226,12 @@ def run_folder(folder, steps):
             "steps_per_execution": steps,
         }
     )
-    summary = train.train(config, folder, verbose=0)
+    found = {"summary": train.train(config, folder, verbose=0)}
     again = attempt(lambda: train.train(config, folder, verbose=0))
     path = folder / "checkpoint" / "epoch-00003" / "variables.npz"
-    found = {"summary": summary, "again": again}
+    found["again"] = again
     if path.exists():
-        found["history"] = train.run_folder.read_history(folder)
+        found["history"] = run_folders.read_history(folder)
         with np.load(path) as stored:
             found["end"] = [stored[name].tolist() for name in sorted(stored.files)]
     return found

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from josrc_keras import JoSRC
+from josrc_keras import Choices, JoSRC
 from josrc_keras.callbacks import CleanThreshold, MeanTeacher
 
 CLASSES = 4
@@ -55,9 +55,8 @@ def fit(model, warmup, epochs):
 )
 def test_the_teacher_predicts_from_the_end_of_the_warm_up(views, statistics, calls):
     """Two steps an epoch; the joint phase begins in epoch 3 of 5 (t_w = 3)."""
-    model = make_model(
-        Calls(name="calls"), teacher_views=views, teacher_statistics=statistics
-    )
+    choices = Choices(teacher_views=views, teacher_statistics=statistics)
+    model = make_model(Calls(name="calls"), choices=choices)
     student, counted = (
         network.get_layer("calls").count for network in (model.student, model.teacher)
     )

@@ -10,6 +10,7 @@ from josrc_keras import labels as label_distributions
 from josrc_keras.adaptive import mixup as blending
 from josrc_keras.adaptive import targets as trusted_targets
 from josrc_keras.adaptive.rule import TrustRule
+from josrc_keras.data.checks import contract
 from josrc_keras.devices import replicas
 from josrc_keras.samples import numbering
 from josrc_keras.training.mean_teacher import MeanTeacherModel, mean_probs
@@ -128,6 +129,10 @@ class AdaptiveJoSRC(MeanTeacherModel):
     def smoothing(self) -> float:
         """The smoothing of the given labels (eq. 5)."""
         return self.rule.smoothing
+
+    def data_contract(self) -> contract.Contract:
+        """What this model expects of its data, sample numbers included."""
+        return super().data_contract()._replace(num_samples=self.num_samples)
 
     def train_step(self, *arguments: Any) -> Any:
         """One step on one batch. On JAX, Keras passes `(state, data)`."""

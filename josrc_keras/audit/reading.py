@@ -54,10 +54,17 @@ def batches(x, y, expected, batch_size):
     looked_at: list = []
     if not of_arrays:
         looked_at = _start(source, expected)
-    count = 0
+    count, first = 0, None
     for number, data in enumerate(source()):
         samples = _samples(data, expected)
         count += len(samples.labels)
+        if first is None:
+            first = samples._replace(images=None)
+        elif samples.index is None and _starts_again(samples, first):
+            raise ValueError(
+                "Expected a dataset that ends. Received: one whose batch number "
+                f"{number + 1} is its first again. Audit it before `repeat`."
+            )
         if not of_arrays and samples.index is None:
             _check_order(samples, looked_at[number : number + 1])
         yield samples
@@ -65,6 +72,15 @@ def batches(x, y, expected, batch_size):
         raise ValueError(
             "Expected at least one sample to audit. Received: an empty dataset."
         )
+
+
+def _starts_again(samples, first):
+    """Whether a batch is the first one again, pixels and labels of all samples."""
+    ours, before = samples.fingerprints, first.fingerprints
+    if ours is None or len(np.unique(before)) < 2:  # Equal images may come in a row.
+        return False
+    labels = np.array_equal(samples.labels, first.labels)
+    return labels and np.array_equal(ours, before)
 
 
 def _source(x, y, batch_size):

@@ -134,7 +134,7 @@ def _peer_of(network, peer):
     """The given peer, or a clone of `network` with new initial weights."""
     if peer is not None:
         return peer
-    peer = keras.models.clone_model(network)
+    peer = copying.with_initial_weights(network)
     if not peer.weights:
         raise ValueError(
             f"The network {network.name!r} can't be cloned for the peer: the clone has "

@@ -1,1 +1,1 @@
-"""What a person does with an audit: read it, plan, move photos, undo."""
+"""What a person does with an audit: read it, plan changes, move photos, undo."""

@@ -24,26 +24,26 @@ from josrc_keras.samples.history import SampleHistory
 def write(run, output, *, view_pairs=4, max_thumbnails=1200):
     """Audits a run's training data, and writes table, findings and report.
 
-    Images that were held out are audited, too, by what the model predicts of them, and
-    so are those to report on if nobody knows their true labels, as of photos. The ids
-    of photos in a `validation_dir` begin with that; those in records begin with
-    `test/` if a training image has the same id.
+    Held-out images are audited, too, by the model's predictions. So are the images to
+    report on if nobody knows their true labels, as with photos. Ids of photos in a
+    `validation_dir` begin with that folder. Ids of held-out and test images in records
+    begin with `validation/` or `test/` if another image has the same id.
 
     Args:
         run: The run folder.
         output: Folder for `audit.csv`, `audit.parquet` (with pyarrow),
             `findings.json` and `report.html`.
-        view_pairs: Number of pairs of views, at least 1.
-        max_thumbnails: Images in the report, at most.
+        view_pairs: Number of pairs of views of each image, at least 1.
+        max_thumbnails: The most images in the report.
 
     Returns:
-        The findings: those of `summarise`, with `class_names`, `skipped` and `source`,
-        and where the truth is known `quality`, as `compare` returns.
+        The findings: a dict as of `audit.summarise`, with `class_names`, `skipped` and
+        `source`, and where true labels are known `quality`, as `audit.compare` returns.
 
     Raises:
         OSError: If the run is not finished, its data can't be read, or `output` can't
             be written.
-        ValueError: If its method does not sort samples, or its data has changed.
+        ValueError: If the run's method does not sort samples, or its data has changed.
     """
     run, output = Path(run), Path(output)
     config = _read_config(run)
@@ -83,7 +83,8 @@ def photos_of(run):
     """The folder of photos that a run was trained on.
 
     Raises:
-        ValueError: If it was not trained on one.
+        OSError: If it is not a run folder.
+        ValueError: If the run was not trained on a folder of photos.
     """
     config = run_folder.read_config(run)
     if config["data"]["name"] != "image_folder":
@@ -95,13 +96,13 @@ def photos_of(run):
 
 
 def _make(output):
-    """Makes the folder, before anything that takes time."""
+    """Makes the folder, so that an error shows before anything that takes time."""
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OSError(
             "Expected a folder that can be written. Received: "
-            f"--output={output} ({error.strerror}). Choose another one."
+            f"--output={output} ({error.strerror}). Choose another --output."
         ) from error
 
 
@@ -121,7 +122,7 @@ def _read_config(run):
 
 
 def read_history(run):
-    """What training recorded of each sample, a `SampleHistory`; None if nothing."""
+    """The `SampleHistory` that training kept; None if there is none."""
     path = run / "sample_history.npz"
     if path.exists():
         return SampleHistory.load(path)
@@ -138,16 +139,16 @@ def _held_out(config, benchmark):
     if config.data.name == "image_folder" and config.data.validation_dir is not None:
         folder = Path(config.data.validation_dir).expanduser().absolute()
         return [_below(folder, benchmark.test)]
-    found, taken = [], benchmark.train.ids
+    held_out, taken = [], benchmark.train.ids
     for name in ("validation", "test"):
         split = getattr(benchmark, name)
         if split is None or np.array_equal(split.labels, split.true_labels):
             continue
-        while np.isin(split.ids, taken).any():  # Paths in a folder of its own.
+        while np.isin(split.ids, taken).any():  # The split had a folder of its own.
             split = _below(name, split)
         taken = np.concatenate([taken, split.ids])
-        found.append(split)
-    return found
+        held_out.append(split)
+    return held_out
 
 
 def _below(folder, split):
@@ -172,8 +173,8 @@ def _thumbnails(splits, order, table, limit):
         rows = {int(order[row]) - starts[number]: row for row in chosen}
         rows = {place: row for place, row in rows.items() if 0 <= place < len(split)}
         places = np.array(sorted(rows), np.int64)
-        found = np.asarray(split.images[places])  # Streamed images in one reading.
-        images |= {rows[place]: found[n] for n, place in enumerate(places.tolist())}
+        read = np.asarray(split.images[places])  # Streamed images are read once.
+        images |= {rows[place]: read[n] for n, place in enumerate(places.tolist())}
     return images.__getitem__
 
 

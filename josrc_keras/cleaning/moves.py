@@ -18,23 +18,23 @@ JOURNAL = "moved.csv"
 
 
 def copy(planned, photos, output):
-    """Writes a cleaned copy of the photos that were audited, whole or not at all.
+    """Writes a cleaned copy of the photos that were audited, completely or not at all.
 
-    What a copy that was killed left behind is removed.
+    What a killed copy left behind is removed.
 
     Args:
-        planned: What `plan` returned; its ids are paths `CLASS/...` in the folder.
-        photos: The folder.
-        output: Gets `cleaned/CLASS/...`, and `set_aside/CLASS/...` for what belongs
-            to no class, by given class. Where two photos would have the same name
-            there, the one that was in that class keeps it; others get a number.
+        planned: What `plan` returned. Its ids are paths `CLASS/...` in the folder.
+        photos: The folder of photos.
+        output: Folder that gets `cleaned/CLASS/...`, and for out-of-distribution photos
+            `set_aside/CLASS/...`, by given class. Where two photos would have the same
+            name, the one that was in that class keeps it, and others get a number.
 
     Returns:
         The path of `cleaned`.
 
     Raises:
-        ValueError: If there is such a copy, photos were moved before, one is missing,
-            or a name leads out of the folder.
+        ValueError: If there is such a copy, photos were moved before, a photo is
+            missing, or a name leads out of the folder.
     """
     photos, output = Path(photos), Path(output)
     planned = _in_folder(planned, photos)
@@ -71,7 +71,7 @@ def _copy_to(folder, pairs):
 
 
 def _place_all(pairs):
-    """Renames folders that are written, all of them or none."""
+    """Renames folders to their places, all of them or none."""
     try:
         for written, place in pairs:
             _refuse_existing(place)
@@ -86,22 +86,21 @@ def _place_all(pairs):
 def move(planned, photos, output):
     """Moves photos within their folder to the class that is suggested.
 
-    What belongs to no class goes to `OUTPUT/set_aside/CLASS/...`. `OUTPUT/moved.csv`
-    lists every move, before the first one is made; `move_back` undoes them, whether or
-    not all of them were made. A photo that is a symbolic link becomes one that leads to
-    the same file from its new place.
+    Out-of-distribution photos go to `OUTPUT/set_aside/CLASS/...`. `OUTPUT/moved.csv`
+    lists every move before the first is made. `move_back` undoes them, whether or not
+    all of them were made. Symbolic links are moved as links to the same file.
 
     Args:
-        planned: What `plan` returned; its ids are paths `CLASS/...` in the folder.
-        photos: The folder.
-        output: Folder for what is set aside and for the list.
+        planned: What `plan` returned. Its ids are paths `CLASS/...` in the folder.
+        photos: The folder of photos.
+        output: Folder for photos that are set aside, and for the list.
 
     Returns:
         The path of the list.
 
     Raises:
-        ValueError: If photos were moved before, one is missing, or a name leads out of
-            the folder.
+        ValueError: If photos were moved before, a photo is missing, or a name leads out
+            of the folder.
         OSError: If a photo can't be moved.
     """
     photos, output = Path(photos).resolve(), Path(output).resolve()
@@ -136,22 +135,28 @@ def move(planned, photos, output):
 
 
 def _ends(moves):
-    """Where each link is to lead: to its file, or where that is moved to."""
+    """The file that each link is to lead to, in the place that it is moved to."""
     moved = {os.path.realpath(a): str(b) for a, b in moves if not a.is_symlink()}
     ends = {a: os.path.realpath(a) for a, _ in moves if a.is_symlink()}
     return {a: moved.get(end, end) for a, end in ends.items()}
 
 
 def move_back(output):
-    """Moves every photo in `OUTPUT/moved.csv` back; returns how many there were.
+    """Moves every photo in `OUTPUT/moved.csv` back.
 
-    Then the list is renamed to `moved-back.csv`, with a number if there is one. Photos
-    that are not where they were moved to stay in the list: put them there, and
-    `move_back` can be called again.
+    The list is then renamed to `moved-back.csv`, with a number if that exists. Photos
+    that are no longer where they were moved to stay in the list. Put them there, and
+    call `move_back` again.
+
+    Args:
+        output: Folder of the list.
+
+    Returns:
+        The number of photos that were moved back.
 
     Raises:
-        ValueError: If there is no list, the folder of photos is not there, or another
-            photo has taken a place.
+        ValueError: If there is no list, the folder of photos is gone, or another photo
+            has taken a place.
     """
     journal = Path(output) / JOURNAL
     if not journal.exists():
@@ -161,7 +166,7 @@ def move_back(output):
         )
     pandas = _checks.imported("pandas", "An audit is a table of pandas", "report")
     table = pandas.read_csv(journal, dtype=str, keep_default_na=False)
-    links = table.get("link", [""] * len(table))  # None in lists of before this column.
+    links = table.get("link", [""] * len(table))  # Older lists lack this column.
     moves = [
         (Path(a), Path(b), c)
         for a, b, c in zip(table["from"], table["to"], links, strict=True)
@@ -199,10 +204,10 @@ def move_back(output):
 
 
 def _check_folder(places):
-    """Refuses places whose folder of photos is gone, as on a disk that is not there."""
+    """Refuses places whose folder of photos is gone, such as a disconnected disk's."""
     if not places:
         return
-    # The class folder's parent, or within the class folder if all lay deeper.
+    # This is the folder of the class folders, or a class folder if all lay deeper.
     folder = min(places, key=lambda place: len(place.parts)).parents[1]
     if not folder.is_dir() or not any(folder.iterdir()):
         raise ValueError(
@@ -214,7 +219,7 @@ def _check_folder(places):
 
 
 def _twice(before, now, link):
-    """Whether a photo is in both places: a move stopped before it removed one."""
+    """Whether a photo is in both places, since a move was stopped half-way."""
     if link:
         return before.is_symlink() and now.is_symlink() and os.readlink(before) == link
     if before.is_symlink() or not relocation.equal(before, now):
@@ -223,7 +228,7 @@ def _twice(before, now, link):
 
 
 def _in_folder(planned, photos):
-    """The plan without the photos of a `validation_dir`: ids `/DIR/CLASS/...`."""
+    """The plan without photos of a `validation_dir`, whose ids are `/DIR/CLASS/...`."""
     paths = [Path(row_id) for row_id in planned["id"]]
     inside = [
         not (path.is_absolute() and name in path.parts[1:-1])
@@ -241,12 +246,12 @@ def _in_folder(planned, photos):
 
 
 def _check(planned, photos, output):
-    """Refuses moved photos, and what would write into a wrong folder."""
+    """Refuses photos that were moved before, and paths that lead to a wrong folder."""
     journal = output / JOURNAL
     if journal.exists():
         raise ValueError(
             f"Expected photos that were not moved. Received: {journal}, the list of "
-            "moves that were made. Undo them with --apply=undo first; or train again "
+            "moves that were made. Undo them with --apply=undo first, or train again "
             "in a new folder, which audits the photos as they are now."
         )
     if output.resolve().is_relative_to(photos.resolve()):

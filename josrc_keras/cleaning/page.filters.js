@@ -1,10 +1,10 @@
-// Which samples match, and in what order.
+// The samples that match the filters, and their order.
 
 const form = $("filters");
 const controls = form.elements;
 const some = Object.keys(thumbnails).length > 0;
 const all = Object.keys(thumbnails).length === total;
-// Cards without an image are of little use: each view has its own setting.
+// Cards without an image are of little use, so each view has its own setting.
 const onlyThumbnails = { gallery: some && !all, table: false };
 let view = some ? "gallery" : "table";
 let matches = [];
@@ -13,16 +13,16 @@ const orders = {};
 const folded = (text) => text.normalize("NFC").toLowerCase();
 let foldedIds = null;
 
-/** Numbers of the sets of equal images that have different given labels. */
+/** Returns the numbers of duplicate sets whose images have different given labels. */
 function conflictingSets() {
   const labels = new Map();
-  const found = new Set();
+  const differing = new Set();
   duplicates.forEach((set, row) => {
     if (set < 0) return;
     if (!labels.has(set)) labels.set(set, given[row]);
-    else if (labels.get(set) !== given[row]) found.add(set);
+    else if (labels.get(set) !== given[row]) differing.add(set);
   });
-  return found;
+  return differing;
 }
 
 function makeFilters() {
@@ -51,7 +51,7 @@ function makeFilters() {
   controls.thumbnail.checked = onlyThumbnails[view];
 }
 
-/** Row numbers in an order such as "label_score+"; missing scores come last. */
+/** Returns row numbers in an order such as "label_score+". Missing scores come last. */
 function ordered(order) {
   if (orders[order]) return orders[order];
   const rows = Uint32Array.from(ids, (_, row) => row);
@@ -67,7 +67,7 @@ function ordered(order) {
   return rows;
 }
 
-/** A function that says whether a row matches the search. */
+/** Returns a function that says whether a row matches the search. */
 function searched(text) {
   const wanted = folded(text.trim());
   if (!wanted) return () => true;
@@ -77,7 +77,7 @@ function searched(text) {
     named[given[row]] || named[predicted[row]] || foldedIds[row].includes(wanted);
 }
 
-/** The rows that match the form, in its order, and how many have no thumbnail. */
+/** Returns the rows that match the form, in its order, and how many lack a thumbnail. */
 function matching() {
   const wanted = Array.from(controls.verdict, (input) => input.checked);
   const number = (control) => (control.value === "" ? null : Number(control.value));
@@ -118,7 +118,7 @@ function applyFilters() {
   $("tick-all").disabled = $("tick-page").disabled = matches.length === 0;
   $("more").hidden = without === 0;
   $("more").replaceChildren(
-    `${whole(without)} more match, but have no thumbnail. `,
+    `${whole(without)} more match but have no thumbnail. `,
     makeButton({ class: "link" }, showWithout, "Show them too"),
   );
   $("one-set").hidden = controls.set.value === "";
@@ -147,7 +147,7 @@ function showOnly({ verdict = [0, 1, 2], ...values }) {
   $("samples").scrollIntoView();
 }
 
-/** Keeps the filters in the address, so that a reload or a link finds them. */
+/** Keeps the filters in the address, so that a reload or a link restores them. */
 function remember() {
   const query = new URLSearchParams({ view, page: page + 1 });
   for (const [name, value] of new FormData(form)) {

@@ -1,12 +1,12 @@
-// The report's script: the data, and how elements are made. The other parts follow in
-// report.py's order and share its names. What comes from the data reaches the page as
-// text or as an attribute's value only, so that no name can become markup.
+// The report's script: the data, and functions that make elements. The other parts
+// follow in report.py's order and share its names. The data reach the page only as text
+// or as attribute values, so that no name can become markup.
 "use strict";
 const $ = (id) => document.getElementById(id);
 const data = JSON.parse($("data").textContent);
-$("data").remove(); // Megabytes of text that nobody needs any more.
+$("data").remove(); // It holds megabytes of text that are no longer needed.
 
-const SCALE = 10000; // Scores are integers, in ten thousandths; -1 is missing.
+const SCALE = 10000; // Scores are integers, in ten thousandths. -1 is a missing score.
 const VERDICTS = [
   {
     key: "clean",
@@ -20,14 +20,14 @@ const VERDICTS = [
     name: "in-distribution noise",
     rate: "in_distribution_rate",
     share: "in_distribution_share",
-    means: "The image looks like another of the classes: to relabel, if you agree.",
+    means: "The image looks like a different class. Relabel it if you agree.",
   },
   {
     key: "out_of_distribution",
-    name: "out of distribution",
+    name: "out-of-distribution",
     rate: "out_of_distribution_rate",
     share: "out_of_distribution_share",
-    means: "The image looks like none of the classes: to remove, if you agree.",
+    means: "The image looks like none of the classes. Remove it if you agree.",
   },
 ];
 const BINS = 20;
@@ -43,12 +43,12 @@ for (const [name, column] of Object.entries(data.scores)) {
   scores[name] = Int16Array.from(column ?? ids, (each) => (column ? (each ?? -1) : -1));
 }
 const hasHistory = VERDICTS.some(({ share }) => data.scores[share]);
-// Whether the table says more by it than by the verdict.
+// Whether the column `is_label_issue` says more than the verdict.
 const issuesDiffer = verdicts.some((verdict, row) => (verdict > 0) !== (data.issues[row] === "1"));
 const hasDuplicates = duplicates.some((set) => set >= 0);
 const conflicts = conflictingSets();
 
-/** An element; children are elements or strings, which become text. */
+/** Makes an element. Children are elements or strings, which become text. */
 function make(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -59,7 +59,7 @@ function make(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** An element that reacts to clicks. */
+/** Makes a button that reacts to clicks. */
 function makeButton(attributes, onClick, ...children) {
   const button = make("button", { type: "button", ...attributes }, ...children);
   button.addEventListener("click", onClick);
@@ -81,7 +81,7 @@ const firstOf = (shown, all) =>
 const decimal = (score) => (score < 0 ? "–" : (score / SCALE).toFixed(2));
 const mark = (verdict) => make("i", { class: `mark v${verdict}`, "aria-hidden": true });
 
-/** A name whose end stays legible when there is no room for all of it. */
+/** Makes a name whose end stays legible when there is no room for all of it. */
 function shortened(text, tail = 10) {
   const letters = Array.from(text);
   const start = letters.slice(0, -tail).join("");

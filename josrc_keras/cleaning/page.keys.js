@@ -1,4 +1,4 @@
-// What keys and buttons do; then the start. It comes last.
+// What keys and buttons do, and the start of the script. This part comes last.
 
 const boxes = () => Array.from($("results").querySelectorAll("input[data-row]"));
 
@@ -9,13 +9,13 @@ function columnsOf(all) {
   return next < 0 ? all.length : next;
 }
 
-/** Shows the whole sample, which the bars above and below must not cover. */
+/** Moves the focus to a sample, and scrolls until the bars do not cover it. */
 function focusOn(box) {
   box?.focus({ preventScroll: true });
   box?.closest("li, tr").scrollIntoView({ block: "nearest" });
 }
 
-/** Keys that work on a sample. */
+/** Handles keys that work on a sample. */
 function onSampleKey(event) {
   const all = boxes();
   const here = all.indexOf(event.target);
@@ -32,7 +32,7 @@ function onSampleKey(event) {
   event.preventDefault();
 }
 
-/** Keys that work everywhere but where one writes. */
+/** Handles keys that work everywhere except where a person types. */
 function onKey(event) {
   const writes = event.target.closest?.("input:not([type=checkbox]), select, dialog");
   if (writes || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -1,4 +1,4 @@
-// The matching samples, a page at a time, as cards or as a table's rows.
+// The matching samples, a page at a time, as cards or as rows of a table.
 
 function pageRows() {
   const size = PAGE_SIZES[view];
@@ -37,7 +37,7 @@ function makeBox(row) {
 function makePicture(row) {
   const source = thumbnails[row];
   if (!source) return make("span", { class: "no-picture" }, "no thumbnail");
-  const pixels = source.startsWith("data:image/png"); // Small ones: see report.py.
+  const pixels = source.startsWith("data:image/png"); // Small images: see report.py.
   const image = make("img", { alt: "", class: pixels && "pixels", decoding: "async" });
   image.src = source;
   return image;
@@ -66,7 +66,7 @@ function makeScore(name, title, score) {
   return make("span", { class: "score", title }, make("span", {}, name), bar, number);
 }
 
-/** How often each verdict was given in the last epochs, as a bar. */
+/** Makes a bar of how often each verdict was given in the last epochs. */
 function makeHistory(row) {
   const shares = VERDICTS.map(({ share }) => scores[share][row]);
   if (shares.some((share) => share < 0)) return make("span", { class: "muted" }, "–");
@@ -110,7 +110,7 @@ function makeCard(row) {
       make("dd", {}, makeSuggestion(row), make("span", { class: "number" }, probability(row))),
     ),
     makeScore("label", "label score: 0 wrong, 1 right", scores.label_score[row]),
-    makeScore("OOD", "OOD score: 1 belongs to no class", scores.ood_score[row]),
+    makeScore("OOD", "out-of-distribution score: 1 shows no class", scores.ood_score[row]),
     hasHistory
       ? make("span", { class: "score" }, make("span", {}, "epochs"), makeHistory(row))
       : null,

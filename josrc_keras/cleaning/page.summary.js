@@ -1,4 +1,4 @@
-// The top of the page: the numbers, the plots, the lists.
+// The top of the page: numbers, plots and lists.
 
 function showSummary() {
   const rates = {
@@ -102,7 +102,7 @@ function showClasses() {
     const text =
       `${row.name}: ${percent(row.noise_rate)} of ${count(row.images, "image")}; ` +
       `${percent(row.in_distribution_rate)} in-distribution noise, ` +
-      `${percent(row.out_of_distribution_rate)} out of distribution`;
+      `${percent(row.out_of_distribution_rate)} out-of-distribution`;
     const button = makeButton(
       { title: text, "aria-label": text },
       () => showOnly({ given: row.label, verdict: [1, 2] }),
@@ -115,11 +115,11 @@ function showClasses() {
   $("classes").replaceChildren(...bars);
   const shown = firstOf(bars.length, rows.length);
   $("classes-note").textContent =
-    `${shown}Share of the labels that look wrong; click a class to see them.`;
+    `${shown}Share of the labels that look wrong. Click a class to see them.`;
 }
 
 function showPairs() {
-  const pairs = findings.confused_pairs; // Sorted, and the first only: see report.py.
+  const pairs = findings.confused_pairs; // The first of a sorted list: see report.py.
   const most = Math.max(...pairs.map((pair) => pair.images), 1);
   const items = pairs.map((pair) => {
     const choice = {
@@ -146,7 +146,7 @@ function showPairs() {
   const isCut = pairs.length < totals.confused_pairs;
   const shown = isCut ? `The ${pairs.length} most frequent. ` : "";
   $("pairs-note").textContent = pairs.length
-    ? `${shown}Given label → what the image looks like; click to see them.`
+    ? `${shown}Given label → what the image looks like. Click a pair to see its images.`
     : "No class is taken for another.";
 }
 

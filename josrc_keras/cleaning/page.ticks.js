@@ -1,4 +1,4 @@
-// What is ticked, and its CSV.
+// The ticked samples, and their CSV.
 
 const ticked = new Uint8Array(total);
 let isSaved = true;
@@ -17,7 +17,7 @@ function tick(rows, value) {
   $("ticked").textContent = `${whole(number)} ticked`;
 }
 
-/** Ticks what a click changed; with Shift, all since the last one on this page. */
+/** Ticks what a click changed, with Shift also all since the last click on this page. */
 function tickFrom(box, isRange) {
   const row = +box.dataset.row;
   const rows = pageRows();
@@ -26,7 +26,7 @@ function tickFrom(box, isRange) {
   lastTicked = row;
 }
 
-/** A function that writes the cell of a column for a row. */
+/** Returns a function from a row to its cell in a column. */
 function cellOf(column) {
   const bool = (row) => (data.issues[row] === "1" ? "True" : "False");
   const known = {

@@ -1,6 +1,6 @@
-"""What to do about an audit: a plan of actions, and its table.
+"""The plan of what to do about an audit: an action for each sample, in a table.
 
-`josrc_keras.cleaning.moves` carries it out where the samples are photos.
+`josrc_keras.cleaning.moves` carries the plan out where the samples are photos.
 """
 
 import csv
@@ -20,10 +20,11 @@ TEXTS = ("id", "given_name", "verdict", "predicted_name")
 
 
 def read_table(path):
-    """An audit's CSV file, or one of rows that were ticked in its report.
+    """Reads an audit's CSV file, or a file of rows that were ticked in its report.
 
     Raises:
-        ValueError: If it is no such file.
+        ImportError: If pandas is not installed.
+        ValueError: If the file can't be read, or lacks columns or verdicts.
     """
     pandas = _checks.imported("pandas", "An audit is a table of pandas", "report")
     try:
@@ -50,29 +51,29 @@ def read_table(path):
 
 
 def write_table(table, path):
-    """Writes a table that `read_table` can read, whole or not at all.
+    """Writes a table that `read_table` can read, completely or not at all.
 
-    Texts are in quotes: a name may hold any character, a carriage return as well.
+    Texts are in quotes, since a name may hold any character, even a carriage return.
     """
     with _files.replacing(path) as beside:
         table.to_csv(beside, index=False, quoting=csv.QUOTE_NONNUMERIC)
 
 
 def plan(table, chosen=None):
-    """What is to be done about each sample.
+    """Decides what is to be done about each sample.
 
     Args:
         table: An audit's table.
-        chosen: A table of the same kind, such as the rows that a person ticked, who may
-            have changed `verdict` and `predicted_name`; all others are kept. None
-            follows the audit in all rows.
+        chosen: A table of the same kind with the rows to act on, such as those that a
+            person ticked, who may have changed `verdict` and `predicted_name`. All
+            other rows are kept. None follows the audit in all rows.
 
     Returns:
         A `pandas.DataFrame` with `id`, `given_name`, `action` (`"keep"`, `"relabel"` or
         `"set_aside"`), `new_name` (empty if set aside) and `label_score`.
 
     Raises:
-        ValueError: If a chosen row is not in the audit, is there twice, or is to get a
+        ValueError: If a chosen row is not in the audit, occurs twice, or is to get a
             label that is no class of the audit.
     """
     table = table.astype({name: str for name in TEXTS}).set_index("id", drop=False)
@@ -126,7 +127,7 @@ def _check_chosen(chosen, table):
 
 
 def write_csv(planned, output):
-    """Writes the plan to `OUTPUT/relabel.csv`; returns its path."""
+    """Writes the plan to `OUTPUT/relabel.csv`, and returns the path."""
     path = Path(output) / "relabel.csv"
     write_table(planned, path)
     return path

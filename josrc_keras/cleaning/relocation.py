@@ -1,4 +1,4 @@
-"""One photo to another place, without loss."""
+"""Moves one photo to a new place, without loss."""
 
 import errno
 import filecmp
@@ -9,9 +9,15 @@ from josrc_keras import _files
 
 
 def move(source, target, end=None):
-    """Moves a file to a free place; across file systems by a copy that is compared.
+    """Moves a file to a free place, across file systems by a copy that is compared.
 
-    A symbolic link is replaced by one to `end`, if that is given.
+    Args:
+        source: A `pathlib.Path` of the file.
+        target: The `pathlib.Path` to move it to.
+        end: If given, a symbolic link to it is made at `target` and `source` removed.
+
+    Raises:
+        OSError: If `target` is taken, the file can't be moved, or a copy differs.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     if os.path.lexists(target):
@@ -33,23 +39,24 @@ def move(source, target, end=None):
 
 
 def equal(path, other):
-    """Whether both are files of the same bytes."""
+    """Whether both paths are files with the same bytes."""
     return (
         path.is_file() and other.is_file() and filecmp.cmp(path, other, shallow=False)
     )
 
 
 def remove_empty(folder):
-    """Removes a folder and those that it lies in, as far as they are empty."""
+    """Removes a folder and the folders that it lies in, as far as they are empty."""
     while folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
         folder = folder.parent
 
 
 def free(path, taken=None):
-    """The path, or where it is taken one with a number before its suffix.
+    """The path if it is free, else a free one with a number before the suffix.
 
-    `taken`, a set, gets it: in lower case, since some file systems know no other.
+    The path is added to the set `taken`. It is folded to lower case there, since some
+    file systems do not distinguish case.
     """
     taken = set() if taken is None else taken
     number, place = 1, path

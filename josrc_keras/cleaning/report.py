@@ -1,4 +1,4 @@
-"""The audit as one HTML page that needs nothing else: numbers, images, ticks."""
+"""The audit as a self-contained HTML page with numbers, images and ticks."""
 
 import base64
 import hashlib
@@ -38,31 +38,32 @@ COLUMNS = (
 SCRIPTS = ("", ".summary", ".filters", ".samples", ".ticks", ".keys")
 SCALE = 10_000  # Scores are kept as integers, in ten thousandths.
 LISTED = {"confused_pairs": 30, "duplicates": 100, "skipped": 100}
-LONGEST_SIDE = 128  # Of a thumbnail, in pixels.
-TINY = 64  # Images with shorter sides are kept to the pixel, as PNG.
-QUALITY = 75  # Of the others, as WebP.
+LONGEST_SIDE = 128  # The longest side of a thumbnail, in pixels.
+TINY = 64  # Images with shorter sides, in pixels, are kept exactly, as PNG.
+QUALITY = 75  # WebP quality of the other images.
 
 
 def write_report(path, table, findings, thumbnail=None, *, title, max_thumbnails=1200):
-    """Writes the page, whole or not at all.
+    """Writes the page, completely or not at all.
 
-    It is one file and fetches nothing. Images are in it for the samples that
-    `rows_with_thumbnails` chooses; all samples are in its table.
+    The page is one file and fetches nothing. It has images of the samples that
+    `rows_with_thumbnails` chooses, and all samples in its table.
 
     Args:
-        path: Where the page goes, `report.html` say.
-        table: `pandas.DataFrame`, a row a sample in the dataset's order, with
-            `COLUMNS`. Others are kept for the page's CSV.
+        path: Path of the page, such as `report.html`.
+        table: A `pandas.DataFrame` with a row for each sample, in the dataset's order,
+            and at least `COLUMNS`. Other columns are kept for the page's CSV.
         findings: Dict of `images`, `classes`, `class_names`, `noise_rate`,
             `in_distribution_rate`, `out_of_distribution_rate`, `by_class`,
-            `confused_pairs` and `duplicates`; and maybe `skipped` and `source`.
-        thumbnail: Function from a row's number to its image: uint8 `(H, W, channels)`
-            with 1, 3 or 4 channels. None for a page without images.
-        title: Of the page.
-        max_thumbnails: So many images at most.
+            `confused_pairs` and `duplicates`, and optionally `skipped` and `source`.
+        thumbnail: Function from a row's number to its image, uint8 `(H, W, channels)`
+            with 1, 3 or 4 channels. None makes a page without images.
+        title: Title of the page.
+        max_thumbnails: The most images, 0 or more.
 
     Raises:
-        ValueError: If the table or an image is not as described.
+        ValueError: If the table or an image is not as described, or `max_thumbnails` is
+            negative.
         ImportError: If there are images, but Pillow is not installed.
     """
     if max_thumbnails < 0:
@@ -77,16 +78,16 @@ def write_report(path, table, findings, thumbnail=None, *, title, max_thumbnails
 
 
 def rows_with_thumbnails(table, limit):
-    """The rows to show the images of: the worst, fairly over the given classes.
+    """The rows whose images are shown: the worst, shared fairly among given classes.
 
-    The classes take turns, and within a class its two unclean verdicts; each gives
-    its lowest `label_score` first. So every class has its share while `limit` is not
-    below their number, also a class in which all is clean. Left room goes to images
-    that occur under different labels, then to the lowest clean scores.
+    The classes take turns, and within a class its two unclean verdicts. Each gives its
+    lowest `label_score` first. So every class has an image if `limit` is at least their
+    number, even a class in which all is clean. Room that is left goes to images that
+    occur under different labels, then to the lowest clean scores.
 
     Args:
         table: As for `write_report`.
-        limit: So many rows at most.
+        limit: The most rows.
 
     Returns:
         A sorted list of row numbers.
@@ -123,7 +124,7 @@ def _in_conflict(table):
 
 
 def _embedded(table, findings):
-    """What the page's script reads, but for the images."""
+    """The data that the page's script reads, without the images."""
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise ValueError(
@@ -150,7 +151,7 @@ def _embedded(table, findings):
 
 
 def _listed(findings):
-    """The findings as the page shows them: of long lists, the first and the number."""
+    """The findings as the page shows them, with long lists cut and counted."""
     pairs = sorted(findings["confused_pairs"], key=lambda pair: -pair["images"])
     lists = {
         "confused_pairs": pairs,
@@ -196,7 +197,7 @@ def _verdict_codes(table):
 
 
 def _scaled(column):
-    """Scores as integers; None for a missing one, or for a column without any."""
+    """Scores as integers, None where missing; None for a column without scores."""
     values = column.to_numpy(dtype=float, na_value=math.nan)
     known = ~np.isnan(values)
     for wrong in values[known & ~((values >= 0) & (values <= 1))][:1]:
@@ -214,7 +215,7 @@ def _scaled(column):
 
 
 def _plain(value):
-    """A value that JSON can express: NumPy's scalars are Python's, NaN is None."""
+    """A value that JSON can express: NumPy's scalars become Python's, NaN None."""
     if isinstance(value, dict):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):
@@ -227,7 +228,7 @@ def _plain(value):
 
 
 def _thumbnails(thumbnail, rows):
-    """Images as data URIs, by row; those that can't be read are left out."""
+    """Images as data URIs, by row. Images that can't be read are left out."""
     encoded, unread = {}, []
     for row in rows:
         try:
@@ -238,8 +239,8 @@ def _thumbnails(thumbnail, rows):
         encoded[str(row)] = _data_uri(np.asarray(pixels), row)
     if unread:
         logging.warning(
-            "%d thumbnails can't be read and are missing in the report, the first is "
-            "that of row %s",
+            "%d images can't be read and are missing in the report, the first in row "
+            "%s",
             len(unread),
             unread[0],
         )
@@ -292,7 +293,7 @@ def _hash(text):
 
 
 def _json(value):
-    """JSON that can't end the script element that it is in, and that is valid UTF-8."""
+    """JSON that is valid UTF-8 and can't end the script element that holds it."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return re.sub(
         "[<>&\u2028\u2029\ud800-\udfff]",

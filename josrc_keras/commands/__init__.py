@@ -1,1 +1,1 @@
-"""The commands `josrc-*`: flags, and one clear line on bad input."""
+"""The commands `josrc-*`: their flags, and one clear line on bad input."""

@@ -4,13 +4,15 @@ josrc-audit --run=runs/photos
 josrc-audit --run=runs/photos --apply=copy
 josrc-audit --run=runs/photos --apply=move --rows=ticked.csv
 
-Writes audit.csv, audit.parquet, findings.json and report.html into RUN/audit. With
---apply it acts on the audit that is there, or (but for `move`) makes it: `csv` writes
-a table of new labels, `copy` a cleaned copy of the photos, `move` moves photos to the
-class that is suggested and sets aside what belongs to none, `undo` moves them back.
-No photo is ever deleted.
+Writes audit.csv, audit.parquet, findings.json and report.html into RUN/audit.
+
+--apply acts on the audit that is there. `csv` writes a table of new labels. `copy`
+writes a cleaned copy of the photos. `move` moves photos to the class that is suggested
+and sets out-of-distribution photos aside, and `undo` moves them back. `csv` and `copy`
+audit first if there is no audit. No photo is ever deleted.
 """
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -24,13 +26,16 @@ _VIEW_PAIRS = flags.DEFINE_integer(
     "view_pairs", 4, "Pairs of views of each image.", lower_bound=1
 )
 _THUMBNAILS = flags.DEFINE_integer(
-    "max_thumbnails", 1200, "Images in the report, the worst ones.", lower_bound=0
+    "max_thumbnails",
+    1200,
+    "The most images in the report, the worst ones.",
+    lower_bound=0,
 )
 _APPLY = flags.DEFINE_enum(
     "apply",
     "none",
     ["none", "csv", "copy", "move", "undo"],
-    "What to do about it; see above.",
+    "What to do about the audit; see above.",
 )
 _ROWS = flags.DEFINE_string(
     "rows", None, "CSV file of rows, as the report exports them: apply to these only."
@@ -39,7 +44,7 @@ flags.mark_flags_as_required(["run"])
 
 
 def _audit():
-    from josrc_keras.cleaning import audit_of_run, moves, plan
+    from josrc_keras.cleaning import moves, plan
 
     if _ROWS.value is not None and _APPLY.value not in ("csv", "copy", "move"):
         raise ValueError(
@@ -48,23 +53,47 @@ def _audit():
         )
     output = Path(_OUTPUT.value or Path(str(_RUN.value)) / "audit")
     if _APPLY.value == "undo":
-        shell.say(f"{moves.move_back(output)} photos moved back.")
+        with _alone_in(output):
+            shell.say(f"{moves.move_back(output)} photos moved back.")
         return
     if _APPLY.value == "move" and not (output / "audit.csv").exists():
         raise ValueError(
-            "Expected an audit that was looked at before photos are moved. Received: "
+            "Expected an audit to look at before photos are moved. Received: "
             f"--apply=move, and no {output / 'audit.csv'}. Run the same command "
             "without --apply first."
         )
     chosen = None if _ROWS.value is None else plan.read_table(_ROWS.value)
+    with _alone_in(output):
+        _audit_in(output, chosen)
+
+
+@contextlib.contextmanager
+def _alone_in(output):
+    """Keeps other audits out of the audit's folder and of the folder of photos."""
+    from josrc_keras import _files
+    from josrc_keras.cleaning import audit_of_run
+
+    folders = [output if output.exists() else None]
+    if _APPLY.value in ("copy", "move"):
+        folders.append(audit_of_run.photos_of(_RUN.value))
+    with contextlib.ExitStack() as stack:
+        for folder in dict.fromkeys(folders):
+            if folder is not None and Path(folder).is_dir():
+                stack.enter_context(_files.locked(folder))
+        yield
+
+
+def _audit_in(output, chosen):
+    from josrc_keras.cleaning import audit_of_run
+
     if _APPLY.value == "none" or not (output / "audit.csv").exists():
-        found = audit_of_run.write(
+        findings = audit_of_run.write(
             _RUN.value,
             output,
             view_pairs=_VIEW_PAIRS.value,
             max_thumbnails=_THUMBNAILS.value,
         )
-        _say(found, output)
+        _say(findings, output)
     else:
         logging.info("Acting on the audit in %s.", output)
     if _APPLY.value != "none":
@@ -75,8 +104,8 @@ def _say(findings, output):
     shell.say(
         f"{findings['images']} images of {findings['classes']} classes: "
         f"{findings['noise_rate']:.1%} of the labels look wrong, "
-        f"{findings['in_distribution_rate']:.1%} of another class and "
-        f"{findings['out_of_distribution_rate']:.1%} of none."
+        f"{findings['in_distribution_rate']:.1%} in-distribution noise and "
+        f"{findings['out_of_distribution_rate']:.1%} out-of-distribution."
     )
     if "quality" in findings:
         shell.say(json.dumps({"against_the_truth": findings["quality"]}, indent=2))

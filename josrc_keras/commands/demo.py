@@ -2,8 +2,8 @@
 
 josrc-demo --workdir=runs/demo
 
-Trains ordinary cross-entropy and Jo-SRC on scikit-learn's digits, of which half the
-labels are wrong and two classes are foreign, and exports Jo-SRC's classifier.
+Trains ordinary cross-entropy and Jo-SRC on scikit-learn's digits, and exports Jo-SRC's
+classifier. Half the labels are wrong, and two classes are out-of-distribution.
 """
 
 import time
@@ -37,7 +37,7 @@ def _demo():
     for line in _export(run):
         shell.say(line)
     shell.say(f"\nPlots: {run / 'plots'}/*.png; numbers: {run / 'summary.json'}")
-    shell.say(f"Look at the labels that it does not believe: {run}/audit/report.html")
+    shell.say(f"Look at the labels that it doubts: {run}/audit/report.html")
     shell.say(f"Took {time.monotonic() - start:.0f} s.")
 
 
@@ -59,7 +59,7 @@ def _table(summaries):
         "Test accuracy on digits 0 to 7, mean of the last 10 epochs. Training labels: "
         "half of those",
         "of 0 to 7 wrong, and every 8 and 9 labelled as one of them.",
-        "(The best epoch is chosen on the test images, so it can't be had in earnest.)",
+        "(The best epoch is picked on the test images, so it is optimistic.)",
         "",
         f"{'seed':>4}  {METHODS['standard']:>17}  {'its best epoch':>14}  "
         f"{METHODS['josrc']:>8}  {'its teacher':>11}",
@@ -90,10 +90,10 @@ def _verdicts(quality):
     }
     lines = ["", f"{'The audit says':<18}{'precision':>10}{'recall':>8}{'share':>8}"]
     for kind, name in names.items():
-        found = quality["verdicts"][kind]
+        scores = quality["verdicts"][kind]
         lines.append(
-            f"{name:<18}{found['precision'] or 0:>10.2f}"
-            f"{found['recall'] or 0:>8.2f}{found['share']:>8.2f}"
+            f"{name:<18}{scores['precision'] or 0:>10.2f}"
+            f"{scores['recall'] or 0:>8.2f}{scores['share']:>8.2f}"
         )
     lines.append(
         f"Wrong labels in all: {quality['noise_rate_estimated']:.1%} by its estimate, "

@@ -1,4 +1,4 @@
-"""Evaluates the student and the teacher of a finished run on its clean test set.
+"""Evaluates the student and the teacher of a finished run on its test images.
 
 josrc-evaluate --workdir=runs/digits
 """

@@ -12,19 +12,19 @@ from josrc_keras.commands import shell
 _RUN = flags.DEFINE_string("run", None, "The run folder that was trained.")
 flags.DEFINE_alias("workdir", "run")
 _FORMATS = flags.DEFINE_list(
-    "format", ["saved_model", "onnx"], "Of saved_model, onnx, litert, keras."
+    "format", ["saved_model", "onnx"], "Any of saved_model, onnx, litert, keras."
 )
 _PRECISIONS = flags.DEFINE_list(
     "precision",
     ["float32"],
-    "Of float32, and for onnx and litert also float16, int8. Formats without one of "
-    "them are written in the others.",
+    "Any of float32 and, for onnx and litert, float16 and int8. Each format is written "
+    "in those that it has.",
 )
 _SOURCE = flags.DEFINE_enum(
     "source",
     "best",
     ["best", "teacher", "student"],
-    "Which network; best: whichever predicts more of the validation labels.",
+    "Which network; best: whichever predicts more of the labels that choose.",
 )
 _INPUT = flags.DEFINE_enum("input", "float32", ["float32", "uint8"], "Type of pixels.")
 _RESIZE = flags.DEFINE_enum(
@@ -38,9 +38,11 @@ _RESIZE_TO = flags.DEFINE_integer(
     "config.augmentation.size crops them, else the network's.",
 )
 _OUTPUTS = flags.DEFINE_list(
-    "outputs", ["logits", "probabilities"], "Of logits, probabilities."
+    "outputs", ["logits", "probabilities"], "Any of logits, probabilities."
 )
-_TOP_K = flags.DEFINE_integer("top_k", 0, "Also the most probable classes, by name.")
+_TOP_K = flags.DEFINE_integer(
+    "top_k", 0, "Number of most probable classes to return, too, by name."
+)
 _CALIBRATE = flags.DEFINE_bool(
     "calibrate", False, "Fit the temperature of the probabilities."
 )
@@ -72,7 +74,7 @@ def _export():
     from josrc_keras._checks import check_choice
     from josrc_keras.export import classifier, run_exports
 
-    logging.set_verbosity(logging.WARNING)  # The converters talk a lot.
+    logging.set_verbosity(logging.WARNING)  # The converters log a lot.
     run = Path(str(_RUN.value))
     folder = run / "export"
     if not _FORMATS.value or not _PRECISIONS.value:
@@ -113,7 +115,7 @@ def _export():
 
 
 def _precisions(format):
-    """Those of the asked-for precisions that a format can be written in."""
+    """The precisions among those asked for that a format can be written in."""
     from josrc_keras._checks import check_choice
     from josrc_keras.export.precision import PRECISIONS
 

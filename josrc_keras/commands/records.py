@@ -1,4 +1,4 @@
-r"""Writes a dataset with its noisy labels as TFRecord files, to stream it in training.
+r"""Writes a dataset with its noisy labels as TFRecord files, which training streams.
 
 josrc-records --config=cifar80n_o --config.data.rate=0.5 --output=records/cifar80n_o
 josrc-train --config=cifar80n_o --config.data.name=records \
@@ -15,7 +15,7 @@ from absl import flags
 from josrc_keras.commands import shell
 
 _CONFIG = shell.define_config_flag()
-_OUTPUT = flags.DEFINE_string("output", None, "The folder to write, a new one.")
+_OUTPUT = flags.DEFINE_string("output", None, "The folder to write, which must be new.")
 flags.mark_flags_as_required(["config", "output"])
 
 
@@ -23,17 +23,17 @@ def _write():
     from josrc_keras.data import records
     from josrc_keras.runs import build_data, large_sets
 
-    name = _CONFIG.value.data.name
+    name, output = _CONFIG.value.data.name, str(_OUTPUT.value)
     if name in large_sets.NAMES or name == "image_folder":
         if name == "image_folder":
-            build_data.write_folder(_CONFIG.value, _OUTPUT.value)
+            build_data.write_folder(_CONFIG.value, output)
         else:
-            large_sets.write(_CONFIG.value, _OUTPUT.value)
-        benchmark = records.read(_OUTPUT.value)
+            large_sets.write(_CONFIG.value, output)
+        benchmark = records.read(output)
     else:
         benchmark = build_data.make_benchmark(_CONFIG.value)
-        records.write(benchmark, _OUTPUT.value)
-    shell.say(f"{len(benchmark.train)} + {len(benchmark.test)} images: {_OUTPUT.value}")
+        records.write(benchmark, output)
+    shell.say(f"{len(benchmark.train)} + {len(benchmark.test)} images: {output}")
 
 
 def main():

@@ -7,10 +7,10 @@ josrc-reproduce --table=3 --table=4 --manual_dir=DOWNLOADS --workdir=runs/full
 josrc-reproduce --suite=robustness --half=report --seeds=3 --workdir=runs/suite
 josrc-reproduce --page --workdir=runs/reduced
 
-Stop it at any time: the same command goes on after the last saved epoch, and skips
-what is done. WORKDIR/results/PROTOCOL/ holds a JSON file a run, README.md and the
-figures. Tables 3 and 4 are of large sets that are downloaded by hand: they are written
-to WORKDIR/data/ once, for all runs.
+Stop it at any time: the same command resumes after the last saved epoch, and skips runs
+that are done. WORKDIR/results/PROTOCOL/ holds a JSON file for each run, README.md and
+the figures. Tables 3 and 4 need large datasets that are downloaded by hand, and written
+to WORKDIR/data/ once for all runs.
 """
 
 import ast
@@ -25,27 +25,27 @@ _TABLE = flags.DEFINE_multi_integer("table", [], "1 to 6; may be repeated.")
 _CELL = flags.DEFINE_multi_string(
     "cell",
     [],
-    "symmetric-0.2, -0.5, -0.8 or asymmetric-0.4; as-given in Tables 3 and 4; none: "
-    "the table's.",
+    "symmetric-0.2, symmetric-0.5, symmetric-0.8 or asymmetric-0.4; in Tables 3 and 4 "
+    "as-given; in the suite DATASET/CELL. May be repeated; none: all.",
 )
 _SUITE = flags.DEFINE_enum(
     "suite", None, ["robustness"], "Instead of a table: small data with all noises."
 )
 _HALF = flags.DEFINE_multi_enum(
-    "half", [], ["develop", "report"], "Of the suite's rows; none: both."
+    "half", [], ["develop", "report"], "Half of the suite's rows; none: both."
 )
 _METHOD = flags.DEFINE_multi_string(
     "method",
     [],
     "josrc, josrc-c, josrc-ci, josrc-cio, standard, decoupling, coteaching, "
-    "coteaching_plus, jocor, or all that the table compares; none: the table's of "
+    "coteaching_plus, jocor, or all that the table compares; none: the table's rows of "
     "Jo-SRC.",
 )
 _RECIPE = flags.DEFINE_enum(
     "recipe",
     None,
     ["paper", "published_code", "paper_text", "adaptive"],
-    "See configs/base.py; none: the paper's, and in the suite the adaptive one too.",
+    "See configs/base.py; none: paper, and in the suite paper and adaptive.",
 )
 _PROTOCOL = flags.DEFINE_enum(
     "protocol",
@@ -53,24 +53,26 @@ _PROTOCOL = flags.DEFINE_enum(
     ["full", "reduced", "digits"],
     "The paper's, one for a CPU, or one that needs no download.",
 )
-_SEEDS = flags.DEFINE_integer("seeds", 1, "Seeds 0, 1, ... of a cell.", lower_bound=1)
+_SEEDS = flags.DEFINE_integer(
+    "seeds", 1, "Number of seeds of each cell: 0, 1, ...", lower_bound=1
+)
 _EPOCHS = flags.DEFINE_integer(
     "epochs", None, "Fewer epochs, for a rehearsal.", lower_bound=1
 )
 _OVERRIDE = flags.DEFINE_multi_string(
-    "override", [], "FIELD=VALUE of the configuration, as in network.head=linear."
+    "override", [], "FIELD=VALUE of the configuration, such as network.head=linear."
 )
 _TIME_LIMIT = flags.DEFINE_float(
     "time_limit",
     None,
-    "Stop after so many minutes, at the end of an epoch.",
+    "Minutes after which to stop, at the end of an epoch.",
     lower_bound=0.0,
 )
 _MANUAL_DIR = flags.DEFINE_string(
-    "manual_dir", None, "Where Clothing1M and Food-101N were downloaded to, by hand."
+    "manual_dir", None, "Folder that Clothing1M and Food-101N were downloaded to."
 )
-_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Say what is left to do, and stop.")
-_PAGE = flags.DEFINE_bool("page", False, "Write page and figures anew, and stop.")
+_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only say what is left to do.")
+_PAGE = flags.DEFINE_bool("page", False, "Only write page and figures anew.")
 _STRATEGY, _LOGICAL_DEVICES = shell.define_strategy_flags()
 flags.mark_flags_as_required(["workdir"])
 
@@ -81,8 +83,9 @@ def _reproduce():
 
     if _STRATEGY.value == "multi_worker":
         raise ValueError(
-            "The queue of runs is one process's. Received: --strategy=multi_worker. "
-            "Use --strategy=mirrored, or josrc-train for a run on many machines."
+            "One process works through the queue of runs. Received: "
+            "--strategy=multi_worker. Use --strategy=mirrored, or josrc-train for a "
+            "run on many machines."
         )
     workdir = Path(str(_WORKDIR.value))
     protocol = _SUITE.value or _PROTOCOL.value
@@ -107,7 +110,7 @@ def _reproduce():
         shell.exit_at_once(stop.code if isinstance(stop, SystemExit) else 130)
     if queue.left:
         shell.say("The time is up. The same command goes on from here.")
-    if queue.seconds:  # Without a record there is no page.
+    if queue.seconds:  # A page needs a record.
         shell.say(f"Wrote {runner.write_page(results, protocol)}.")
     if queue.broken:
         raise FloatingPointError("; ".join(queue.broken.values()))
@@ -119,8 +122,8 @@ def _runs():
 
     if _HALF.value and not _SUITE.value:
         raise ValueError(
-            f"--half is of the suite's rows. Received: --half={_HALF.value} without "
-            "--suite. Add --suite=robustness, or leave it out."
+            f"--half chooses rows of a suite. Received: --half={_HALF.value} without "
+            "--suite. Add --suite=robustness, or leave --half out."
         )
     if _SUITE.value and _TABLE.value:
         raise ValueError(
@@ -170,7 +173,7 @@ def _runs():
 
 
 def _parsed(text):
-    """`(field, value)` of `FIELD=VALUE`; the value as Python reads it, or a string."""
+    """`(field, value)` of `FIELD=VALUE`. The value is a Python literal, or a string."""
     field, equals, value = text.partition("=")
     if not field or not equals:
         raise ValueError(f"Expected --override=FIELD=VALUE. Received: {text!r}.")

@@ -1,4 +1,4 @@
-"""What the commands share: flags, one clear line on bad input, signals."""
+"""What the commands share: flags, errors in one clear line, and signals."""
 
 import os
 import re
@@ -39,12 +39,13 @@ def define_strategy_flags():
         "strategy",
         "none",
         ["none", "mirrored", "multi_worker", "tpu"],
-        "One device, all of this machine, those of the machines in TF_CONFIG, or TPUs.",
+        "One device, all devices of this machine, those of the machines in TF_CONFIG, "
+        "or TPUs.",
     )
     devices = flags.DEFINE_integer(
         "logical_devices",
         None,
-        "Split the CPU into so many devices, to try --strategy=mirrored.",
+        "Number of devices to split the CPU into, to try --strategy=mirrored.",
     )
     return strategy, devices
 
@@ -52,9 +53,9 @@ def define_strategy_flags():
 def run(main):
     """Runs a command that takes flags only: parses them, then calls `main()`.
 
-    Bad input ends with exit status 2 and one line on the standard error; Ctrl-C and
-    SIGTERM end with 130 and 143. An error that the package did not mean to raise, a bug
-    then, keeps its traceback and ends with status 1.
+    Bad input ends with exit status 2 and one line on the standard error. Ctrl-C and
+    SIGTERM end with 130 and 143. An error that the package did not mean to raise is a
+    bug: it keeps its traceback and ends with status 1.
 
     Args:
         main: A function without arguments; its result is ignored.
@@ -68,7 +69,7 @@ def run(main):
         say(f"{name} {__version__}")
         return
     try:
-        # In place, since ml_collections looks for overrides there.
+        # `sys.argv` is changed in place, since ml_collections reads overrides there.
         sys.argv[:] = _with_names_of_now(sys.argv)
         app.run(
             lambda argv: _call(main, argv),
@@ -86,8 +87,8 @@ def run(main):
 def _is_meant(error):
     """Whether the package raised an error to tell the user something.
 
-    Its messages say what was received, or what to install, and it was raised in a file
-    of the package; or its class is the package's own.
+    Such an error has a class of the package's own, or it was raised in a file of the
+    package and its message says what was received or what to install.
     """
     if type(error).__module__.startswith("josrc_keras."):
         return True
@@ -110,7 +111,7 @@ def _explain(module):
 
 
 def say(text):
-    """Prints a line that is part of what a command was asked for."""
+    """Prints a line of a command's output."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
@@ -124,7 +125,7 @@ def _call(main, argv):
 def _parse(argv):
     try:
         return flags.FLAGS(argv)
-    except (KeyError, AttributeError) as error:  # How the locked configuration refuses.
+    except (KeyError, AttributeError) as error:  # A locked configuration raises these.
         overrides = [a for a in argv if a.startswith(("--config.", "-config."))]
         meant = re.search(r'Did you mean \\*"(\w+)', str(error))
         fix = f"Did you mean {meant[1]}?" if meant else "configs/base.py lists them."
@@ -138,14 +139,14 @@ def _parse(argv):
             raise
         # A configuration file's own error: the traceback's last line says what it is.
         raise ValueError(f"{lines[0]} {lines[-1]}") from error
-    except SystemExit:  # After --help, which absl ends with status 1.
+    except SystemExit:  # absl ends --help with status 1.
         raise SystemExit(0) from None
 
 
 def exit_at_once(status):
-    """Ends the process without the interpreter's own clearing up.
+    """Ends the process without the interpreter's clean-up.
 
-    TensorFlow's threads still run when a step was interrupted, and can crash there.
+    When a step was interrupted, TensorFlow's threads still run and could crash in it.
     """
     logging.flush()
     sys.stdout.flush()
@@ -166,7 +167,7 @@ def _fail(name, error):
 
 
 def _with_names_of_now(argv):
-    """Replaces names of fields of before version 0.2 in flags, with a warning."""
+    """Replaces field names from before version 0.2 in flags, with a warning."""
     renamed = []
     for argument in argv:
         flag, equals, value = argument.partition("=")
@@ -204,14 +205,20 @@ def _with_config_paths(argv):
 
 
 def _config_path(value):
+    """The path of a configuration; a name that comes with the package goes first.
+
+    A file of that name in the working directory is no configuration, and would run as
+    code: a path has a separator or ends in `.py`.
+    """
     file, colon, argument = value.partition(":")
-    if Path(file).exists() or file.endswith(".py"):
-        return value
     folder = configs_folder()
     names = sorted(p.stem for p in folder.glob("*.py") if p.stem != "__init__")
-    if file not in names:
-        raise ValueError(
-            f"Unknown configuration. Received: --config={file}. Expected the path of "
-            f"a Python file, or one of {', '.join(names)}."
-        )
-    return f"{folder / file}.py{colon}{argument}"
+    if file in names:
+        return f"{folder / file}.py{colon}{argument}"
+    separators = [each for each in (os.sep, os.altsep) if each]
+    if file.endswith(".py") or any(each in file for each in separators):
+        return value
+    raise ValueError(
+        f"Unknown configuration. Received: --config={file}. Expected the path of "
+        f"a Python file, or one of {', '.join(names)}."
+    )

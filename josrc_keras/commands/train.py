@@ -1,4 +1,4 @@
-r"""Trains by a configuration into a run folder; run it again to resume.
+r"""Trains by a configuration into a run folder. The same command resumes the run.
 
 josrc-train --config=digits8n_o --workdir=runs/digits
 josrc-train --config=cifar80n_o --workdir=runs/short \
@@ -29,9 +29,10 @@ def _train():
     given = config_flags.get_override_values(flags.FLAGS["config"])
     configuration.check_effective(_CONFIG.value, list(given))
     verbose = {"none": 0, "bar": 1, "line": 2}[_VERBOSE.value]
+    workdir = str(_WORKDIR.value)
     try:
         with strategies.scope(_STRATEGY.value, _LOGICAL_DEVICES.value):
-            summary = train.train(_CONFIG.value, _WORKDIR.value, verbose=verbose)
+            summary = train.train(_CONFIG.value, workdir, verbose=verbose)
     except (KeyboardInterrupt, SystemExit) as stop:
         logging.warning(
             "Stopped. Whole epochs are saved in %s; the same command resumes.",

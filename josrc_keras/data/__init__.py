@@ -6,6 +6,7 @@ from josrc_keras.data.benchmarks.cifar import cifar8n_o, cifar80n_o, cifar100n_c
 from josrc_keras.data.benchmarks.cifar_n import cifar10n, cifar100n
 from josrc_keras.data.benchmarks.digits import digits8n_o
 from josrc_keras.data.benchmarks.partial import partial
+from josrc_keras.data.numbering import numbered
 from josrc_keras.data.photos import folder as image_folder
 
 BENCHMARKS = {
@@ -14,7 +15,7 @@ BENCHMARKS = {
     "cifar80n_o": cifar80n_o,
     "cifar8n_o": cifar8n_o,
 }
-HUMAN = {"cifar10n": cifar10n, "cifar100n": cifar100n}  # Noise that people made.
+HUMAN = {"cifar10n": cifar10n, "cifar100n": cifar100n}  # People gave their labels.
 
 __all__ = [
     "BENCHMARKS",
@@ -29,6 +30,7 @@ __all__ = [
     "digits8n_o",
     "image_folder",
     "noise",
+    "numbered",
     "partial",
     "records",
 ]

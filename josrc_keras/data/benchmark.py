@@ -1,13 +1,14 @@
 """What a benchmark dataset is: images, given labels, true labels, names."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from josrc_keras.data import noise
 
-HOLD_OUT = 10**6  # Its own stream of random numbers, unlike noise and epochs.
+HOLD_OUT = 10**6  # A stream of random numbers apart from those of noise and epochs.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Split:
         images: `(N, H, W, channels)` uint8 in [0, 255], an array or
             `records.StreamedImages`.
         labels: `(N,)` int64 given labels in `[0, C)`, possibly wrong.
-        true_labels: `(N,)` int64; -1 marks an out-of-distribution image. None where
+        true_labels: `(N,)` int64 in `[-1, C)`, -1 = out-of-distribution. None where
             they are not known.
         ids: `(N,)` int64 rows in the original dataset, or texts such as paths.
     """
@@ -28,11 +29,11 @@ class Split:
     true_labels: np.ndarray | None
     ids: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Number of samples."""
         return len(self.labels)
 
-    def rows(self, rows):
+    def rows(self, rows: slice | np.ndarray) -> "Split":
         """The samples of a slice, or of an array of row numbers or booleans."""
 
         def part(name):
@@ -41,54 +42,57 @@ class Split:
 
         return Split(*(part(field.name) for field in dataclasses.fields(self)))
 
-    def known(self):
-        """What training may be told of each sample: a dict of `(N,)` arrays.
+    def known(self) -> dict[str, np.ndarray]:
+        """What training may be told of each sample.
 
-        `label`, `index` (the row), and `true_label` where it is known.
+        Returns:
+            A dict of `(N,)` arrays: `label`, `index` (the row in this split), and
+            `true_label` where it is known.
         """
         known = {"label": self.labels, "index": np.arange(len(self))}
         if self.true_labels is not None:
             known["true_label"] = self.true_labels
         return known
 
-    def head(self, count):
+    def head(self, count: int | None) -> "Split":
         """The first `count` samples, or all of them where `count` is None."""
         return self.rows(slice(count))
 
 
 @dataclasses.dataclass(frozen=True)
 class Benchmark:
-    """A noisy training split, a clean test split, and what is known of both.
+    """A noisy training split, a split to report on, and what is known of both.
 
     Attributes:
         train: `Split` whose `labels` are noisy.
-        test: `Split` of in-distribution classes only, whose labels are true ones; or
-            as given, where its `true_labels` is None.
+        test: `Split` to report accuracy on, of in-distribution classes only. Its labels
+            are right, or as given where its `true_labels` is None.
         class_names: Names of the in-distribution classes, in label order.
-        noise_checksum: SHA-256 of the whole noisy training set's labels.
-        validation: `Split` with noisy labels that is not trained on, or None.
+        noise_checksum: SHA-256 of the whole training set's given labels.
+        validation: The held-out `Split`, with its labels as they are, or None.
         skipped: `(id, reason)` of each file that was left out.
-        origin: What it was made from, a dict, where that is to be checked; or None.
+        origin: A dict of what the images were made from, where that is to be checked;
+            or None.
     """
 
     train: Split
     test: Split
-    class_names: tuple
+    class_names: tuple[str, ...]
     noise_checksum: str
     validation: Split | None = None
     skipped: tuple = ()
     origin: dict | None = None
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
         """Number of in-distribution classes."""
         return len(self.class_names)
 
-    def head(self, count):
-        """With the first `count` training images; all of them where it is None.
+    def head(self, count: int | None) -> "Benchmark":
+        """This benchmark with the first `count` training images; None keeps all.
 
         Raises:
-            ValueError: If there are not so many.
+            ValueError: If `count` is below 1 or above the number of training images.
         """
         if count is None:
             return self
@@ -99,8 +103,8 @@ class Benchmark:
             )
         return dataclasses.replace(self, train=self.train.head(count))
 
-    def hold_out(self, share, seed):
-        """Moves a share of the training images into `validation`, noisy as they are.
+    def hold_out(self, share: float, seed: int) -> "Benchmark":
+        """Moves a share of the training images into `validation`, labels as they are.
 
         Args:
             share: Share of the training images, in [0, 1); 0 changes nothing.
@@ -110,7 +114,7 @@ class Benchmark:
             A `Benchmark` whose splits keep the original order.
 
         Raises:
-            ValueError: If `share` is out of range or holds out no image.
+            ValueError: If `share` is out of range, or holds out no image or all.
         """
         if not share:
             return self
@@ -128,19 +132,29 @@ class Benchmark:
         )
 
 
-def make_benchmark(train, test, *, class_names, kind, rate, seed, train_size=None):
-    """Adds noise to `(images, labels, ids)` triples and drops OOD test images.
+def make_benchmark(
+    train: Sequence[np.ndarray],
+    test: Sequence[np.ndarray],
+    *,
+    class_names: Sequence[str],
+    kind: noise.Kind,
+    rate: float,
+    seed: int,
+    train_size: int | None = None,
+) -> Benchmark:
+    """Adds label noise to a training set and drops out-of-distribution test images.
 
     Args:
-        train: `(images, true labels, ids)` in original index order; labels from
-            `len(class_names)` up are out of distribution.
-        test: The same for the test set, whose out-of-distribution images are dropped.
+        train: `(images, true labels, ids)` in original index order. A label from
+            `len(class_names)` up marks an out-of-distribution image.
+        test: The same for the test set.
         class_names: Names of the in-distribution classes.
         kind: Noise kind, of `noise.KINDS`.
         rate: Noise rate among the in-distribution images, in [0, 1].
         seed: Noise seed.
-        train_size: Keep the first so many training images; None keeps all. Noise is
-            drawn for the whole set first, so a kept image has the same label.
+        train_size: Number of training images to keep, the first ones; None keeps all.
+            Noise is drawn for the whole set first, so that a kept image has the same
+            label.
 
     Returns:
         A `Benchmark`.

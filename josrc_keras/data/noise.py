@@ -1,17 +1,19 @@
 """Seeded label noise, drawn in the dataset's original index order."""
 
 import hashlib
+from typing import Literal
 
 import numpy as np
 
+Kind = Literal["symmetric", "pairflip", "blockflip"]
 KINDS = ("symmetric", "pairflip", "blockflip")
 BLOCK = 5  # JoCoR's CIFAR-100 "asymmetric" flips within blocks of five labels.
 
 
-def transition_matrix(kind, num_classes, rate):
+def transition_matrix(kind: Kind, num_classes: int, rate: float) -> np.ndarray:
     """The probabilities `T[true, given]` of a noise kind.
 
-    With n for the rate, and C = 4 for the first two:
+    With rate n, and C = 4 for the first two kinds:
 
         symmetric                        pairflip
         | 1-n  n/3  n/3  n/3 |           | 1-n   n    0    0  |
@@ -19,13 +21,14 @@ def transition_matrix(kind, num_classes, rate):
         | n/3  n/3  1-n  n/3 |           |  0    0   1-n   n  |
         | n/3  n/3  n/3  1-n |           |  n    0    0   1-n |
 
-        blockflip, C = 10: a pairflip of five classes within each block of five
+        blockflip, C = 10, with the pairflip P of five classes in each block of five
         | P  0 |
         | 0  P |
 
-    `symmetric` flips to each other class alike; `pairflip` to class i + 1 (what the
-    paper's published code calls asymmetric); `blockflip` to the next class of the
-    block of five labels (what JoCoR calls asymmetric on CIFAR-100).
+    `symmetric` flips to each other class with equal probability. `pairflip` flips
+    class i to i + 1 (the paper's published code calls this asymmetric). `blockflip`
+    flips to the next class in the block of five labels (JoCoR calls this asymmetric on
+    CIFAR-100).
 
     Args:
         kind: One of `KINDS`.
@@ -64,17 +67,19 @@ def transition_matrix(kind, num_classes, rate):
     return keep
 
 
-def corrupt(labels, *, kind, num_classes, rate, seed):
-    """Draws a given label for each true one, one uniform draw a sample.
+def corrupt(
+    labels: np.ndarray, *, kind: Kind, num_classes: int, rate: float, seed: int
+) -> np.ndarray:
+    """Draws a given label for each true one, with one uniform draw a sample.
 
     Sample i of the original order consumes draw i of the seed's stream, whatever its
-    class: so one seed is one set of labels everywhere, and a subset of the samples
-    keeps theirs.
+    class. So one seed is one set of labels everywhere, and samples of a subset keep
+    their labels.
 
     Args:
-        labels: `(N,)` true labels in original index order; a label below 0 or from
-            `num_classes` up marks an out-of-distribution image, which gets any of the
-            `num_classes` labels alike.
+        labels: `(N,)` true labels in original index order. A label below 0 or from
+            `num_classes` up marks an out-of-distribution image, which gets one of the
+            `num_classes` labels at random.
         kind: One of `KINDS`.
         num_classes: Number of in-distribution classes.
         rate: Share of the in-distribution labels that are flipped, in [0, 1].
@@ -89,7 +94,8 @@ def corrupt(labels, *, kind, num_classes, rate, seed):
     labels = np.asarray(labels)
     matrix = transition_matrix(kind, num_classes, rate)
     draws = np.random.default_rng(seed).random(len(labels))
-    given = (draws * num_classes).astype(np.int64)  # What OOD images keep.
+    # Out-of-distribution images keep this uniform label.
+    given = (draws * num_classes).astype(np.int64)
     inside = (labels >= 0) & (labels < num_classes)
     cumulative = np.cumsum(matrix, axis=1)[labels[inside]]
     flipped = (draws[inside, None] >= cumulative).sum(axis=1)
@@ -97,6 +103,6 @@ def corrupt(labels, *, kind, num_classes, rate, seed):
     return given
 
 
-def checksum(labels):
+def checksum(labels: np.ndarray) -> str:
     """SHA-256 of the labels as little-endian int64, in hexadecimal."""
     return hashlib.sha256(np.asarray(labels).astype("<i8").tobytes()).hexdigest()

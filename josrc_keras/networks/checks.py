@@ -61,7 +61,8 @@ def check_logits(network, outputs):
     activation = getattr(getattr(last, "activation", None), "__name__", "")
     if isinstance(last, keras.layers.Softmax):
         activation = "softmax"
-    if outputs.min() >= 0 and abs(outputs.sum(axis=1) - 1).max() < 1e-3:
+    sums_to_1 = outputs.min() >= 0 and abs(outputs.sum(axis=1) - 1).max() < 1e-3
+    if sums_to_1 and activation not in PROBABILITIES:
         activation = "softmax"
     if activation in PROBABILITIES:
         raise ValueError(

@@ -7,7 +7,7 @@ from josrc_keras import _runtime
 from josrc_keras.networks.checks import outputs_on_noise
 
 # Largest difference of a logit, as a share of the largest logit, between a network and
-# its copy: of equal precision, and of a copy in another one.
+# its copy: for a copy of equal precision, and for a copy of another precision.
 EQUAL = 1e-3
 ROUNDED = 0.1
 
@@ -28,6 +28,20 @@ def clone(network, clone_function=None, *, tolerance=EQUAL):
         ValueError: If the copy does not have the network's weights, or computes
             something else.
     """
+    copy = with_initial_weights(network, clone_function)
+    return with_state_of(network, copy, tolerance=tolerance)
+
+
+def with_initial_weights(network, clone_function=None):
+    """A network of the same layers, whose weights are drawn anew.
+
+    Args:
+        network: A built `keras.Model` that can be cloned.
+        clone_function: As for `clone`.
+
+    Returns:
+        A `keras.Model` of its own.
+    """
     layers = _runtime.all_layers(network)
     functions = any(isinstance(layer, keras.layers.Lambda) for layer in layers)
 
@@ -41,8 +55,7 @@ def clone(network, clone_function=None, *, tolerance=EQUAL):
     arguments = {}
     if functions or clone_function is not None:
         arguments = {"clone_function": make, "recursive": True}
-    copy = keras.models.clone_model(network, **arguments)
-    return with_state_of(network, copy, tolerance=tolerance)
+    return keras.models.clone_model(network, **arguments)
 
 
 def _lambda_of(layer):

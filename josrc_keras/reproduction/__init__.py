@@ -1,1 +1,1 @@
-"""The paper's tables and figures: what to run, what was found, how it is shown."""
+"""The paper's tables and figures: the runs, their records, and the pages of results."""

@@ -27,11 +27,11 @@ KINDS = {
 
 
 def draw(records, folder):
-    """Draws what the records have the numbers for, a file a dataset and figure.
+    """Draws the figures that the records have numbers for, a file for each dataset.
 
     Args:
-        records: What `records.read_all` found.
-        folder: Where the PNG files go.
+        records: Records as `results.read_all` returns them.
+        folder: Folder of the PNG files.
 
     Returns:
         `(caption, file name)` of each figure that was drawn.
@@ -68,7 +68,7 @@ def _draw_precision(path, groups):
 
 
 def _draw_methods(path, groups, column, label):
-    """A panel for each cell with a line for each method; False without any line."""
+    """Draws a panel for each cell with a line for each method. False without lines."""
     lines = {
         (cell, method): [(column, tables_page.NAMES[method], COLOURS.get(method))]
         for cell, method in groups
@@ -79,7 +79,7 @@ def _draw_methods(path, groups, column, label):
 
 
 def _draw_kinds(path, groups):
-    """A panel for each method and cell with a line for each kind of samples."""
+    """Draws a panel for each method and cell with a line for each kind of samples."""
     kinds = [(column, name, colour) for column, (name, colour) in KINDS.items()]
     lines = dict.fromkeys(groups, kinds)
     cells = _cells(groups)
@@ -97,10 +97,10 @@ def _draw_panels(path, groups, panels, lines, titles, labels):
     """Draws rows of panels.
 
     Args:
-        path: Where the PNG file goes.
-        groups: Records by `(cell, method)`.
-        panels: Rows of panels, each a list of keys of `groups`, if there.
-        lines: By such a key: `(column of the history, name, colour)` of each line.
+        path: Path of the PNG file.
+        groups: Dict from `(cell, method)` to records.
+        panels: Rows of panels, each a list of keys, which `groups` need not have.
+        lines: Dict from a key to `(column of the history, name, colour)` of each line.
         titles: A title for each column of panels.
         labels: A label for each row.
 
@@ -126,7 +126,7 @@ def _draw_panels(path, groups, panels, lines, titles, labels):
         for ax, keys in zip(row, of_row, strict=True):
             for key in keys:
                 for column, name, colour in lines.get(key, ()):
-                    # All 0: there is no such sample.
+                    # A column of zeros means that there is no such sample.
                     if any(groups[key][0]["history"].get(column, ())):
                         names[name] = _band(ax, groups[key], column, color=colour)
             ax.grid(alpha=0.25)
@@ -150,7 +150,7 @@ def _draw_panels(path, groups, panels, lines, titles, labels):
 
 
 def _band(ax, records, column, **style):
-    """The mean over the seeds as a line, from lowest to highest as a band."""
+    """Draws the mean over the seeds as a line, and lowest to highest as a band."""
     histories = [record["history"] for record in records]
     epochs = histories[0]["epoch"]
     values = list(zip(*(h[column] for h in histories), strict=True))

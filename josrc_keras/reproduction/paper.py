@@ -1,9 +1,9 @@
-"""What the paper reports, in percent: mean test accuracy of the last 10 epochs.
+"""The paper's results, in percent: mean test accuracy of the last 10 epochs.
 
-Yao et al., "Jo-SRC: A Contrastive Approach for Combating Noisy Labels", CVPR 2021.
-Table 5 judges the verdicts; its numbers are not repeated here. The rows of Decoupling
-and Co-teaching+ could not be checked against the paper a second time; those of Tables 3
-and 4 not at all: they are Jo-SRC's as later papers cite them.
+They are from Yao et al., "Jo-SRC: A Contrastive Approach for Combating Noisy Labels",
+CVPR 2021. Table 5, which judges the verdicts, is left out. The rows of Decoupling and
+Co-teaching+ could not be checked against the paper a second time. The rows of Tables 3
+and 4 could not be checked at all: they are Jo-SRC's as later papers cite them.
 """
 
 SYMMETRIC_20, SYMMETRIC_50, SYMMETRIC_80 = (
@@ -12,7 +12,7 @@ SYMMETRIC_20, SYMMETRIC_50, SYMMETRIC_80 = (
     "symmetric-0.8",
 )
 ASYMMETRIC_40 = "asymmetric-0.4"
-AS_GIVEN = "as-given"  # A real set's own labels.
+AS_GIVEN = "as-given"  # A real dataset's own labels.
 _CELLS = (SYMMETRIC_20, SYMMETRIC_50, SYMMETRIC_80, ASYMMETRIC_40)
 
 
@@ -20,13 +20,13 @@ def _row(*values):
     return dict(zip(_CELLS, values, strict=True))
 
 
-# The highest that SED, Jo-SRC and ACT are said to reach with `cnn7`, by table; not
-# checked against the papers of SED and ACT.
+# The highest accuracy that SED, Jo-SRC and ACT are said to reach with `cnn7`, by table.
+# It was not checked against the papers of SED and ACT.
 BEST: dict = {
     1: _row(66.50, 51.26, 40.74, 63.48),
     2: _row(69.10, 58.51, 42.57, 64.40),
 }
-# Table, then method, then cell; Table 3 is of ResNet-18.
+# Accuracy by table, method and cell. Table 3 is with ResNet-18.
 ACCURACY: dict = {
     1: {
         "standard": _row(35.14, 16.97, 4.41, 27.29),

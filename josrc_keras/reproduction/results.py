@@ -1,4 +1,4 @@
-"""What was found: a JSON file a run, with the history that its numbers come from."""
+"""The records of runs: JSON files, with the histories that all numbers come from."""
 
 import json
 from pathlib import Path
@@ -8,19 +8,20 @@ from josrc_keras.reproduction import robustness, tables
 from josrc_keras.runs import configuration
 from josrc_keras.runs import folder as run_folder
 
-DIGITS = 6  # Of an accuracy in [0, 1]; a test image is worth 1e-4 at best.
+DIGITS = 6  # Digits of an accuracy in [0, 1]. One test image is 1e-4 or more.
 
 
 def path_of(folder, run):
-    """Where the record of a run belongs in the folder of a protocol."""
+    """The path of a run's record in the folder of a protocol."""
     return Path(folder) / f"{run.name}.json"
 
 
 def read(path):
-    """A record, its configuration and history by the names of now.
+    """Reads a record, with today's names in its configuration and history.
 
     Raises:
-        ValueError: If the file is none.
+        OSError: If the file can't be read.
+        ValueError: If the file is no record.
     """
     try:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -36,7 +37,7 @@ def read(path):
 
 
 def _by_network(history):
-    """A history whose `val_accuracy` is the student's, as that of old records is."""
+    """A history whose `val_accuracy` is the student's, as in older records."""
     if "val_student_accuracy" not in history:
         return history
     names = {}
@@ -75,15 +76,15 @@ def is_done(folder, run, config):
     """Whether the run has a record.
 
     Raises:
-        ValueError: If it has one of another configuration.
+        ValueError: If it has a record of a different configuration.
     """
     path = path_of(folder, run)
     if not path.exists():
         return False
     before = _fields_in_use(read(path)["config"])
     now = _fields_in_use(json.loads(json.dumps(config)))
-    # A field that came later does what was done before unless it is overridden, and an
-    # override is part of the name.
+    # The default of a later field does what was done before, and an override of it is
+    # part of the run's name.
     differing = configuration.differences(before, now, of_new_fields=False)
     if differing:
         raise ValueError(
@@ -97,7 +98,7 @@ def is_done(folder, run, config):
 def _fields_in_use(config):
     """A configuration as a dict, without `adaptive` where nothing reads it.
 
-    Its defaults may change with the adaptive method, which all others are without.
+    The defaults of `adaptive` may change with that method, which others do not use.
     """
     if config.get("method") == "josrc_adaptive":
         return config
@@ -105,18 +106,18 @@ def _fields_in_use(config):
 
 
 def write(folder, run, workdir):
-    """Writes the record of a run that is complete.
+    """Writes the record of a finished run.
 
     Args:
         folder: Folder of the protocol.
-        run: A `grid.Run`.
-        workdir: Its run folder, as `experiment.train` left it.
+        run: A `tables.Run`.
+        workdir: Its run folder, as `runs.train` left it.
 
     Returns:
         The path of the record.
 
     Raises:
-        OSError: If the run folder is not complete.
+        OSError: If the run is not finished, or the record can't be written.
     """
     history = run_folder.read_history(workdir)
     columns = dict.fromkeys(name for row in history for name in row)

@@ -1,11 +1,12 @@
 """The rows of the robustness suite, and which of them may be developed on.
 
-The halves were fixed before any recipe was tried (commit "A suite ..."), and hold each
-kind of noise alike (but `blockflip`, which is a pairflip in blocks). What is developed
-on is never reported as a result, and no image of CIFAR-100 is in both halves: their
-classes are 0 to 49 and 50 to 99, and images of other classes, which may be any, are the
-251st to 375th of a class in the one and the 376th to 500th in the other.
-Choices are to be made on `validation`, a fifth of the training images, noisy as it is.
+The halves were fixed before any method was tried (commit "A suite ..."). Both hold each
+kind of noise (except `blockflip`, which is a pairflip in blocks). The developing half
+is never reported as a result, and no image of CIFAR-100 is in both halves. The
+in-distribution classes of the developing half are 0 to 49, those of the reported half
+50 to 99. Out-of-distribution images, of any class, are the 251st to 375th of a class in
+the developing half, and the 376th to 500th in the reported half. Choices are to be made
+on `validation`, a held-out fifth of the training images with noisy labels.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ from josrc_keras.runs import methods as registry
 HALVES = ("develop", "report")
 DIGITS = {"source": "digits"}
 CIFAR = {"source": "cifar100", "images_per_class": 125}
-# Rare classes are to have images left: the largest has 250, the smallest 12.
+# The largest class has 250 images, the smallest 12, so that rare classes have some.
 CIFAR_RARE = {"source": "cifar100", "images_per_class": 250, "imbalance": 20.0}
 CIFAR_MANY = {
     "source": "cifar100",
@@ -27,8 +28,8 @@ CIFAR_MANY = {
     "test_images_per_class": 40,
 }
 
-# The same for every method: what a user would set without knowing the noise. Fields of
-# a configuration, by dataset.
+# Fields of the configuration by dataset, the same for every method: what a user would
+# set without knowing the noise.
 _DIGITS = {"batch_size": 64, "epochs": 40, "learning_rate_decay.start_epoch": 20}
 _SMALL = {"batch_size": 32, "epochs": 40, "learning_rate_decay.start_epoch": 16}
 PROTOCOL: dict = {
@@ -39,7 +40,7 @@ PROTOCOL: dict = {
     "cifar10": _SMALL,
     "cifar50": {"batch_size": 64, "epochs": 30, "learning_rate_decay.start_epoch": 12},
 }
-HELD_OUT = 0.2  # Share of the training images, with noisy labels: `validation`.
+HELD_OUT = 0.2  # Share of the training images that `validation` has, with noisy labels.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,10 +49,10 @@ class Row:
 
     Attributes:
         half: `"develop"` or `"report"`.
-        dataset: What it is made of.
-        cell: Its noise, in words.
-        noise: Noise kind.
-        rate: Share of wrong labels among the in-distribution images.
+        dataset: Name of the data, with the number of classes.
+        cell: Name of the noise.
+        noise: Noise kind, as in `data.partial`.
+        rate: Share of wrong labels among the in-distribution images, in [0, 1].
         partial: Further arguments of `data.partial`.
     """
 
@@ -64,7 +65,7 @@ class Row:
 
     @property
     def clean(self):
-        """Whether all its labels are right."""
+        """Whether all labels of the row are right."""
         return not self.rate and not self.partial.get("ood_share")
 
 
@@ -118,11 +119,11 @@ ROWS = (
 NAME = "robustness"
 BY_NAME = {(row.dataset, row.cell): row for row in ROWS}
 BASELINES = registry.COMPARED
-RECIPES = ("paper", "adaptive")  # Of Jo-SRC; the others have but one.
+RECIPES = ("paper", "adaptive")  # Jo-SRC's recipes. Other methods have only `paper`.
 
 
 class SuiteRun(tables.Run):
-    """A run of one of the suite's rows; `dataset` and `cell` say of which."""
+    """A run of the suite's row that `dataset` and `cell` name."""
 
     closed = (
         "data.validation_share",
@@ -130,7 +131,7 @@ class SuiteRun(tables.Run):
     )
 
     def base_config(self):
-        """The configuration of the row, before the method's own fields."""
+        """The row's configuration, before the method's fields."""
         row = BY_NAME[self.dataset, self.cell]
         digits = row.partial["source"] == "digits"
         name = "partial_digits" if digits else "partial"
@@ -143,7 +144,7 @@ class SuiteRun(tables.Run):
         return config
 
     def noise(self):
-        """Nothing but what the row says."""
+        """No further fields, since the row has its noise."""
         return {}
 
 
@@ -152,9 +153,10 @@ def runs_of(*, half, cells=(), methods=(), recipes=(), seeds, overrides=()):
 
     Args:
         half: One of `HALVES`.
-        cells: `DATASET/CELL` of rows, of which those of the half count; none means all.
-        methods: Names of methods; none or `"all"` means all that are compared.
-        recipes: Of Jo-SRC; none means both.
+        cells: `DATASET/CELL` of rows; those of the other half are left out. Empty for
+            all rows.
+        methods: Names of methods; empty or `"all"` for all that are compared.
+        recipes: Recipes of Jo-SRC; empty for both.
         seeds: The seeds of each row.
         overrides: Further fields, as `(name, value)` with dotted names.
 

@@ -9,10 +9,8 @@ from josrc_keras.runs.methods import METHODS
 
 ADAPTIVE, PAPER = ("josrc", "adaptive"), ("josrc", "paper")
 ORDINARY = ("standard", "paper")
-DELIVERED = {
-    ADAPTIVE: "teacher"
-}  # The network that a method is judged by, if no student.
-STOP = "stop"  # Ordinary training at the epoch that noisy validation labels choose.
+DELIVERED = {ADAPTIVE: "teacher"}  # Methods that are not judged by the student.
+STOP = "stop"  # Ordinary training at the epoch that held-out noisy labels choose.
 CAPTIONS: dict = {
     ORDINARY: "ordinary, at its end",
     STOP: "ordinary, stopped",
@@ -24,18 +22,18 @@ CAPTIONS: dict = {
     ADAPTIVE: "Jo-SRC, adaptive",
 }
 INTRODUCTION = templates.read("robustness.md")
-# What a field of the adaptive method is about, and where the idea is known from.
+# The idea behind a field of the adaptive method, and its source.
 IDEAS = json.loads(templates.read("ideas.json"))
 
 
 def write(records):
-    """The page.
+    """Makes the page.
 
     Args:
-        records: What `records.read_all` found.
+        records: Records as `results.read_all` returns them.
 
     Returns:
-        The text.
+        The page, a Markdown text.
     """
     groups = _grouped(records)
     parts = ["# Robustness suite", INTRODUCTION]
@@ -88,7 +86,7 @@ def _plain(groups, half):
 
 
 def accuracies(records, method):
-    """A percentage a seed: the mean of the last ten epochs on the test images."""
+    """A percentage for each seed: the mean of the last ten epochs on test images."""
     network = DELIVERED.get(method, "student")
     return [
         100 * tables_page.accuracy(record, network)["last10_mean"] for record in records
@@ -96,14 +94,14 @@ def accuracies(records, method):
 
 
 def stopped(record):
-    """The test accuracy, in percent, at the epoch that the noisy labels choose."""
+    """The test accuracy, in percent, at the epoch that held-out noisy labels choose."""
     history = tables_page.rows_of(record)
     best = max(history, key=lambda row: row["held_out_accuracy"])
     return 100 * best["val_accuracy"]
 
 
 def held_out(records, method):
-    """A percentage a seed, on held-out noisy labels: what choices are made on."""
+    """A percentage for each seed, on the held-out noisy labels that choose."""
     teacher = DELIVERED.get(method) == "teacher"
     name = "held_out_teacher_accuracy" if teacher else "held_out_accuracy"
     return [
@@ -156,9 +154,9 @@ def _compared(found):
 
 
 def _claims(found):
-    """What the adaptive recipe is ahead by, in points, row by row and in the mean.
+    """How far the adaptive method is ahead, in points, by row and in the mean.
 
-    Of the seeds that both have been run with.
+    Differences are over the seeds that both methods have been run with.
     """
     wanted = [row for row in robustness.ROWS if row.half == "report"]
     if not all({ADAPTIVE, ORDINARY} <= found.get(row, {}).keys() for row in wanted):
@@ -167,7 +165,7 @@ def _claims(found):
     clean = [row for row in found if row.clean]
 
     def ahead(rows, name):
-        """By row and seed; none if some row has no seed in common."""
+        """Differences by row and seed; empty if some row has no seed in common."""
         differences = []
         for row in rows:
             ours, theirs = found[row][ADAPTIVE], found[row].get(name, {})
@@ -189,9 +187,9 @@ def _claims(found):
         if differences:
             lines.append(_line(f"{CAPTIONS[name]}, all rows", differences))
     text = (
-        "In points of accuracy, of the seeds that both have; in the last column, in "
-        "how many rows of several seeds it is ahead by more than the standard "
-        "deviation of the difference between them."
+        "The differences are in points of accuracy, over the seeds that both have. The "
+        "last column counts rows with several seeds in which the adaptive method is "
+        "ahead by more than the standard deviation of the difference over the seeds."
     )
     header = ["the adaptive recipe against", "mean", "least", "most", "rows ahead"]
     header += ["by more than seeds differ"]
@@ -221,10 +219,10 @@ def _line(name, differences):
 
 
 def _doubt(groups):
-    """What the adaptive recipe finds of the labels of the reported half, and what is.
+    """The labels of the reported half, as the adaptive method judges them and as known.
 
-    Percentages of the training images at the last epoch, and the AUROC of its trust;
-    means over the seeds.
+    The table has percentages of the training images at the last epoch, and the AUROC
+    of trust, as means over the seeds.
     """
     rows = []
     for row in robustness.ROWS:
@@ -245,12 +243,13 @@ def _doubt(groups):
     if not rows:
         return ""
     text = (
-        "In percent of the training images, at the last epoch: how many labels are "
-        "wrong, those of out-of-distribution images included; the noise rate that the "
-        "recipe works with, which it takes from the images that it is sure of, and "
-        "which is no estimate of the former (`josrc_keras.audit` makes one); and how "
-        "many labels it trusts by at most a half. Others are trusted in part, too: the "
-        "AUROC says how well its trust tells right labels from wrong ones."
+        "Numbers are in percent of the training images, at the last epoch. *Wrong* is "
+        "the true share of wrong labels, out-of-distribution images included. *Noise "
+        "rate* is the method's working estimate. It is counted among images that the "
+        "network is sure of, and usually too low (`josrc_keras.audit` estimates the "
+        "real share). The next column is the share of labels that it trusts by at most "
+        "a half. Other labels are trusted in part, too: the AUROC says how well trust "
+        "tells right labels from wrong ones."
     )
     header = ["data", "noise", "wrong", "noise rate", "trusted by at most ½", "AUROC"]
     return f"{text}\n\n{tables_page.markdown_table(header, rows)}"
@@ -263,7 +262,7 @@ def right_share(values):
 
 
 def _ablation(groups):
-    """The developing half with one field of the recipe at another value each."""
+    """The developing half, each time with one field at a different value."""
     whole = {
         key[:2]: found for key, found in groups.items() if key[2:] == (ADAPTIVE, "{}")
     }
@@ -299,9 +298,9 @@ def _ablation(groups):
     if not rows:
         return ""
     text = (
-        "The recipe with a field changed, on rows of the developing half: means of the "
-        "differences to the recipe as it is, in points, of the same rows and seeds. "
-        "The held-out labels are noisy."
+        "Each line is the adaptive method with one field changed, on rows of the "
+        "developing half. The last two columns are mean differences to the method as "
+        "it is, in points, over the same rows and seeds."
     )
     header = ["idea", "changed to", "rows", "held out (noisy)", "test (clean)"]
     return f"{text}\n\n{tables_page.markdown_table(header, rows)}"

@@ -1,4 +1,4 @@
-"""Does the runs that are left, one after the other, and records each."""
+"""Trains the runs that are left, one after the other, and records each."""
 
 import contextlib
 import importlib.util
@@ -19,14 +19,19 @@ class Queue:
     """The runs of a reproduction: those that have a record, and those that are left.
 
     Args:
-        runs: A list of `grid.Run`.
+        runs: A list of `tables.Run`.
         workdirs: Folder of the run folders.
         results: Folder of the records.
-        data: Folder for the images of large sets, one copy for all runs.
-        manual_dir: Folder of what was downloaded by hand, or None.
+        data: Folder for the records of large sets, one copy for all runs.
+        manual_dir: Folder of files that were downloaded by hand, or None.
+
+    Attributes:
+        seconds: Dict from each run that is done to its wall time in seconds.
+        left: List of the runs that are left.
+        broken: Dict from each run that broke down to the reason.
 
     Raises:
-        ValueError: If a record belongs to another configuration.
+        ValueError: If a record has a different configuration.
     """
 
     def __init__(self, runs, workdirs, results, data, manual_dir=None):
@@ -44,7 +49,7 @@ class Queue:
                 self.left.append(run)
 
     def describe(self):
-        """What is done and what is left, in lines."""
+        """Says in lines what is done and what is left."""
         lines = [f"  done  {run.name}" for run in self.seconds]
         lines += [f"  left  {run.name}{self._progress(run)}" for run in self.left]
         lines.append(
@@ -54,21 +59,21 @@ class Queue:
         return "\n".join(lines)
 
     def remaining(self):
-        """How long what is left should take, by the runs that are done, in words."""
+        """Says how long the rest should take, by the runs that are done."""
         estimates = [self._estimate(run) for run in self.left]
         if None in estimates:
             return ", the rest will take: unknown until a run like it is done"
         return f", the rest should take {_minutes(sum(estimates))}"
 
     def work(self, *, time_limit=None, say=logging.info, scope=contextlib.nullcontext):
-        """Does what is left.
+        """Trains the runs that are left.
+
+        A run that breaks down is passed over, and `broken` says why.
 
         Args:
             time_limit: Minutes after which to stop, at the end of an epoch, or None.
-            say: Function that is told, in a line, of each run that starts or ends.
-            scope: Function that opens a context for each run, of its strategy.
-
-        A run that breaks down is passed over: `broken` says why.
+            say: Function that gets a line about each run that starts or ends.
+            scope: Function that returns a context for each run, such as a strategy's.
 
         Returns:
             Whether everything is done.
@@ -81,7 +86,7 @@ class Queue:
             run = self.left[0]
             say(f"Training {run.name} ...")
             workdir = self.workdirs / run.name
-            keras.backend.clear_session()  # Else every run keeps its graphs.
+            keras.backend.clear_session()  # Without this every run keeps its graphs.
             pace = Pace(deadline, lambda *found: say(self._forecast(*found)))
             try:
                 with scope():
@@ -104,7 +109,7 @@ class Queue:
         return not self.broken
 
     def _progress(self, run):
-        """How far an unfinished run has come."""
+        """Says how far an unfinished run has come."""
         try:
             epochs = len(folder.read_history(self.workdirs / run.name))
         except OSError:
@@ -112,7 +117,7 @@ class Queue:
         return f" (after epoch {epochs} of {self.configs[run].epochs})"
 
     def _forecast(self, epochs_done, pace):
-        """How long the run in progress and all the others should take, in words."""
+        """Says how long the run in progress and all the others should take."""
         current, *others = self.left
         epochs = self.configs[current].epochs
         seconds = pace * (epochs - epochs_done)
@@ -120,12 +125,12 @@ class Queue:
         text += _minutes(seconds)
         for other in others:
             found = self._estimate(other)
-            # By the pace of this one where none of its kind is done.
+            # Where no run of its kind is done, the pace of this run counts.
             seconds += pace * self.configs[other].epochs if found is None else found
         return text + (f", all in about {_minutes(seconds)}." if others else ".")
 
     def _estimate(self, run):
-        """Seconds that a run should take, by those of its kind; None without any."""
+        """Seconds that a run should take, by runs of its kind; None without these."""
         kind = run.dataset, run.method
         epochs = self.configs[run].epochs
         paces = [
@@ -137,7 +142,7 @@ class Queue:
 
 
 def _placed(config, data, manual_dir):
-    """The configuration, which says of a large set where it is and where it goes."""
+    """The configuration, with the folders of a large set where it names one."""
     if config.data.name in large_sets.NAMES:
         config.data.dir = str(data / large_sets.folder_name(config))
         config.data.manual_dir = manual_dir
@@ -148,12 +153,12 @@ class Pace(keras.callbacks.Callback):
     """Reports how fast a run is, and stops it at a deadline.
 
     Args:
-        deadline: A time of `time.monotonic()`, or None.
-        report: Function of the number of epochs that are done and the seconds of one,
-            called once.
+        deadline: A time of `time.monotonic()`, in seconds, or None.
+        report: Function of the number of epochs that are done and the seconds of one
+            epoch, called once.
     """
 
-    MEASURED = 3  # Epochs; the first is left out, in which the step is compiled.
+    MEASURED = 3  # Epochs to measure. The first, which compiles the step, is left out.
 
     def __init__(self, deadline, report):
         super().__init__()
@@ -162,7 +167,7 @@ class Pace(keras.callbacks.Callback):
         self.ends = []
 
     def on_epoch_end(self, epoch, logs=None):
-        """Notes the time."""
+        """Notes the time, and stops the run if it is past the deadline."""
         self.ends.append(time.monotonic())
         if len(self.ends) == self.MEASURED:
             pace = (self.ends[-1] - self.ends[0]) / (self.MEASURED - 1)
@@ -172,7 +177,7 @@ class Pace(keras.callbacks.Callback):
 
 
 def write_page(results, protocol):
-    """Writes the page and the figures from the records; returns the page's path.
+    """Writes the page and the figures from the records, and returns the page's path.
 
     Raises:
         ValueError: If there are no records, or one is broken.

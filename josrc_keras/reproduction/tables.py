@@ -1,4 +1,4 @@
-"""Which runs a table needs, each a configuration with a name."""
+"""The runs that a table needs, each a configuration with a name."""
 
 import dataclasses
 import importlib
@@ -10,7 +10,8 @@ from josrc_keras.reproduction import paper
 from josrc_keras.runs import configuration
 from josrc_keras.runs import methods as registry
 
-# Noise of a cell: kind, and rate among the in-distribution classes; None of real sets.
+# The noise of a cell: its kind, and its rate among the in-distribution classes. Real
+# datasets have None.
 CELLS: dict = {
     paper.SYMMETRIC_20: ("symmetric", 0.2),
     paper.SYMMETRIC_50: ("symmetric", 0.5),
@@ -19,9 +20,9 @@ CELLS: dict = {
     paper.AS_GIVEN: None,
 }
 
-# What a method changes in the configuration. Jo-SRC-C, -CI and -CIO are the paper's
-# ablation: clean samples only, in-distribution noise too, all three kinds; without the
-# consistency term.
+# The fields that a method changes in the configuration. Jo-SRC-C, -CI and -CIO are the
+# paper's ablation without the consistency term: with clean samples only, with
+# in-distribution noise, too, and with all three kinds.
 METHODS: dict = {
     **{name: {"method": name} for name in registry.COMPARED},
     "josrc-c": {"model.alpha": 0.0, "model.relabel": ()},
@@ -30,8 +31,8 @@ METHODS: dict = {
     "josrc": {},
 }
 
-# What no override may change, since name and tables go by it; and they show both
-# networks.
+# Fields that no override may change, since names and tables depend on them. Tables show
+# both networks.
 FIXED = (
     "method",
     "seed",
@@ -44,11 +45,10 @@ FIXED = (
     "teacher.evaluate",
 )
 
-COMPARED = (*registry.COMPARED, "josrc")  # What Tables 1 and 2 compare.
+COMPARED = (*registry.COMPARED, "josrc")  # The methods of Tables 1 and 2.
 ABLATION = ("josrc-c", "josrc-ci", "josrc-cio", "josrc")
 
-# A table's datasets by protocol; Table 5 judges the verdicts of the same runs as
-# Table 2.
+# A table's datasets by protocol. Table 5 judges the verdicts of the runs of Table 2.
 _OPEN = {"full": ("cifar80n_o",), "reduced": ("cifar8n_o",), "digits": ("digits8n_o",)}
 DATASETS: dict = {
     1: {"full": ("cifar100n_c",)},
@@ -87,7 +87,7 @@ class Run:
 
     @property
     def name(self):
-        """A relative path that tells it from every other run."""
+        """A relative path that no other run has."""
         changes = "".join(
             f"+{configuration.recorded_name(key)}={value}"
             for key, value in self.overrides
@@ -97,18 +97,18 @@ class Run:
         return f"{self.dataset}/{self.cell}/{run}"
 
     def base_config(self):
-        """The configuration of the dataset, before the cell's and method's fields."""
+        """The dataset's configuration, before the fields of cell and method."""
         page = importlib.import_module(f"josrc_keras.configs.{self.dataset}")
         return page.get_config(self.recipe)
 
     def noise(self):
-        """The fields of the cell."""
+        """The fields that the cell sets, as a dict."""
         if CELLS[self.cell] is None:
             return {}
         return dict(zip(("data.noise", "data.rate"), CELLS[self.cell], strict=True))
 
     def config(self):
-        """Its configuration.
+        """The configuration of the run.
 
         Raises:
             ValueError: If the recipe is unknown, or an override does not fit.
@@ -137,7 +137,7 @@ class Run:
         try:
             config.update_from_flattened_dict(fields)
         except (KeyError, TypeError, ValueError) as error:
-            # Without the other fields, which come with all their internals.
+            # The error lists the other fields with all their internals. These go.
             reason = re.sub(r'(?s) Other fields present: ".*}"', "", str(error.args[0]))
             raise ValueError(
                 f"Expected overrides that configs/base.py lists. Received: "
@@ -152,12 +152,12 @@ def runs_of(table, *, protocol, cells=(), methods=(), recipe="paper", seeds, ove
     """The runs that fill a table.
 
     Args:
-        table: 1 to 6.
+        table: Number of the table, 1 to 6.
         protocol: `"full"`, the paper's; `"reduced"`, for a CPU; or `"digits"`, which
             needs no download.
-        cells: Names of cells; none means all of the table's.
-        methods: Names of methods, or `"all"` for those that the table compares; none
-            means Jo-SRC, and in Table 6 the ablation.
+        cells: Names of cells; empty for all cells of the table, in Table 6 the first.
+        methods: Names of methods, or `"all"` for those that the table compares; empty
+            for Jo-SRC, in Table 6 for the ablation.
         recipe: A recipe of `configs/base.py`.
         seeds: The seeds of each cell.
         overrides: Further fields, as `(name, value)` with dotted names.
@@ -195,7 +195,13 @@ def runs_of(table, *, protocol, cells=(), methods=(), recipe="paper", seeds, ove
 
 
 def in_order(overrides):
-    """By name and each once, lists as tuples: equal configurations are equal runs."""
+    """Sorts overrides by name, so that equal configurations are equal runs.
+
+    The last value of a field counts, and lists become tuples.
+
+    Raises:
+        ValueError: If a value is a dict or a set.
+    """
     fields = dict(overrides)
     for name, value in fields.items():
         if isinstance(value, dict | set):

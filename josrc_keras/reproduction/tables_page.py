@@ -17,7 +17,7 @@ NAMES = {
     "josrc-ci": "Jo-SRC-CI",
     "josrc-cio": "Jo-SRC-CIO",
 }
-# A run with other values than the protocol's of these is none of its runs.
+# Overrides of these fields leave the protocol, so that its claims exclude such runs.
 SHORTER = (
     "epochs",
     "data.train_size",
@@ -41,20 +41,20 @@ TITLES = {
     "clothing1m_resnet50": "Table 3: Clothing1M, ResNet-50",
     "food101n_resnet50": "Table 4: Food-101N, ResNet-50",
     "cifar8n_o": "As Table 2: CIFAR8N-O",
-    "digits8n_o": "As Table 2: digits 0 to 7, 8 and 9 out of distribution",
+    "digits8n_o": "As Table 2: digits 0 to 7, with 8 and 9 out-of-distribution",
 }
 
 
 def write(records, protocol, figures=()):
-    """The page.
+    """Makes the page.
 
     Args:
-        records: What `records.read_all` found.
-        protocol: One of `grid.PROTOCOLS`.
+        records: Records as `results.read_all` returns them.
+        protocol: One of `tables.PROTOCOLS`.
         figures: `(caption, relative path)` of each figure.
 
     Returns:
-        The text.
+        The page, a Markdown text.
     """
     title, introduction = TEXTS["introduction"][protocol]
     groups = grouped(records)
@@ -65,7 +65,8 @@ def write(records, protocol, figures=()):
         introduction,
         "Accuracies are on clean test labels, in percent: the mean of the last 10 "
         "epochs, then the mean over the seeds and, after ±, their standard deviation. "
-        "The best epoch is chosen on test data, so it can't be had in earnest.",
+        "The best epoch is picked on the test images, so it is optimistic: it is shown "
+        "for reference only.",
     ]
     if any(key[2] in METHODS and METHODS[key[2]].told for key in groups):
         parts.append(TEXTS["told"])
@@ -81,17 +82,17 @@ def write(records, protocol, figures=()):
         if any(key[2] in ("josrc-c", "josrc-ci", "josrc-cio") for key in of_dataset):
             parts += ["## Table 6: what each part contributes", _ablation(of_dataset)]
         if all(key[1] == paper.AS_GIVEN for key in of_dataset):
-            continue  # Nobody knows which of its labels are right.
+            continue  # Nobody knows which of the dataset's labels are right.
         parts += [
             "## Table 5: how right the verdicts are",
             "Precision / recall / F1 over a training epoch, and the area under the "
             "ROC curve of the clean likelihood (for methods other than Jo-SRC, of "
-            "`exp(-loss)`); means over the seeds.",
+            "`exp(-loss)`). All are means over the seeds.",
             _verdicts(of_dataset),
             "## Figure 5 in numbers: what training has learnt in the last epoch",
-            "Training accuracy in percent, means over the seeds: on clean samples, on "
-            "in-distribution noise against the given (wrong) and the true label, and "
-            "on out-of-distribution samples against the given label.",
+            "Training accuracy in percent, as a mean over the seeds: on clean samples, "
+            "on in-distribution noise against the given (wrong) and the true label, "
+            "and on out-of-distribution samples against the given label.",
             _learnt(of_dataset),
         ]
     parts += [f"## {caption}\n\n![{caption}]({path})" for caption, path in figures]
@@ -109,7 +110,7 @@ def grouped(records):
             list(tables.CELLS).index(run["cell"]),
             list(tables.METHODS).index(run["method"]),
             run["recipe"],
-            # Without overrides first.
+            # Runs without overrides come first.
             (bool(run["overrides"]), json.dumps(run["overrides"], sort_keys=True)),
         )
 
@@ -123,7 +124,7 @@ def grouped(records):
 
 
 def rows_of(record):
-    """The history of a record as a dict an epoch, as training saw it."""
+    """The history of a record, as a list of a dict for each epoch."""
     columns = record["history"]
     return [
         {k: v for k, v in zip(columns, values, strict=True) if v is not None}
@@ -132,7 +133,7 @@ def rows_of(record):
 
 
 def accuracy(record, network):
-    """Last-10 mean, deviation, best and last of `"student"` or `"teacher"`, or None."""
+    """The accuracy of `"student"` or `"teacher"`, as `summary.accuracy` returns it."""
     names = {"student": "val_accuracy", "teacher": "val_teacher_accuracy"}
     return runs_summary.accuracy(rows_of(record), names[network])
 
@@ -143,7 +144,7 @@ def _over_seeds(records, network, field):
 
 
 def spread(values, digits=1):
-    """The mean, and behind ± the deviation, of values; empty without any."""
+    """The mean of values and, after ±, their deviation; empty without values."""
     if not values:
         return ""
     deviation = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
@@ -156,12 +157,12 @@ def _choice(key):
 
 
 def _is_shorter(key):
-    """Whether a group's runs have less than the protocol's."""
+    """Whether overrides shorten a group's runs, or make them smaller."""
     return any(name in json.loads(key[4]) for name in SHORTER)
 
 
 def _reference(key, table):
-    """The paper's value for a group of runs, or None where it is no such run."""
+    """The paper's value for a group of runs, or None where the paper has none."""
     _, cell, method, *_ = key
     if _is_shorter(key):
         return None
@@ -197,7 +198,7 @@ def _accuracies(groups, table=None):
 
 
 def _against_best(groups):
-    """The adaptive recipe's whole runs beside the best published; empty without any."""
+    """The adaptive method's full runs beside the best published; empty without runs."""
     header = ["noise", "seeds", "teacher", "best published", "difference"]
     rows = []
     for key, records in groups.items():
@@ -213,7 +214,7 @@ def _against_best(groups):
 
 
 def _ablation(groups):
-    """Table 6: the cells in which a part was left out."""
+    """Table 6: the cells that have a run with a part left out."""
     parts = {key: found for key, found in groups.items() if key[2] in tables.ABLATION}
     left_out = {(key[1], *key[3:]) for key in parts if key[2] != "josrc"}
     kept = {k: found for k, found in parts.items() if (k[1], *k[3:]) in left_out}
@@ -229,7 +230,7 @@ def _verdicts(groups):
             continue
         for epoch in ("best", "last"):
             seen = [_row_at(record, epoch) for record in records]
-            closed = key[0] == "cifar100n_c"  # Nothing there is out of distribution.
+            closed = key[0] == "cifar100n_c"  # It has no out-of-distribution images.
             kinds = ("clean", "id") if closed else ("clean", "id", "ood")
             cells = [_scores(seen, kind) for kind in kinds] + [""] * closed
             area = _mean([row["clean_auroc"] for row in seen])
@@ -250,7 +251,7 @@ def _learnt(groups):
             f"{100 * statistics.fmean(row[column] for row in last):.1f}"
             for column in columns
         ]
-        if key[0] == "cifar100n_c":  # Nothing there is out of distribution.
+        if key[0] == "cifar100n_c":  # It has no out-of-distribution images.
             cells[-1] = ""
         rows.append([key[1], NAMES[key[2]], _choice(key), *cells])
     return markdown_table(header, rows)
@@ -310,7 +311,7 @@ def _runs(groups):
 
 
 def within(found):
-    """The last-10 mean and deviation of what `accuracy` found, in percent."""
+    """The last-10 mean and deviation that `accuracy` returned, in percent."""
     if found is None:
         return ""
     deviation = found["last10_deviation"]
@@ -323,6 +324,6 @@ def _seeds(records):
 
 
 def markdown_table(header, rows):
-    """A table in Markdown, of texts."""
+    """A table in Markdown, from a list of texts and a list of such rows."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -37,7 +37,7 @@ def make_callbacks(config, workdir, train_split):
 
 
 def make_decay(config):
-    """The callback that lowers the learning rate."""
+    """The callback that lowers the learning rate, by `config.learning_rate_decay`."""
     plan = config.learning_rate_decay.to_dict()
     name = plan.pop("name")
     _checks.check_choice("config.learning_rate_decay.name", name, ("linear", "cosine"))
@@ -51,7 +51,7 @@ def make_decay(config):
 
 def _tensorboard(workdir):
     if keras.backend.backend() == "jax" or not replicas.is_chief():
-        return []  # On JAX since Keras writes its log with TensorFlow.
+        return []  # Keras writes the log with TensorFlow, so there is none on JAX.
     if importlib.util.find_spec("tensorboard") is None:
         logging.info(
             "No TensorBoard log: `pip install josrc-keras[tensorboard]` adds it."

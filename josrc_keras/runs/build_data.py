@@ -1,26 +1,40 @@
 """From a configuration to its data."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import keras
+import ml_collections
+from absl import logging
 
 from josrc_keras import _checks, data
 from josrc_keras.data import batches
+from josrc_keras.data.batches import balance
+from josrc_keras.data.benchmark import Benchmark, Split
 from josrc_keras.data.records import from_folder
+from josrc_keras.devices import replicas
 from josrc_keras.runs import folder, large_sets
 from josrc_keras.runs.configuration import PATHS
 from josrc_keras.runs.methods import METHODS, balance_of
 
 
-def make_benchmark(config, workdir=None):
-    """The dataset that `config.data` names, a `data.Benchmark`.
+def make_benchmark(
+    config: ml_collections.ConfigDict, workdir: str | os.PathLike | None = None
+) -> Benchmark:
+    """Reads or makes the dataset that `config.data` names.
 
     Args:
         config: A configuration.
-        workdir: The run folder, which keeps the decoded images of a folder of photos.
+        workdir: The run folder, which keeps decoded photos and the records of large
+            sets; or None.
+
+    Returns:
+        A `data.Benchmark`.
 
     Raises:
-        ValueError: If a field is out of range.
+        ValueError: If a field is out of range, or the data are not those that the run
+            in `workdir` was begun with.
         OSError: If the data can't be read.
     """
     names = (*data.BENCHMARKS, *data.HUMAN, "partial", "records", "image_folder")
@@ -28,7 +42,8 @@ def make_benchmark(config, workdir=None):
     name = _checks.check_choice("config.data.name", config.data.name, names)
     share = config.data.validation_share
     if name == "image_folder":
-        benchmark, share = _read_image_folder(config, workdir), 0  # Its own share.
+        # Reading the folder already sets a share of the photos aside.
+        benchmark, share = _read_image_folder(config, workdir), 0
     elif name in large_sets.NAMES:
         benchmark = large_sets.read(config, workdir)
     elif name == "records":
@@ -66,8 +81,8 @@ def _read_human(config):
     return data.HUMAN[config.data.name](**options)
 
 
-def write_folder(config, output):
-    """Writes a folder of photos to records; see `data.folder_records.write`."""
+def write_folder(config: ml_collections.ConfigDict, output: str | os.PathLike) -> None:
+    """Writes a folder of photos to records; see `data.records.from_folder.write`."""
     _check_photos(config)
     from_folder.write(
         config.data.dir,
@@ -108,18 +123,66 @@ def _read_image_folder(config, workdir):
     )
 
 
-SMALL = 64  # Pixels a side of images that are evaluated many at a time.
+SMALL = 64  # Images up to this height, in pixels, are evaluated 500 at a time.
 
 
-def steps_per_epoch(split, config):
-    """Number of whole batches of an epoch, balanced where the configuration says so."""
+def with_batch_that_fits(
+    config: ml_collections.ConfigDict, train: Split
+) -> ml_collections.ConfigDict:
+    """The configuration with a batch size of at most the images of an epoch.
+
+    The log says where it is smaller than the configured one.
+
+    Args:
+        config: A configuration.
+        train: The training split.
+
+    Returns:
+        A configuration, the same one if its batch size fits.
+    """
+    images = len(train)
+    if balance_of(config):
+        limit = balance.limit_of(train.labels, balance_of(config))
+        images = balance.epoch_size(train.labels, limit)
+    parts = replicas.part_count()
+    largest = images - images % parts
+    if config.batch_size <= images or not largest:
+        return config
+    logging.warning(
+        "config.batch_size=%d is more than the %d images of an epoch: batches of %d "
+        "are taken. Set config.batch_size to choose.",
+        config.batch_size,
+        images,
+        largest,
+    )
+    config = config.copy_and_resolve_references()
+    config.batch_size = largest
+    return config
+
+
+def steps_per_epoch(split: Split, config: ml_collections.ConfigDict) -> int:
+    """Number of whole batches of an epoch, which may be balanced by classes."""
     return batches.steps_per_epoch(
         split, config.batch_size, balanced=balance_of(config)
     )
 
 
-def train_batches(config, train, initial_epoch):
-    """The training batches; of strong views, where they are asked for."""
+def train_batches(
+    config: ml_collections.ConfigDict, train: Split, initial_epoch: int
+) -> Any:
+    """The training batches, of strong views where the configuration says so.
+
+    Args:
+        config: A configuration.
+        train: The training split.
+        initial_epoch: First epoch, counted from 0.
+
+    Returns:
+        What `data.batches.train_batches` returns.
+
+    Raises:
+        ValueError: If strong views are asked for and images stay on the device.
+    """
     data = batches.train_batches(
         train,
         batch_size=config.batch_size,
@@ -149,7 +212,7 @@ def train_batches(config, train, initial_epoch):
     )
 
 
-def evaluation_batches(split):
-    """Batches of all of a split, in order; of small images, many at a time."""
+def evaluation_batches(split: Split) -> Any:
+    """Batches of a whole split in order, larger ones where images are small."""
     size = 500 if split.images.shape[1] <= SMALL else 100
     return batches.evaluation_batches(split, batch_size=size)

@@ -3,6 +3,7 @@
 import contextlib
 
 import keras
+import ml_collections
 
 from josrc_keras import _checks, networks, schedules, views
 from josrc_keras.adaptive import AdaptiveJoSRC, values
@@ -11,24 +12,29 @@ from josrc_keras.devices.accelerator import on_accelerator
 from josrc_keras.runs import head_rate
 from josrc_keras.runs.methods import METHODS, balance_of
 
-ON_DEVICE = 50  # Steps an execution on JAX with an accelerator, at most.
+ON_DEVICE = 50  # The most steps that are run at a time on JAX with an accelerator.
 
 
 def make_model(
-    config, num_classes, steps_per_epoch=1, image_shape=None, num_samples=None
-):
+    config: ml_collections.ConfigDict,
+    num_classes: int,
+    steps_per_epoch: int = 1,
+    image_shape: tuple[int, int, int] | None = None,
+    num_samples: int | None = None,
+) -> keras.Model:
     """The compiled model of `config.method`.
 
     `config.jit_compile` says whether XLA compiles the whole step, selection included:
-    `"always"`, `"never"`, or `"auto"` as Keras decides: on JAX, and with TensorFlow on
-    one GPU unless every operation is to be deterministic.
+    `"always"`, `"never"`, or `"auto"`. With `"auto"` Keras decides: it compiles on JAX,
+    and with TensorFlow on one GPU unless every operation is to be deterministic.
 
     Args:
         config: A configuration.
         num_classes: Number of in-distribution classes.
-        steps_per_epoch: Of which `config.steps_per_execution` must be a divisor.
+        steps_per_epoch: Number of steps of an epoch, which `config.steps_per_execution`
+            must divide.
         image_shape: `(H, W, channels)` of the images; None leaves it to the network.
-        num_samples: Number of training images, for a method that remembers them.
+        num_samples: Number of training images, which the adaptive method needs.
 
     Returns:
         A `keras.Model`.
@@ -37,7 +43,7 @@ def make_model(
         ValueError: If a field is out of range.
     """
     _checks.check_choice("config.method", config.method, tuple(METHODS))
-    # In this order, which decides the random numbers that each of them gets.
+    # The order of what is made below decides the random numbers that each part gets.
     with _precision(config.precision):
         network = _make_network(config, num_classes, image_shape)
     augmentation = views.crop_and_flip(**config.augmentation)
@@ -60,7 +66,7 @@ def make_model(
         head_rate.scale(optimizer, heads, config.optimizer.head_factor)
     model.compile(
         optimizer,
-        weighted_metrics=["accuracy"],  # So that padding does not count.
+        weighted_metrics=["accuracy"],  # Padding has weights of 0 and does not count.
         steps_per_execution=steps_per_execution(config, steps_per_epoch),
         jit_compile=_jit_compile(config),
     )
@@ -68,7 +74,7 @@ def make_model(
 
 
 def _from_data(config, num_classes, steps_per_epoch, num_samples):
-    """What the adaptive method takes from the data, as arguments of the model."""
+    """The model's arguments that the adaptive method takes from the data."""
     if num_samples is None:
         raise ValueError(
             "config.method=josrc_adaptive needs the number of training images. "
@@ -104,7 +110,7 @@ def _make_network(config, num_classes, image_shape):
     return make(num_classes, head=fields.head, width=fields.width, **arguments)
 
 
-def make_optimizer(config):
+def make_optimizer(config: ml_collections.ConfigDict) -> keras.optimizers.Optimizer:
     """The Keras optimizer that `config.optimizer` names."""
     arguments = config.optimizer.arguments.to_dict()
     name = config.optimizer.name
@@ -113,7 +119,7 @@ def make_optimizer(config):
 
 @contextlib.contextmanager
 def _precision(name):
-    """Builds what is inside with this dtype policy."""
+    """Sets Keras's dtype policy for what is built inside the context."""
     names = ("float32", "mixed_bfloat16", "mixed_float16")
     _checks.check_choice("config.precision", name, names)
     before = keras.config.dtype_policy()
@@ -125,7 +131,7 @@ def _precision(name):
 
 
 def _jit_compile(config):
-    """What `compile` is to be told of XLA."""
+    """The argument `jit_compile` of `compile`."""
     choices = {"auto": "auto", "always": True, "never": False}
     name = config.jit_compile
     wanted = choices[_checks.check_choice("config.jit_compile", name, tuple(choices))]
@@ -142,8 +148,12 @@ def _jit_compile(config):
     return wanted
 
 
-def steps_per_execution(config, steps_per_epoch):
-    """As configured; by default many on JAX with an accelerator, else 1."""
+def steps_per_execution(config: ml_collections.ConfigDict, steps_per_epoch: int) -> int:
+    """Steps that are run at a time. By default up to 50 on a JAX accelerator, else 1.
+
+    Raises:
+        ValueError: If `config.steps_per_execution` does not divide `steps_per_epoch`.
+    """
     steps = config.steps_per_execution
     divisors = [n for n in range(1, steps_per_epoch + 1) if steps_per_epoch % n == 0]
     if steps is None:

@@ -1,43 +1,47 @@
-"""A configuration as fields: upgraded, compared, refused where a field says nothing."""
+"""The fields of a configuration: upgraded, compared, and checked for effect."""
 
 import copy
 import os
+from collections.abc import Sequence
+from typing import Any
+
+import ml_collections
 
 from josrc_keras.configs import base
 from josrc_keras.data.benchmarks import encoded
 from josrc_keras.runs import large_sets, methods
 
-# Names of before version 0.2: a section or a field, and its name now.
+# Sections and fields by their names before version 0.2, and their names now.
 RENAMED = {
     "trust.decay": "adaptive.teacher_decay",
     "trust.": "adaptive.",
     "decay.": "learning_rate_decay.",
 }
-# What `selection` said of the method "josrc"; a run of before that field has none.
+# Values of the former field `selection`, which chose between two methods.
 SELECTIONS = {"threshold": "josrc", "trust": "josrc_adaptive"}
 
 
-def new_name(name):
-    """The dotted name of a field, by the one that it had before version 0.2."""
+def new_name(name: str) -> str:
+    """A field's dotted name now, from its name before version 0.2."""
     for before, now in RENAMED.items():
         if name == before or (before.endswith(".") and name.startswith(before)):
             return now + name.removeprefix(before)
     return name
 
 
-def recorded_name(name):
-    """The name of a field in the names of records, which are as before version 0.2."""
+def recorded_name(name: str) -> str:
+    """A field's name in the names of records, which are as before version 0.2."""
     for before, now in RENAMED.items():
         if name == now or (now.endswith(".") and name.startswith(now)):
             return before + name.removeprefix(now)
     return name
 
 
-def new_override(name, value):
-    """`(name, value)` of a field that is set, by what it was before version 0.2.
+def new_override(name: str, value: Any) -> tuple[str, Any]:
+    """`(name, value)` of an override now, from an override before version 0.2.
 
     Raises:
-        ValueError: If `value` was never one of the field.
+        ValueError: If `name` is `selection` and `value` is not in `SELECTIONS`.
     """
     if name != "selection":
         return new_name(name), value
@@ -49,16 +53,14 @@ def new_override(name, value):
     return "method", SELECTIONS[value]
 
 
-def upgrade(config):
-    """A configuration as today's code reads it, from one that any version wrote.
+def upgrade(config: dict) -> dict:
+    """A configuration with today's fields, from one that any version wrote.
 
-    What has changed since:
-
-    - fields that came later have the value that does what was done without them;
-    - `selection` and `method` are one field;
-    - `trust` is `adaptive`, `trust.decay` is `adaptive.teacher_decay`, and `decay` is
-      `learning_rate_decay`;
-    - the adaptive method has a `tau_ood` of its own.
+    - Fields that came later get the value that does what was done without them.
+    - `selection` and `method` become one field.
+    - `trust` becomes `adaptive`, `trust.decay` becomes `adaptive.teacher_decay`, and
+      `decay` becomes `learning_rate_decay`.
+    - The adaptive method gets a `tau_ood` of its own.
 
     Args:
         config: A configuration as a dict, as `config.json` holds it.
@@ -92,7 +94,7 @@ def _nested(fields):
 
 
 def _merged(defaults, config):
-    """`config`, and where it lacks a field the default, at any depth."""
+    """`config`, with the default for each field that it lacks, at any depth."""
     merged = defaults | config
     for key, value in defaults.items():
         if isinstance(value, dict) and isinstance(config.get(key), dict):
@@ -100,15 +102,15 @@ def _merged(defaults, config):
     return merged
 
 
-def check_effective(config, names):
+def check_effective(config: ml_collections.ConfigDict, names: Sequence[str]) -> None:
     """Refuses fields that nothing reads, given the others.
 
     Args:
         config: A configuration.
-        names: Dotted names of fields that somebody set.
+        names: Dotted names of fields that a user has set.
 
     Raises:
-        ValueError: If one of them says nothing.
+        ValueError: If the method does not read one of the fields.
     """
     _check_read_by_method(config, names)
     decay = [f"learning_rate_decay.{field}" for field in ("start_epoch", "beta_1")]
@@ -170,16 +172,16 @@ def _check_read_by_method(config, names):
         )
 
 
-def differences(before, now, *, of_new_fields=True):
-    """How two configurations differ, a text for each field.
+def differences(before: dict, now: dict, *, of_new_fields: bool = True) -> list[str]:
+    """How two configurations differ.
 
     Args:
         before: A configuration as a dict.
-        now: Another one.
+        now: Another configuration as a dict.
         of_new_fields: Whether fields that only `now` has count.
 
     Returns:
-        A list of texts.
+        A list of texts, one for each field that differs.
     """
     before, now = _without_places(before), _without_places(now)
     if not of_new_fields:
@@ -192,9 +194,9 @@ def differences(before, now, *, of_new_fields=True):
 
 
 def _without_places(config):
-    """The fields but for those that say where data are, not what they are.
+    """The fields, without those that say where data are, not what they are.
 
-    Of records, and of a large set, `data.json` and their own index say what they are.
+    What records and large sets are is in `data.json` and in their own index.
     """
     fields = _flat(config)
     fields.pop("data.manual_dir", None)
@@ -203,8 +205,8 @@ def _without_places(config):
     return fields
 
 
-def check_same(before, now, workdir):
-    """Raises a `ValueError` if a run folder's configuration is another one."""
+def check_same(before: dict, now: dict, workdir: str | os.PathLike) -> None:
+    """Raises a `ValueError` if a run folder's configuration differs from a new one."""
     differing = differences(before, now)
     if differing:
         changes = ", ".join(differing[:5])
@@ -216,7 +218,7 @@ def check_same(before, now, workdir):
 
 
 def _flat(config, prefix=""):
-    """A nested dict with dotted keys instead."""
+    """A nested dict as a flat dict with dotted keys."""
     flat: dict = {}
     for key, value in config.items():
         inner = isinstance(value, dict)
@@ -224,15 +226,15 @@ def _flat(config, prefix=""):
     return flat
 
 
-PATHS = {  # Fields of `config.data` that name folders to be found on resume.
+PATHS = {  # Fields of `config.data` that name folders, by the name of the dataset.
     "image_folder": ("dir", "validation_dir"),
     "records": ("dir",),
     **dict.fromkeys(large_sets.NAMES, ("dir", "manual_dir")),
 }
 
 
-def with_absolute_paths(config):
-    """Names folders so that the run finds them from any working directory."""
+def with_absolute_paths(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+    """The configuration with absolute paths, which hold in any working directory."""
     names = PATHS.get(config.data.name)
     if names is None:
         return config

@@ -1,30 +1,35 @@
-"""A run folder: what is in it, and how it is opened, summarised and drawn."""
+"""A run folder: how it is opened, and how its files are read."""
 
 import csv
 import hashlib
 import json
+import os
+from collections.abc import Container
 from pathlib import Path
 
 from josrc_keras import _files
+from josrc_keras.data.benchmark import Benchmark
 from josrc_keras.runs import configuration
 
-DATA = "data.json"  # Which files a run was trained on.
+DATA = "data.json"  # The file that says which images a run was trained on.
 
 
-def open_folder(workdir, config, *, write=True):
+def open_folder(
+    workdir: str | os.PathLike, config: dict, *, write: bool = True
+) -> Path:
     """Makes a run folder, or opens the one with the same configuration.
 
     Args:
         workdir: Path of the folder.
         config: The configuration as a dict.
-        write: Whether to write the configuration: one process of many does.
+        write: Whether this process writes the configuration. One of many does.
 
     Returns:
-        The `pathlib.Path`.
+        The `pathlib.Path` of the folder.
 
     Raises:
-        ValueError: If the folder holds a run of another configuration, or one whose
-            checkpoints are gone.
+        ValueError: If the folder holds a run of a different configuration, or a run
+            whose checkpoints are gone.
         OSError: If the folder can't be written.
     """
     workdir = Path(workdir)
@@ -44,8 +49,8 @@ def open_folder(workdir, config, *, write=True):
     return workdir
 
 
-def has_begun(workdir):
-    """Whether a run folder holds what was trained."""
+def has_begun(workdir: str | os.PathLike) -> bool:
+    """Whether a run folder holds a checkpoint, a model or a summary."""
     workdir = Path(workdir)
     return bool(_checkpoints(workdir)) or any(
         (workdir / name).exists() for name in ("model.keras", "summary.json")
@@ -66,8 +71,8 @@ def _check_resumable(workdir):
         )
 
 
-def write_data(workdir, benchmark):
-    """Notes which files a run is trained on, for `check_data`.
+def write_data(workdir: str | os.PathLike, benchmark: Benchmark) -> None:
+    """Writes down which images a run is trained on, for `check_data`.
 
     Raises:
         OSError: If the folder can't be written.
@@ -78,11 +83,11 @@ def write_data(workdir, benchmark):
         raise unwritable(workdir, error) from error
 
 
-def check_data(workdir, benchmark):
-    """Refuses files that are not those that a run was begun with.
+def check_data(workdir: str | os.PathLike, benchmark: Benchmark) -> None:
+    """Refuses images that are not those that a run was begun with.
 
     Raises:
-        ValueError: If their names or labels differ, or which of them are set aside.
+        ValueError: If ids, labels or class names differ, or which images are set aside.
     """
     workdir = Path(workdir)
     if not has_begun(workdir) or not (workdir / DATA).exists():
@@ -110,7 +115,7 @@ def _described(benchmark):
     }
 
 
-def unwritable(workdir, error):
+def unwritable(workdir: str | os.PathLike, error: OSError) -> OSError:
     """The error for a run folder that can't be written."""
     return OSError(
         f"The run folder can't be written. Received: --workdir={workdir} "
@@ -132,11 +137,11 @@ def _config_in(path):
     return config
 
 
-def read_config(workdir):
+def read_config(workdir: str | os.PathLike) -> dict:
     """The configuration in a run folder, as a dict with today's fields.
 
     Raises:
-        OSError: If the folder is not a run folder.
+        OSError: If the folder has no readable configuration.
     """
     path = Path(workdir) / "config.json"
     try:
@@ -148,20 +153,20 @@ def read_config(workdir):
         ) from error
 
 
-def read_summary(workdir):
-    """The `summary.json` of a complete run, as a dict.
+def read_summary(workdir: str | os.PathLike) -> dict:
+    """The `summary.json` of a finished run, as a dict.
 
     Raises:
-        OSError: If the run is not complete.
+        OSError: If there is no summary.
     """
     return json.loads((Path(workdir) / "summary.json").read_text(encoding="utf-8"))
 
 
-def read_history(workdir):
-    """The `history.csv` of a run: a dict of numbers an epoch.
+def read_history(workdir: str | os.PathLike) -> list[dict[str, float]]:
+    """The `history.csv` of a run: a list of a dict of numbers for each epoch.
 
     Raises:
-        OSError: If there is none.
+        OSError: If there is no history.
     """
     with open(Path(workdir) / "history.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -170,17 +175,18 @@ def read_history(workdir):
     ]
 
 
-def network_columns(names):
+def network_columns(names: Container[str]) -> dict[str, str]:
     """Which columns of a history are the student's and the teacher's test accuracy.
 
-    `val_accuracy` is that of the network that answers: the only one, the student of
-    Jo-SRC, the teacher of the adaptive method. The other one's has its name in it.
+    `val_accuracy` is the accuracy of the network that answers in `predict`: the only
+    network, the student of `JoSRC`, or the teacher of `AdaptiveJoSRC`. The column of
+    the other network has that network's name in it.
 
     Args:
         names: The names of the columns.
 
     Returns:
-        A dict from `"student"` and `"teacher"`, or one of them, to a name.
+        A dict from `"student"` and `"teacher"`, or one of them, to a column's name.
     """
     if "val_student_accuracy" in names:
         return {"student": "val_student_accuracy", "teacher": "val_accuracy"}

@@ -1,4 +1,4 @@
-"""Another learning rate for some of a network's weights."""
+"""A different learning rate for some of a network's weights."""
 
 import functools
 
@@ -8,12 +8,12 @@ from josrc_keras import _runtime
 def scale(optimizer, variables, factor):
     """Makes an optimizer train some variables at `factor` times its learning rate.
 
-    Works with every Keras optimizer, whatever it does with gradients: its `update_step`
-    gets the rate of the variable. Weight decay, which Keras applies on its own, keeps
-    the optimizer's rate.
+    This works with every Keras optimizer, whatever it does with gradients, since its
+    `update_step` gets the rate of the variable. Keras applies weight decay separately,
+    at the optimizer's own rate.
 
     Args:
-        optimizer: A Keras optimizer; changed in place.
+        optimizer: A Keras optimizer, which is changed in place.
         variables: Keras variables, such as those of a network's head.
         factor: Positive; 10 trains a new head ten times as fast as its backbone.
 
@@ -42,10 +42,10 @@ def scale(optimizer, variables, factor):
 
 
 def head_of(network):
-    """The variables behind a network's layer `features`: those of its new head.
+    """The trainable variables behind a network's layer `features`, its head's.
 
     Raises:
-        ValueError: If it has no such layer.
+        ValueError: If the network has no layer `features`.
     """
     names = [layer.name for layer in network.layers]
     if "features" not in names:

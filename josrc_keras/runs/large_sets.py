@@ -1,4 +1,7 @@
-"""Clothing1M and Food-101N from a configuration: written once as records, streamed."""
+"""Clothing1M and Food-101N from a configuration, written once as records and streamed.
+
+Both are too large for memory.
+"""
 
 from pathlib import Path
 
@@ -12,19 +15,19 @@ NAMES = encoded.NAMES
 
 
 def read(config, workdir=None):
-    """Streams a large set from records of it, which are written if there are none.
+    """Streams a large set from its records, which are written if there are none.
 
     Args:
         config: A configuration whose `data.name` is in `NAMES`.
-        workdir: The run folder, in which records go if `config.data.dir` is None; or
-            None.
+        workdir: The run folder, which keeps the records if `config.data.dir` is None;
+            or None.
 
     Returns:
-        A `data.Benchmark`. Labels of its `test` and, of Clothing1M, its `validation`
-        were checked by people; true labels of `train` are not known.
+        A `data.Benchmark`. People checked the labels of `test` and, with Clothing1M, of
+        `validation`. True labels of `train` are not known.
 
     Raises:
-        ValueError: If the records were written from another set or with other
+        ValueError: If the records were written from a different set or with different
             settings, or there is no folder for them.
         OSError: If the set can't be read or built, or the folder can't be written.
     """
@@ -56,7 +59,7 @@ def read(config, workdir=None):
 
 
 def write(config, folder):
-    """Writes a large set's images, scaled, to records; builds it before if need be.
+    """Writes a large set's images, scaled, to records. Builds the set if need be.
 
     Args:
         config: A configuration whose `data.name` is in `NAMES`.
@@ -91,7 +94,7 @@ def _with_truth(example):
 
 
 def origin(config):
-    """What decides the records of a large set: dict of its name and settings."""
+    """A dict of the name and the settings that decide a large set's records."""
     names = ["name", "image_size"]
     if config.data.name == "clothing1m":
         names.append("use_clean_train")
@@ -99,6 +102,6 @@ def origin(config):
 
 
 def folder_name(config):
-    """A name for the folder of a large set's records, by what decides them."""
+    """A name for the folder of a large set's records, from its name and settings."""
     clean = config.data.name == "clothing1m" and config.data.use_clean_train
     return f"{config.data.name}{'+clean_train' * clean}-{config.data.image_size}"

@@ -1,6 +1,6 @@
-"""The methods that a configuration can name: `config.method`.
+"""The methods that `config.method` can name.
 
-A new one is a file in `baselines/`, an entry here, and a test.
+A new method is a file in `baselines/`, an entry here, and a test.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ def _no_callbacks(config, train, path):
 
 
 def _forget(config, train, path):
-    """Tells a small-loss method the noise rate: the true one, if none is given."""
+    """Tells a small-loss method the noise rate, by default the true one."""
     fields, wrong_share = config.forget.to_dict(), None
     if train.true_labels is not None:
         wrong_share = float((train.labels != train.true_labels).mean())
@@ -81,7 +81,7 @@ def _adaptive_callbacks(config, train, path):
 
 
 def balance_of(config):
-    """What `balance.limit_of` is to be told of a configuration."""
+    """The argument `balanced` of `data.batches`, from a configuration."""
     if not config.data.balanced:
         return False
     return config.data.samples_per_class or True
@@ -91,18 +91,17 @@ class Method(NamedTuple):
     """How a method is made from a configuration.
 
     Attributes:
-        model: Its class.
-        title: Its name in tables.
-        arguments: Function of the configuration that returns further arguments of the
-            class.
-        callbacks: Function of the configuration, the training `data.Split` (whose true
-            share of wrong labels, if it is known, is told to the methods that need it)
-            and the path for the history of its samples, that returns the callbacks
-            that it requires.
-        told: Whether it is told the noise rate.
-        sorts: Whether it sorts samples, so that they can be audited.
-        reads: What the names of the fields begin with that it alone reads, or some
-            other methods, too; those of `SECTIONS`.
+        model: Class of the method.
+        title: Name of the method in tables.
+        arguments: A function of the configuration that returns further arguments of
+            the class, as a dict.
+        callbacks: A function of the configuration, the training `data.Split` and the
+            path for the history of its samples. It returns the callbacks that the
+            method requires. Methods that need a noise rate are told the split's true
+            share of wrong labels, where it is known and no rate is configured.
+        told: Whether the method is told the noise rate.
+        sorts: Whether the method sorts samples, so that they can be audited.
+        reads: Beginnings of the names of fields in `SECTIONS` that the method reads.
     """
 
     model: Any

@@ -3,7 +3,7 @@
 from josrc_keras import _checks, _files
 from josrc_keras.runs.folder import network_columns
 
-BARS = 50  # Bins of the metric's histogram are merged into so many.
+BARS = 50  # Number of bars that the bins of the metric's histogram are merged into.
 
 COLOURS = {"clean": "#2a7f4f", "id": "#d98032", "ood": "#7a4fa3"}
 NAMES = {
@@ -14,7 +14,7 @@ NAMES = {
 
 
 def import_pyplot():
-    """Matplotlib's `pyplot` that draws into files.
+    """Matplotlib's `pyplot`, set to draw into files.
 
     Raises:
         ImportError: If matplotlib is not installed.
@@ -27,16 +27,16 @@ def import_pyplot():
 
 
 def draw_all(folder, history, histogram=None):
-    """Draws what the history of a run has the numbers for.
+    """Draws those plots for which a run's history has the numbers.
 
     Args:
-        folder: Where the PNG files go.
-        history: A dict an epoch, as `callbacks.RunCheckpoint` keeps.
+        folder: A `pathlib.Path`, the folder of the PNG files.
+        history: A list of a dict for each epoch, as `callbacks.RunCheckpoint` keeps.
         histogram: Counts of the clean likelihood by truth, as
             `metrics.SelectionQuality.histograms` returns, or None.
 
     Returns:
-        The list of paths that were written.
+        The list of paths that were written; empty without a history.
 
     Raises:
         ImportError: If matplotlib is not installed.

@@ -14,12 +14,12 @@ SHOWN = {
 
 
 class Progress(keras.callbacks.ProgbarLogger):
-    """Keras's progress bar with the few numbers that one follows during training.
+    """Keras's progress bar with the few numbers that are of interest during training.
 
-    Pass it to `fit(verbose=0)`; all numbers are in the history.
+    Pass it to `fit(verbose=0)`. The history has all numbers.
 
     Args:
-        verbose: 0 silent, 1 a progress bar, 2 a line an epoch, as in Keras.
+        verbose: 0 is silent, 1 a progress bar, 2 a line an epoch, as in Keras.
     """
 
     def __init__(self, verbose=1):

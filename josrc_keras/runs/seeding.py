@@ -9,14 +9,18 @@ from josrc_keras.devices.accelerator import on_accelerator
 
 
 def seed_everything(config):
-    """Seeds Python, NumPy and Keras; where asked, makes every operation deterministic.
+    """Seeds Python, NumPy and Keras, and makes operations deterministic where asked.
 
-    `config.deterministic` is `"always"`, `"never"`, or `"cpu"`: unless there is an
-    accelerator, where determinism costs speed. On JAX the CPU always is, and an
-    accelerator only if the environment says so before the start.
+    `config.deterministic` is `"always"`, `"never"`, or `"cpu"`, which leaves out
+    accelerators, where determinism costs speed. On JAX the CPU is always deterministic,
+    and an accelerator only if the environment says so before the start.
+
+    Args:
+        config: A configuration.
 
     Raises:
-        ValueError: If the field is unknown, or JAX was started without determinism.
+        ValueError: If `config.deterministic` is unknown, or is `"always"` and JAX was
+            started without determinism.
     """
     choices = ("cpu", "always", "never")
     when = _checks.check_choice("config.deterministic", config.deterministic, choices)

@@ -1,4 +1,4 @@
-"""What a run found: its final numbers and what is needed to repeat it."""
+"""The summary of a run: its final numbers, and what is needed to repeat it."""
 
 import importlib.metadata
 import json
@@ -21,11 +21,11 @@ LAST = 10  # The paper's figure of merit is the mean over the last ten epochs.
 
 
 def summarise(config, benchmark, checkpoint):
-    """The final numbers of a run and all that is needed to repeat it.
+    """The final numbers of a run, and what is needed to repeat it.
 
-    Accuracies are on the clean test set, or on validation images with the labels as
-    they are (`test_labels`): mean and deviation over the last ten epochs
-    first, then the best epoch, which is chosen on test data and therefore optimistic.
+    Accuracies are on the test images, whose labels are right or as given
+    (`test_labels`). Mean and deviation over the last ten epochs come first, then the
+    best epoch, which is picked on the test images and therefore optimistic.
 
     Args:
         config: The configuration.
@@ -41,7 +41,8 @@ def summarise(config, benchmark, checkpoint):
         columns = {"teacher": "val_accuracy"}
     elif config.method in JOSRC and config.teacher.evaluate == "student":
         columns = {"student": "val_accuracy"}
-    best = max(history, key=lambda row: row["val_accuracy"])  # The first of equals.
+    # The first of equally good epochs is the best.
+    best = max(history, key=lambda row: row["val_accuracy"])
     return {
         "method": config.method,
         "epochs": len(history),
@@ -67,7 +68,7 @@ def summarise(config, benchmark, checkpoint):
 
 
 def _verdicts(row):
-    """What an epoch's row says of the verdicts."""
+    """The numbers about verdicts in an epoch's row."""
     kinds = ("clean_", "id_", "ood_")
     return {name: value for name, value in row.items() if name.startswith(kinds)}
 
@@ -76,11 +77,12 @@ def accuracy(history, key):
     """Mean and deviation of the last ten epochs, and the best and the last epoch.
 
     Args:
-        history: A dict an epoch.
-        key: Name of the accuracy, or None.
+        history: A list of a dict for each epoch.
+        key: Name of the accuracy in it, or None.
 
     Returns:
-        A dict; None if no epoch has such a number.
+        A dict of `last10_mean`, `last10_deviation` (None with one epoch), `best` and
+        `last`, each in [0, 1]; None if no epoch has that accuracy.
     """
     values = [row[key] for row in history if key in row]
     if not values:
@@ -95,7 +97,7 @@ def accuracy(history, key):
 
 
 def command():
-    """The command line of this process, for a shell in the same folder."""
+    """The command line of this process, to be run in the same folder."""
     program = Path(sys.argv[0])
     start = [program.name]
     if program.suffix == ".py" and program.parent.name == "josrc_keras":
@@ -129,16 +131,16 @@ def device():
 
 
 def versions():
-    """Versions of Python, this package and what it computes with."""
-    found = {"python": platform.python_version(), "josrc_keras": __version__}
+    """Versions of Python, this package, Keras, its backend and NumPy, as a dict."""
+    installed = {"python": platform.python_version(), "josrc_keras": __version__}
     backend = keras.backend.backend()
     for name in ("keras", backend, "numpy"):
-        found[name] = importlib.metadata.version(name)
-    return found | {"backend": backend}
+        installed[name] = importlib.metadata.version(name)
+    return installed | {"backend": backend}
 
 
 def draw(workdir, history):
-    """Draws the plots of a run into `plots/`; returns their paths.
+    """Draws the plots of a run into `plots/`, and returns their paths.
 
     Raises:
         ImportError: If matplotlib is not installed.

@@ -1,9 +1,14 @@
 """From a configuration to data, model, callbacks and a trained run folder."""
 
 import importlib.util
+import os
 import tempfile
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
+import keras
+import ml_collections
 from absl import logging
 
 from josrc_keras import _files
@@ -20,6 +25,7 @@ from josrc_keras.runs.build_data import (
     make_benchmark,
     steps_per_epoch,
     train_batches,
+    with_batch_that_fits,
 )
 from josrc_keras.runs.build_model import make_model
 from josrc_keras.runs.configuration import PATHS, with_absolute_paths
@@ -27,13 +33,19 @@ from josrc_keras.runs.progress import Progress
 from josrc_keras.runs.seeding import seed_everything
 
 
-def train(config, workdir, *, verbose=1, callbacks=()):
+def train(
+    config: ml_collections.ConfigDict,
+    workdir: str | os.PathLike,
+    *,
+    verbose: int = 1,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> dict | None:
     """Trains by a configuration into a run folder, or resumes the run in it.
 
     Args:
         config: A configuration of `josrc_keras.configs`.
-        workdir: The run folder; docs/reference/run_folder.md says what it will hold.
-        verbose: 0 silent, 1 a progress bar, 2 a line an epoch.
+        workdir: The run folder. docs/reference/run_folder.md says what it will hold.
+        verbose: 0 is silent, 1 a progress bar, 2 a line an epoch.
         callbacks: Further Keras callbacks, called after the run's own.
 
     Returns:
@@ -41,7 +53,7 @@ def train(config, workdir, *, verbose=1, callbacks=()):
 
     Raises:
         ValueError: If a field of the configuration is out of range, or the folder
-            holds a run of another configuration or on other photos.
+            holds a run of a different configuration or on different images.
         OSError: If the folder can't be written or the data can't be read.
         FloatingPointError: If training breaks down.
     """
@@ -59,10 +71,18 @@ def train(config, workdir, *, verbose=1, callbacks=()):
     workdir = run_folder.open_folder(
         workdir, config.to_dict(), write=replicas.is_chief()
     )
+    only_one = _files.locked(workdir) if replicas.is_chief() else nullcontext()
+    with only_one:
+        return _train_in(workdir, config, verbose, callbacks)
+
+
+def _train_in(workdir, config, verbose, callbacks):
+    """Trains in a run folder that no other process works in."""
     seed_everything(config)
     benchmark = make_benchmark(config, workdir)
     if config.data.name in PATHS and replicas.is_chief():
         run_folder.write_data(workdir, benchmark)
+    config = with_batch_that_fits(config, benchmark.train)
     steps = steps_per_epoch(benchmark.train, config)
     shape = benchmark.train.images.shape[1:]
     samples = len(benchmark.train)
@@ -106,7 +126,7 @@ def _train(model, benchmark, config, callbacks, checkpoint, workdir):
 
 
 def _save(model, path):
-    """Saves the model; all processes must, for some of its values are spread."""
+    """Saves the model. Every process must call this, as some values are distributed."""
     if replicas.is_chief():
         with _files.replacing(path) as beside:
             model.save(beside)

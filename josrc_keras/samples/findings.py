@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from josrc_keras.samples import evidence
+from josrc_keras.samples import evidence, numbering
 
 VERDICTS = ("clean", "in_distribution", "out_of_distribution")
 # Averaged over all epochs or over the first half of them, after which networks fit even
@@ -33,6 +33,8 @@ class EpochFindings(keras.metrics.Metric):
         self.count = count
         self.table = self.add_variable((count, len(FIELDS)), "zeros", name="table")
         self.outside = self.add_variable((), "zeros", name="outside")
+        self.recorded = self.add_variable((), "zeros", name="recorded")
+        self.contradicted = self.add_variable((), "zeros", name="contradicted")
 
     def update_state(self, index, columns):
         """Writes the rows of a batch.
@@ -46,6 +48,10 @@ class EpochFindings(keras.metrics.Metric):
         index = ops.cast(index, "int32")
         inside = ops.clip(index, 0, self.count - 1)
         self.outside.assign_add(ops.sum(ops.cast(index != inside, "float32")))
+        before = ops.take(ops.convert_to_tensor(self.table), inside, axis=0)
+        other = ops.logical_and(before[:, 0] > 0, before[:, 1] != rows[:, 1])
+        self.contradicted.assign_add(ops.sum(ops.cast(other, "float32")))
+        self.recorded.assign_add(ops.sum(ops.ones_like(rows[:, 0])))
         inside = ops.expand_dims(inside, -1)
         self.table.assign(ops.scatter_update(self.table, inside, rows))
 
@@ -64,17 +70,21 @@ class EpochFindings(keras.metrics.Metric):
         """`(count, len(FIELDS))` float32; the row of a sample not seen is all zeros.
 
         Raises:
-            ValueError: If a sample's number was out of range.
+            ValueError: If a sample's number was out of range, or one number stood for
+                several samples.
         """
         # NumPy can read copies, but no variables that are spread over replicas.
-        table, outside = map(ops.copy, (self.table, self.outside))
+        values = (self.table, self.outside, self.recorded, self.contradicted)
+        table, outside, recorded, contradicted = map(ops.copy, values)
         if int(outside):
             raise ValueError(
                 f"Expected each sample's number in [0, {self.count - 1}]. Received: "
                 f"{int(outside)} out of range in this epoch. Number the samples "
                 "from 0 on, or pass VerdictHistory the right `count`."
             )
-        return ops.convert_to_numpy(table)
+        table = ops.convert_to_numpy(table)
+        numbering.check_epoch(table, int(recorded), int(contradicted))
+        return table
 
     def get_config(self):
         """The constructor's arguments."""

@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from josrc_keras import _files
+from josrc_keras.samples import numbering
 from josrc_keras.samples.findings import AVERAGED, FIELDS, VERDICTS
 
 EARLY = ("given_logit", "other_logit")
@@ -62,10 +63,14 @@ class SampleHistory:
         Args:
             table: What `EpochFindings.numpy` returns.
             early: Whether the epoch is in the first half of training.
+
+        Raises:
+            ValueError: If a sample's label is not the one that it had before.
         """
         columns = dict(zip(FIELDS, np.asarray(table, "float64").T, strict=True))
         seen = columns.pop("seen")  # It counts the replicas that saw a sample.
         columns = {name: each / np.maximum(seen, 1) for name, each in columns.items()}
+        numbering.check_labels(self.labels, np.rint(columns["label"]), seen > 0)
         self.labels = np.where(seen > 0, np.rint(columns["label"]), self.labels)
         self.labels = self.labels.astype(np.int32)
         self.epochs += seen > 0

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import keras
 
 from josrc_keras import _checks, _runtime, losses
-from josrc_keras.data.checks import contract, values
+from josrc_keras.data.checks import class_weights, contract, values
 from josrc_keras.networks.checks import check_network, input_shape
 from josrc_keras.training import jax_step, required_callbacks, tf_step
 from josrc_keras.training.reporting import ReportingModel
@@ -194,6 +194,7 @@ class NoisyLabelModel(ReportingModel):
         given["callbacks"] = required_callbacks.with_required_callbacks(
             given.get("callbacks"), self.controls
         )
+        given |= class_weights.as_sample_weights(given)
         self._check_inputs(given, training=True)
         self.before_fit(given)
         steps, together = given.get("steps_per_epoch"), self.steps_per_execution
@@ -253,12 +254,6 @@ class NoisyLabelModel(ReportingModel):
         """Checks, in place, the data among the arguments of `fit` or `evaluate`."""
         names = ("x", "y", "sample_weight")
         parts = [given.get(name) for name in names]
-        if given.get("class_weight") is not None and isinstance(parts[1], dict):
-            raise ValueError(
-                "Expected labels alone beside `class_weight`. Received: labels as a "
-                f"dict of {sorted(parts[1])}. Pass `sample_weight=` the weight of each "
-                "sample's given label instead."
-            )
         checked = values.checked_inputs(parts, self.data_contract(), training=training)
         given.update(zip(names, checked, strict=True))
 

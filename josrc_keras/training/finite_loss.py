@@ -3,10 +3,10 @@
 from typing import Any
 
 import keras
-import numpy as np
 from absl import logging
 from keras import ops
 
+LARGEST = 1e6  # A loss beyond it, in nats, is no longer one of a classifier.
 RUNAWAY = -1.0  # Bits. In runs on digits that did not collapse the loss was positive.
 
 
@@ -82,13 +82,14 @@ class FiniteLoss(keras.callbacks.Callback):
 
     def _check(self, when, logs):
         values = {name: float(logs[name]) for name in self.WATCHED if name in logs}
-        broken = not all(np.isfinite(value) for value in values.values())
+        broken = not all(abs(value) < LARGEST for value in values.values())
         self._fail_if(broken, when, values)
 
     def _fail_if(self, broken, when, found):
         if broken:
             raise FloatingPointError(
                 f"Training broke down in {when}. Received: {found}. Expected finite "
-                "numbers. Lower the learning rate or clip gradients (`clipnorm`), and "
-                "look for NaN pixels and labels out of range in the data."
+                f"numbers, a loss below {LARGEST:g}. Lower the learning rate or clip "
+                "gradients (`clipnorm`), and look for NaN pixels and labels out of "
+                "range in the data."
             )

@@ -7,7 +7,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from josrc_keras import _checks
 from josrc_keras.devices import replicas
+
+DATA_FORMATS = ("channels_last", "channels_first")
+MOST_CHANNELS = 4  # An axis of more is taken for rows or columns.
 
 
 @keras.saving.register_keras_serializable(package="josrc_keras")
@@ -24,15 +28,18 @@ class CropAndFlip(keras.layers.Layer):
         flip: Whether to mirror an image left to right with probability 1/2.
         size: Height and width of the crop in pixels; None takes the image's own.
         seed: Seed of the draws; None takes one from Keras's global generator.
+        data_format: `"channels_last"`, `"channels_first"`, or None for that of Keras's
+            configuration, which is the first unless it was changed.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
-        images: `(N, H, W, channels)` of any numeric dtype, which is kept.
+        images: `(N, H, W, channels)`, or `(N, channels, H, W)` with channels first, of
+            any numeric dtype, which is kept.
         training: Whether to augment.
 
     Raises:
         ValueError: If `padding` is negative or `size` is not positive. A call raises it
-            if the images are smaller than `size`.
+            if the images are smaller than `size`, or have their channels elsewhere.
     """
 
     def __init__(
@@ -41,6 +48,7 @@ class CropAndFlip(keras.layers.Layer):
         flip: bool = True,
         seed: int | None = None,
         size: int | None = None,
+        data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("autocast", False)
@@ -53,6 +61,9 @@ class CropAndFlip(keras.layers.Layer):
             raise ValueError(
                 f"`size` must be at least 1 pixel, or None. Received: size={size}."
             )
+        if data_format is not None:
+            _checks.check_choice("data_format", data_format, DATA_FORMATS)
+        self.data_format = data_format or keras.config.image_data_format()
         self.padding = padding
         self.flip = flip
         self.size = size
@@ -61,6 +72,27 @@ class CropAndFlip(keras.layers.Layer):
 
     def call(self, images: Any, training: bool = False) -> Any:
         """Returns the images, augmented if `training`, in their own dtype."""
+        self._check_axes(images.shape)
+        if self.data_format == "channels_first":
+            last = ops.transpose(images, (0, 2, 3, 1))
+            return ops.transpose(self._seen(last, training), (0, 3, 1, 2))
+        return self._seen(images, training)
+
+    def _check_axes(self, shape):
+        """Refuses images whose channels are known to be along another axis."""
+        few = [isinstance(side, int) and side <= MOST_CHANNELS for side in shape[1:]]
+        first = self.data_format == "channels_first"
+        other = [False, False, True] if first else [True, False, False]
+        if few == other:
+            expected = "(N, channels, H, W)" if first else "(N, H, W, channels)"
+            fix = "channels_last" if first else "channels_first"
+            raise ValueError(
+                f"Expected images of shape {expected}. Received: {tuple(shape)}, whose "
+                "channels seem to be along another axis: a crop would mix them. Pass "
+                f'data_format="{fix}", or transpose the images.'
+            )
+
+    def _seen(self, images, training):
         if not training:
             return self._middle(images)
         count, full_height, full_width, channels = ops.shape(images)
@@ -117,8 +149,12 @@ class CropAndFlip(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         """The shape of the cropped images."""
+        self._check_axes(input_shape)
         if self.size is None:
             return input_shape
+        if self.data_format == "channels_first":
+            count, channels, height, width = input_shape
+            return (count, channels, *self._cropped(height, width))
         count, height, width, channels = input_shape
         return (count, *self._cropped(height, width), channels)
 
@@ -130,6 +166,7 @@ class CropAndFlip(keras.layers.Layer):
             "flip": self.flip,
             "size": self.size,
             "seed": self.seed,
+            "data_format": self.data_format,
         }
 
 
@@ -138,6 +175,7 @@ def crop_and_flip(
     flip: bool = True,
     seed: int | None = None,
     size: int | None = None,
+    data_format: str | None = None,
 ) -> CropAndFlip:
     """The augmentation of the paper's experiments: a `CropAndFlip` layer.
 
@@ -149,8 +187,9 @@ def crop_and_flip(
         flip: As for `CropAndFlip`.
         seed: As for `CropAndFlip`.
         size: As for `CropAndFlip`.
+        data_format: As for `CropAndFlip`.
     """
-    return CropAndFlip(padding=padding, flip=flip, seed=seed, size=size)
+    return CropAndFlip(padding, flip, seed, size, data_format)
 
 
 def two_views(augment: Callable[..., Any]) -> Callable[..., tuple]:

@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from josrc_keras.reproduction import results, tables, tables_page
+from josrc_keras.runs import configuration
 from tests.reproduction import synthetic
 
 
@@ -115,17 +116,23 @@ def test_what_only_the_adaptive_recipe_reads_may_differ_elsewhere(
 ):
     (_, path), (run, _) = written, trained_run
     record = json.loads(path.read_text(encoding="utf-8"))
-    record["config"]["selection"] = "trust" if adaptive else "threshold"
-    record["config"]["trust"]["mixup"] = 0.125
+    method = "josrc_adaptive" if adaptive else "josrc"
+    record["config"]["method"] = method
+    record["config"]["adaptive"]["mixup"] = 0.125
     copy = results.path_of(tmp_path, run)
     copy.parent.mkdir(parents=True)
     copy.write_text(json.dumps(record), encoding="utf-8")
-    config = run.config().to_dict() | {"selection": record["config"]["selection"]}
+    config = run.config().to_dict() | {"method": method}
     if not adaptive:
         assert results.is_done(tmp_path, run, config)
         return
-    with pytest.raises(ValueError, match=r"trust\.mixup: 0\.125 there"):
+    with pytest.raises(ValueError, match=r"adaptive\.mixup: 0\.125 there"):
         results.is_done(tmp_path, run, config)
+
+
+def upgraded(record):
+    """What is read of a record with a part of a configuration."""
+    return record | {"config": configuration.upgrade(record["config"])}
 
 
 BROKEN = {
@@ -201,7 +208,7 @@ def test_the_incomplete_records_lack_only_that(tmp_path):
     """Whole, the same record is read."""
     record = synthetic.make_record()
     (tmp_path / "record.json").write_text(json.dumps(record))
-    assert results.read(tmp_path / "record.json") == record
+    assert results.read(tmp_path / "record.json") == upgraded(record)
 
 
 @pytest.mark.parametrize("lacking", ["summary.json", "history.csv", "config.json"])
@@ -232,4 +239,75 @@ def test_records_are_in_the_order_of_their_names(tmp_path):
     synthetic.write_all(tmp_path, made)
     found = results.read_all(tmp_path)
     assert [record["run"]["seed"] for record in found] == [0, 1, 2]
-    assert found == [made[1], made[2], made[0]]
+    assert found == [upgraded(made[number]) for number in (1, 2, 0)]
+
+
+def as_before(record, selection="threshold"):
+    """The record of a run of before version 0.2, whose configuration was flatter."""
+    config = json.loads(json.dumps(record["config"]))
+    config["selection"] = selection
+    config["method"] = "josrc"
+    config["decay"] = config.pop("learning_rate_decay")
+    rule = config.pop("adaptive")
+    names = ("alpha", "hold", "mixup", "sharpness", "temperature")
+    config["trust"] = {name: rule[name] for name in names}
+    config["trust"]["decay"] = rule["teacher_decay"]
+    return record | {"config": config}
+
+
+@pytest.mark.parametrize("selection", ["threshold", "trust"])
+def test_a_record_of_before_is_read_by_the_names_of_now(selection, written, tmp_path):
+    """Its configuration; its history has the student's accuracy, as it had."""
+    record = json.loads(written[1].read_text(encoding="utf-8"))
+    before = as_before(record, selection)
+    (tmp_path / "record.json").write_text(json.dumps(before))
+    found = results.read(tmp_path / "record.json")
+    method = {"threshold": "josrc", "trust": "josrc_adaptive"}[selection]
+    assert found["config"] == record["config"] | {"method": method}
+    assert found["history"] == record["history"] == before["history"]
+
+
+def test_a_run_of_before_is_done(written, trained_run, tmp_path):
+    """And its configuration is compared by the names of now."""
+    run, _ = trained_run
+    record = as_before(json.loads(written[1].read_text(encoding="utf-8")))
+    path = results.path_of(tmp_path, run)
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(record))
+    config = run.config()
+    assert results.is_done(tmp_path, run, config.to_dict())
+    config.learning_rate_decay.start_epoch = 3
+    with pytest.raises(
+        ValueError, match=r"learning_rate_decay\.start_epoch: 20 there, 3"
+    ):
+        results.is_done(tmp_path, run, config.to_dict())
+
+
+# What a run of the adaptive method calls its columns, and what records called them.
+COLUMNS = {
+    "epoch": "epoch",
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "val_accuracy": "val_teacher_accuracy",
+    "val_loss": "val_teacher_loss",
+    "val_student_accuracy": "val_accuracy",
+    "val_student_loss": "val_loss",
+    "held_out_accuracy": "held_out_teacher_accuracy",
+    "held_out_student_accuracy": "held_out_accuracy",
+    "noise_rate": "noise_rate",
+}
+
+
+def test_an_adaptive_runs_history_is_read_by_network(tmp_path):
+    """As that of the records of before, whose `val_accuracy` is the student's."""
+    record = synthetic.make_record(recipe="adaptive")
+    epochs = len(record["history"]["epoch"])
+    record["history"] = {
+        name: [number + epoch / 100 for epoch in range(epochs)]
+        for number, name in enumerate(COLUMNS)
+    }
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    found = results.read(tmp_path / "record.json")["history"]
+    assert list(found) == list(COLUMNS.values())
+    for name, values in record["history"].items():
+        assert found[COLUMNS[name]] == values

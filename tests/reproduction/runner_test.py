@@ -71,7 +71,7 @@ def trainer(monkeypatch, clock):
     def clear():
         trainer.clears += 1
 
-    monkeypatch.setattr(runner.experiment, "train", train)
+    monkeypatch.setattr(runner.train, "train", train)
     monkeypatch.setattr(runner.keras.backend, "clear_session", clear)
     return trainer
 
@@ -208,14 +208,14 @@ def test_a_run_that_is_stopped_has_no_record(trainer, tmp_path):
 def test_a_run_that_breaks_down_is_passed_over(trainer, tmp_path, monkeypatch):
     """The others are done; the next queue tries it again."""
     runs = make_runs(seeds=(0, 1, 2))
-    train = runner.experiment.train
+    train = runner.train.train
 
     def sometimes(config, workdir, **arguments):
         if config.seed == 1:
             raise FloatingPointError("the loss is NaN")
         return train(config, workdir, **arguments)
 
-    monkeypatch.setattr(runner.experiment, "train", sometimes)
+    monkeypatch.setattr(runner.train, "train", sometimes)
     queue = queue_of(runs, tmp_path)
     said = []
     assert queue.work(say=said.append) is False

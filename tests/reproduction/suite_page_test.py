@@ -396,19 +396,37 @@ def test_the_ablation_pairs_rows_and_seeds():
     }
 
 
-def test_every_idea_of_the_ablation_has_a_name():
-    """One for each field of `config.trust`, and no other."""
-    config = base.get_config()
-    fields = {f"trust.{name}" for name in config.trust}
-    known = {*config.to_dict(), *robustness.IDEAS}
-    assert {n for n in robustness.IDEAS if n.startswith("trust.")} == fields
-    assert {name.partition(".")[0] for name in robustness.IDEAS} <= known
+CONSTANTS = {  # Of the rule, which are no ideas.
+    "doubt",
+    "hold_share",
+    "learnt",
+    "least_rate",
+    "memory_share",
+    "most_rate",
+    "strength",
+    "tau_ood",
+    "warmup_share",
+}
+
+
+@pytest.mark.parametrize("section", ["adaptive", "trust"])
+def test_every_idea_of_the_ablation_has_a_name(section):
+    """One for each field of `config.adaptive` but for constants, and no other.
+
+    Records of before version 0.2 have the field's name of then.
+    """
+    config, ideas = base.get_config(), robustness_page.IDEAS
+    fields = {f"adaptive.{name}" for name in {*config.adaptive} - CONSTANTS}
+    known = {*config.to_dict(), *ideas}
+    assert {n for n in ideas if n.startswith("adaptive.")} == fields
+    assert {name.partition(".")[0] for name in ideas} <= known
     results = ablation_records()
     for record in results:
         if record["run"]["overrides"]:
-            record["run"]["overrides"] = {"trust.mixup": 0.0, "trust.hold": False}
+            changed = {f"{section}.mixup": 0.0, f"{section}.hold": False}
+            record["run"]["overrides"] = changed
     ((row,),) = tables_of(robustness_page.write(results), "What each idea contributes")
-    assert row["changed to"] == "`trust.hold=False`, `trust.mixup=0.0`"
+    assert row["changed to"] == f"`{section}.hold=False`, `{section}.mixup=0.0`"
     assert row["idea"].endswith("; blended views (mixup; Zhang et al., ICLR 2018)")
 
 

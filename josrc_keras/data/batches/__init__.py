@@ -1,4 +1,4 @@
-"""Batches of a split, in an order that depends on nothing but seed and epoch."""
+"""Batches of a split, in an order that depends only on seed and epoch."""
 
 from josrc_keras.data.batches.choose import (
     evaluation_batches,

@@ -1,8 +1,8 @@
-"""Class-balanced epochs: as many samples of every given class, drawn anew each time."""
+"""Class-balanced epochs: equally many samples of every given class, drawn each time."""
 
 import numpy as np
 
-BALANCE = 10**6 + 3  # A stream of random numbers of its own.
+BALANCE = 10**6 + 3  # Its own stream of random numbers.
 
 
 def limit_of(labels, balanced):
@@ -11,10 +11,10 @@ def limit_of(labels, balanced):
     Args:
         labels: `(N,)` given labels.
         balanced: False for all samples; True for as many of each class as the rarest
-            one has, of those that occur; or a number, the most of a class.
+            class that occurs has; or a number, the most of a class.
 
     Raises:
-        ValueError: If it is a number that is not positive.
+        ValueError: If `balanced` is neither a bool nor a positive integer.
     """
     if balanced is False:
         return None
@@ -29,15 +29,15 @@ def limit_of(labels, balanced):
 
 
 def epoch_size(labels, limit):
-    """Number of samples in an epoch."""
+    """Number of samples in an epoch, with a `limit` as `limit_of` returns it."""
     counts = np.unique(labels, return_counts=True)[1]
     return int(counts.sum() if limit is None else np.minimum(counts, limit).sum())
 
 
 def epoch_rows(labels, limit, seed, epoch):
-    """The samples of an epoch: of each class `limit`, or all if it has no more.
+    """The samples of an epoch: `limit` of each class, or all if it has fewer.
 
-    A function of its arguments alone: every process draws the same ones.
+    The result depends on the arguments alone, so every process draws the same samples.
 
     Args:
         labels: `(N,)` given labels.

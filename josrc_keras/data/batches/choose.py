@@ -7,11 +7,16 @@ from josrc_keras.data.batches import balance
 
 
 def steps_per_epoch(split, batch_size, *, balanced=False):
-    """Number of whole batches in an epoch, a partial last one dropped.
+    """Number of whole batches in an epoch. A partial last batch is dropped.
+
+    Args:
+        split: A `Split`.
+        batch_size: Samples a batch.
+        balanced: As in `train_batches`.
 
     Raises:
-        ValueError: If the epoch holds less than one batch, or `balanced`, which is as
-            in `train_batches`, is out of range.
+        ValueError: If the epoch holds less than one batch, or `balanced` is out of
+            range.
     """
     limit = balance.limit_of(split.labels, balanced)
     count = balance.epoch_size(split.labels, limit)
@@ -27,11 +32,11 @@ def steps_per_epoch(split, batch_size, *, balanced=False):
 def train_batches(split, *, batch_size, seed, initial_epoch=0, balanced=False):
     """Endless shuffled batches of `(image, {"label", "true_label", "index"})`.
 
-    The index is a sample's row in the split; true labels are left out where they are
+    The index is a sample's row in the split. True labels are left out where they are
     not known.
 
     The order of an epoch is a function of `(seed, epoch)` alone, so a run that resumes
-    at `initial_epoch` sees what an uninterrupted one would have seen. (The two
+    at `initial_epoch` sees what an uninterrupted run would have seen. (The two
     backends draw different orders.) A partial last batch is dropped. Use it with
     `fit(steps_per_epoch=steps_per_epoch(...))`.
 
@@ -40,10 +45,10 @@ def train_batches(split, *, batch_size, seed, initial_epoch=0, balanced=False):
         batch_size: Samples a batch.
         seed: Seed of the order.
         initial_epoch: First epoch, counted from 0.
-        balanced: Whether an epoch has as many samples of every given class: as many as
-            the rarest one has. A number instead takes at most so many of each. They
-            are drawn anew each epoch, without replacement, as a function of
-            `(seed, epoch)`. Give it to `steps_per_epoch`, too.
+        balanced: False for all samples. True for as many samples of every given class
+            as the rarest class has. A number takes at most that number of each class.
+            Samples are drawn anew each epoch, without replacement, as a function of
+            `(seed, epoch)`. Pass the same value to `steps_per_epoch`.
 
     Returns:
         A `tf.data.Dataset`, or on JAX a generator whose data stays on the device.
@@ -60,7 +65,17 @@ def train_batches(split, *, batch_size, seed, initial_epoch=0, balanced=False):
 
 
 def evaluation_batches(split, *, batch_size):
-    """Batches of `(image, label)` in original order, a partial last one included."""
+    """Batches of `(image, label)` in original order, with a partial last batch.
+
+    Args:
+        split: A `Split`.
+        batch_size: Samples a batch.
+
+    Returns:
+        A `tf.data.Dataset`, or on JAX a `keras.utils.PyDataset` whose data stays on the
+        device. With several JAX devices the last batch is filled up, with weights of 0
+        as a third element.
+    """
     return _maker(split).evaluation_batches(split, batch_size)
 
 

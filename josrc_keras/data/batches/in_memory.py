@@ -1,4 +1,4 @@
-"""Batches from arrays in memory, in tf.data; `data.batches` says what they are."""
+"""Batches from arrays in memory, for TensorFlow. See `data.batches`."""
 
 import numpy as np
 import tensorflow as tf
@@ -33,7 +33,7 @@ def evaluation_batches(split, batch_size):
 
 
 def known_of(split):
-    """A function from row numbers to what is known of these samples, a dict."""
+    """A function from row numbers to a dict of what is known of these samples."""
     known = {name: tf.constant(array) for name, array in split.known().items()}
 
     def known_of_rows(rows):
@@ -43,7 +43,7 @@ def known_of(split):
 
 
 def rows_of_epoch(split, seed, limit):
-    """A function from an epoch to its rows, in order; see `balance.epoch_rows`."""
+    """A function from an epoch to its increasing rows; see `balance.epoch_rows`."""
     labels = split.labels
 
     def rows_of(epoch):
@@ -67,18 +67,18 @@ def _in_place(array):
     """
 
     def rows_of(rows):
-        found = tf.numpy_function(
+        gathered = tf.numpy_function(
             array.__getitem__, [rows], array.dtype, stateful=False
         )
-        return tf.ensure_shape(found, (rows.shape[0], *array.shape[1:]))
+        return tf.ensure_shape(gathered, (rows.shape[0], *array.shape[1:]))
 
     return rows_of
 
 
 def shared(dataset):
-    """The dataset, of whose batches each of many workers is to take its part.
+    """The dataset, set so that several workers share its batches.
 
-    By itself TensorFlow would give them a part of the files, where there are any.
+    TensorFlow's default would share its files among them, where there are files.
     """
     options = tf.data.Options()
     policy = tf.data.experimental.AutoShardPolicy.DATA

@@ -1,7 +1,7 @@
-"""Batches from arrays that stay on the device, on JAX; see `data.batches`.
+"""Batches from arrays that stay on the device, for JAX. See `data.batches`.
 
-The images are copied to the device once; of each epoch only its order is. A batch is
-gathered there, so the accelerator does not wait for the host.
+The images are copied to the device once, and then only the order of each epoch. A batch
+is gathered there, so the accelerator does not wait for the host.
 """
 
 import itertools
@@ -17,7 +17,7 @@ from josrc_keras.devices import replicas
 
 @jax.jit
 def _gather(arrays, rows, step):
-    """The arrays' rows of one step."""
+    """The rows of the arrays that one step takes."""
     return jax.tree.map(lambda array: array[rows[step]], arrays)
 
 
@@ -43,7 +43,7 @@ def evaluation_batches(split, batch_size):
     parts = replicas.part_count()
     if parts == 1:
         return _InOrder((split.images, split.labels), batch_size)
-    # Devices share a batch equally: the last one is filled up, with weights of 0.
+    # Devices share a batch equally. The last batch is filled up, with weights of 0.
     batch_size = -(-batch_size // parts) * parts
     count = len(split)
     rows = np.arange(-(-count // batch_size) * batch_size)
@@ -61,7 +61,7 @@ def _own(rows):
 
 
 class _InOrder(keras.utils.PyDataset):
-    """Batches of arrays on the device, the same ones every time."""
+    """Batches of arrays on the device, the same in every epoch."""
 
     def __init__(self, arrays, batch_size):
         super().__init__()
@@ -80,7 +80,7 @@ class _InOrder(keras.utils.PyDataset):
 
 
 def _on_device(arrays):
-    """NumPy arrays as JAX arrays; integers wider than 32 bits as int32."""
+    """NumPy arrays as JAX arrays on the device, int64 as int32."""
 
     def put(array):
         wide = array.dtype == np.int64

@@ -1,8 +1,8 @@
-"""Batches from TFRecord files, in tf.data; `data.batches` says what they are.
+"""Batches from TFRecord files, in tf.data. See `data.batches`.
 
-Of the whole dataset only labels and row numbers are in memory. An epoch's order is
-that of the files, drawn anew, several of which are read in turns; what they give, still
-compressed, is shuffled in a buffer.
+Only labels and row numbers of the dataset are in memory. Each epoch draws an order of
+the files and reads several of them in turns. Their images, still compressed, are
+shuffled in a buffer.
 """
 
 import os
@@ -14,12 +14,12 @@ import tensorflow as tf
 from josrc_keras.data.batches.in_memory import known_of, rows_of_epoch, shared
 from josrc_keras.devices import replicas
 
-# Images that are decoded at once. As many as cores would leave cores without work
-# while the oldest image, which is next, is not done.
+# Images that are decoded at once. One for each core would leave cores without work
+# while the oldest image, which has to come next, is not decoded.
 DECODED_AT_ONCE = 4 * (os.cpu_count() or 1)
 FILES_AT_ONCE = 16
 BUFFER = 2048  # Records among which the next one is drawn.
-TOGETHER = 64  # Records read at a time, which takes less than one by one.
+TOGETHER = 64  # Records read at a time, which is faster than one by one.
 FEATURES = {
     "image": tf.io.FixedLenFeature([], "string"),
     "row": tf.io.FixedLenFeature([], "int64"),
@@ -43,20 +43,21 @@ def train_batches(split, steps, batch_size, seed, initial_epoch, limit):
             deterministic=True,
         )
         taken = samples if limit is None else _only(rows_of(epoch), samples)
-        found = _samples_in(records, taken, whole).unbatch()
-        # Of this function's graph alone: else the order would follow the global seed.
+        pairs = _samples_in(records, taken, whole).unbatch()
+        # This sets the seed of this function's graph alone. Without it the order would
+        # follow the global seed.
         tf.random.set_seed(1)
         drawn = tf.random.stateless_uniform((), seeds, None, None, "int64")
-        found = found.shuffle(BUFFER, seed=drawn, reshuffle_each_iteration=False)
-        return found.take(steps * batch_size)
+        pairs = pairs.shuffle(BUFFER, seed=drawn, reshuffle_each_iteration=False)
+        return pairs.take(steps * batch_size)
 
     data = tf.data.Dataset.counter(start=initial_epoch).flat_map(epoch_of)
     if last - first < batch_size:  # Other processes have the rest of each batch.
         data = data.batch(batch_size, drop_remainder=True)
-        data = data.map(lambda image, found: (image[first:last], found[first:last]))
+        data = data.map(lambda image, sample: (image[first:last], sample[first:last]))
         data = data.unbatch()
     data = _decoded(data, split.images).batch(last - first, drop_remainder=True)
-    return shared(data.map(lambda image, found: (image, truth_of(found))).prefetch(2))
+    return shared(data.map(lambda image, sample: (image, truth_of(sample))).prefetch(2))
 
 
 def evaluation_batches(split, batch_size):
@@ -68,7 +69,7 @@ def evaluation_batches(split, batch_size):
         batched = data.batch(batch_size)
         batched = batched.map(lambda x, i: (x, tf.gather(labels, i)))
         return _of_known_length(batched, len(split), batch_size)
-    # As in `data.resident`: the last batch is filled up, with weights of 0.
+    # The last batch is filled up, with weights of 0, as in `data.batches.on_device`.
     batch_size = -(-batch_size // parts) * parts
     padding = data.take(1).repeat(-len(split) % batch_size)
     weights = tf.data.Dataset.range(len(split)).map(lambda _: 1.0)
@@ -86,7 +87,7 @@ def evaluation_batches(split, batch_size):
 
 
 def _of_known_length(batched, count, batch_size):
-    """Says how many batches there are, which a filter hides."""
+    """The batches with their number, which tf.data does not know behind a filter."""
     count = -(-count // batch_size)
     known = batched.apply(tf.data.experimental.assert_cardinality(count))
     return shared(known.prefetch(2))
@@ -96,12 +97,12 @@ def in_order(images):
     """A `tf.data.Dataset` of `(image, sample)` in original order."""
     records = tf.data.TFRecordDataset(images.paths).batch(TOGETHER)
     whole = len(images) == images.total
-    found = _samples_in(records, tf.constant(images.samples()), whole)
-    return _decoded(found.unbatch(), images)
+    pairs = _samples_in(records, tf.constant(images.samples()), whole)
+    return _decoded(pairs.unbatch(), images)
 
 
 def _only(rows, samples):
-    """The samples, -1 for those that are not among the rows."""
+    """The samples, with -1 in place of those that are not among the rows."""
     count = tf.reduce_max(samples) + 1
     kept = tf.scatter_nd(rows[:, None], tf.ones_like(rows), count[None]) > 0
     return tf.where(
@@ -110,30 +111,30 @@ def _only(rows, samples):
 
 
 def _samples_in(records, samples, whole):
-    """`(encoded images, samples)` of those of a batch of records that are samples.
+    """A dataset of `(encoded images, samples)`, without records that are no sample.
 
-    `whole` says that all are: their images are copied once less.
+    `whole` says that every record is a sample, which saves a copy of the images.
     """
 
     def parse(batch):
-        found = tf.io.parse_example(batch, FEATURES)
-        sample = tf.gather(samples, found["row"])
+        fields = tf.io.parse_example(batch, FEATURES)
+        sample = tf.gather(samples, fields["row"])
         if whole:
-            return found["image"], sample
+            return fields["image"], sample
         (kept,) = tf.unstack(tf.where(sample >= 0), axis=1)
-        return tf.gather(found["image"], kept), tf.gather(sample, kept)
+        return tf.gather(fields["image"], kept), tf.gather(sample, kept)
 
     return records.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
 def _decoded(data, images):
-    """The images of `(encoded image, sample)`."""
+    """A dataset of `(image, sample)`, from one of `(encoded image, sample)`."""
     channels = images.image_shape[-1]
 
     def decode(content, sample):
         if images.encoding == "jpeg":
-            # As Pillow decodes. TensorFlow's default, the fast method, is off by up
-            # to 8 of 255, and no faster.
+            # Pillow decodes like this. TensorFlow's default method is off by up to 8 of
+            # 255, and no faster.
             image = tf.io.decode_jpeg(
                 content, channels=channels, dct_method="INTEGER_ACCURATE"
             )
@@ -141,14 +142,15 @@ def _decoded(data, images):
             image = tf.io.decode_png(content, channels=channels)
         return tf.ensure_shape(image, images.image_shape), sample
 
-    # Tuned, it ends at one core at times where another process takes some of them.
+    # AUTOTUNE sometimes ends at one core where another process takes some of them.
     return data.map(decode, num_parallel_calls=DECODED_AT_ONCE, deterministic=True)
 
 
 def _own_columns(batch_size):
-    """The part of each batch that this process feeds: on JAX its own, else all.
+    """The columns of each batch that this process feeds: the first, and past the last.
 
-    In TensorFlow the strategy takes its part of a dataset of whole batches.
+    On JAX a process feeds its own part. In TensorFlow it feeds whole batches, of which
+    the strategy takes a part.
     """
     if keras.backend.backend() != "jax":
         return 0, batch_size

@@ -1,24 +1,35 @@
 """CIFAR-100 with label noise."""
 
+import os
+
 import numpy as np
 
-from josrc_keras.data.benchmark import make_benchmark
+from josrc_keras.data.benchmark import Benchmark, make_benchmark
 from josrc_keras.data.benchmarks import cifar_files
+from josrc_keras.data.noise import Kind
 
 CLASSES = 100
-IN_DISTRIBUTION = 80  # CIFAR80N-O: classes 80 to 99 are out of distribution.
-REDUCED_CLASSES = 10  # CIFAR8N-O, of which the last two are out of distribution.
-REDUCED_IMAGES = 125  # Training images of each class.
+IN_DISTRIBUTION = 80  # Classes of CIFAR80N-O. The other 20 are out-of-distribution.
+REDUCED_CLASSES = 10  # Classes of CIFAR8N-O. The last two are out-of-distribution.
+REDUCED_IMAGES = 125  # Training images of each class of CIFAR8N-O.
 
 
-def cifar100n_c(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_dir=None):
+def cifar100n_c(
+    *,
+    noise: Kind = "symmetric",
+    rate: float = 0.2,
+    seed: int = 0,
+    train_size: int | None = None,
+    data_dir: str | os.PathLike | None = None,
+) -> Benchmark:
     """CIFAR-100 with label noise within its 100 classes (closed set).
 
     Args:
         noise: Noise kind, of `noise.KINDS`.
         rate: Noise rate, in [0, 1].
         seed: Noise seed.
-        train_size: Keep the first so many training images; None keeps all 50,000.
+        train_size: Number of training images to keep, the first ones; None keeps all
+            50,000.
         data_dir: Folder of the data, see `cifar_files.load`.
 
     Returns:
@@ -32,10 +43,17 @@ def cifar100n_c(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_di
     return _benchmark(loaded, CLASSES, noise, rate, seed, train_size)
 
 
-def cifar80n_o(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_dir=None):
-    """CIFAR-100 whose classes 80 to 99 are out of distribution (open set).
+def cifar80n_o(
+    *,
+    noise: Kind = "symmetric",
+    rate: float = 0.2,
+    seed: int = 0,
+    train_size: int | None = None,
+    data_dir: str | os.PathLike | None = None,
+) -> Benchmark:
+    """CIFAR-100 whose classes 80 to 99 are out-of-distribution (open set).
 
-    Each image of those 20 classes gets a uniformly random label among the first 80;
+    Each image of those 20 classes gets a uniformly random label among the first 80.
     `rate` is the noise rate within the 80, so 0.2 makes 36% wrong labels in all. The
     test set holds the 80 classes only.
 
@@ -43,7 +61,8 @@ def cifar80n_o(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_dir
         noise: Noise kind among the 80 classes, of `noise.KINDS`.
         rate: Noise rate among the 80 classes, in [0, 1].
         seed: Noise seed.
-        train_size: Keep the first so many training images; None keeps all 50,000.
+        train_size: Number of training images to keep, the first ones; None keeps all
+            50,000.
         data_dir: Folder of the data, see `cifar_files.load`.
 
     Returns:
@@ -57,19 +76,27 @@ def cifar80n_o(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_dir
     return _benchmark(loaded, IN_DISTRIBUTION, noise, rate, seed, train_size)
 
 
-def cifar8n_o(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_dir=None):
+def cifar8n_o(
+    *,
+    noise: Kind = "symmetric",
+    rate: float = 0.2,
+    seed: int = 0,
+    train_size: int | None = None,
+    data_dir: str | os.PathLike | None = None,
+) -> Benchmark:
     """A reduced CIFAR80N-O, small enough for two CPU cores.
 
-    The first 125 training images of each of CIFAR-100's classes 0 to 9, in original
-    order; classes 8 and 9 are out of distribution, each of their images with a random
-    label among the first 8. The test set is the 800 test images of the 8 classes.
-    Results on it say nothing about the paper's numbers.
+    It has the first 125 training images of each of CIFAR-100's classes 0 to 9, in
+    original order. Classes 8 and 9 are out-of-distribution: each of their images gets a
+    random label among the first 8. The test set is the 800 test images of the 8
+    classes. Results on it say nothing about the paper's numbers.
 
     Args:
         noise: Noise kind among the 8 classes, of `noise.KINDS`.
         rate: Noise rate among the 8 classes, in [0, 1].
         seed: Noise seed.
-        train_size: Keep the first so many training images; None keeps all 1,250.
+        train_size: Number of training images to keep, the first ones; None keeps all
+            1,250.
         data_dir: Folder of the data, see `cifar_files.load`.
 
     Returns:
@@ -88,7 +115,7 @@ def cifar8n_o(*, noise="symmetric", rate=0.2, seed=0, train_size=None, data_dir=
 
 
 def _first_of_each(split, classes, images=None):
-    """The first `images` rows of each of the first `classes`, in original order."""
+    """Keeps the first `images` rows of each of the first `classes`, in their order."""
     labels = split[1]
     rows = [np.flatnonzero(labels == label)[:images] for label in range(classes)]
     kept = np.sort(np.concatenate(rows))

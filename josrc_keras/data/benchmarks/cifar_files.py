@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-BINARY = "cifar-100-binary"  # What the release's archive unpacks to.
+BINARY = "cifar-100-binary"  # The folder that the release's archive unpacks to.
 ROW = 2 + 3 * 32 * 32  # Coarse label, fine label, 32x32 red, green and blue.
 SHA256 = {
     "train": "f31298fc616915fa142368359df1c4ca2ae984d6915ca468b998a5ec6aeebf29",
@@ -18,19 +18,20 @@ SHA256 = {
 def load(data_dir=None):
     """Reads CIFAR-100 in its original order.
 
-    The folder may hold `cifar-100-binary/`, unpacked from the release's
-    `cifar-100-binary.tar.gz`, which is read with NumPy alone; else TensorFlow Datasets
-    reads it, or downloads into it.
+    A folder that holds `cifar-100-binary/`, unpacked from the release's
+    `cifar-100-binary.tar.gz`, is read with NumPy alone. Any other is read, or
+    downloaded into, by TensorFlow Datasets (TFDS).
 
     Args:
-        data_dir: The folder; None is the environment's `TFDS_DATA_DIR`, or TFDS's own.
+        data_dir: The folder. None is the environment's `TFDS_DATA_DIR`, or TFDS's own.
 
     Returns:
-        Both splits as `(images, labels, ids)`: `(N, 32, 32, 3)` uint8, `(N,)` int64
-        fine labels, `(N,)` int64 original rows; and the list of 100 class names.
+        `(train, test, names)`. Each split is `(images, labels, ids)`: `(N, 32, 32, 3)`
+        uint8, `(N,)` int64 fine labels, `(N,)` int64 original rows. `names` is the list
+        of the 100 class names.
 
     Raises:
-        OSError: If it can't be read or downloaded.
+        OSError: If the dataset can't be read or downloaded.
     """
     parent = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     folder = Path(parent).expanduser() / BINARY
@@ -70,7 +71,7 @@ def _load_tfds(data_dir):
         if keras.backend.backend() == "jax":
             import tensorflow as tf
 
-            tf.config.set_visible_devices([], "GPU")  # The memory is JAX's.
+            tf.config.set_visible_devices([], "GPU")  # JAX needs the memory.
         import tensorflow_datasets as tfds
 
         (train, test), info = tfds.load(
@@ -81,7 +82,7 @@ def _load_tfds(data_dir):
             with_info=True,
         )
         train, test = tfds.as_numpy(train), tfds.as_numpy(test)
-    except Exception as error:  # TFDS raises a different kind for every way to fail.
+    except Exception as error:  # TFDS raises many kinds of errors.
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise OSError(
             "CIFAR-100 can't be read through TensorFlow Datasets. Received: "

@@ -1,13 +1,16 @@
 """CIFAR-10N and CIFAR-100N: labels that people gave, read by TFDS's own builders."""
 
+import os
+from typing import Literal
+
 import numpy as np
 
 from josrc_keras.data import noise
 from josrc_keras.data.benchmark import Benchmark, Split
 from josrc_keras.data.benchmarks import encoded
 
-# The field in TFDS, and the share of wrong labels that the paper gives in table 1
-# (Wei et al., 2022, https://arxiv.org/abs/2110.12088).
+# Each kind's field in TFDS, and its share of wrong labels by table 1 of the paper (Wei
+# et al., 2022, https://arxiv.org/abs/2110.12088).
 CIFAR10N = {
     "aggre": ("aggre_label", 0.0903),
     "random1": ("random_label1", 0.1723),
@@ -19,17 +22,25 @@ CIFAR100N = ("noise_label", 0.4020)
 TOLERANCE = 0.01
 
 
-def cifar10n(*, kind="worst", train_size=None, data_dir=None, manual_dir=None):
-    """CIFAR-10 with the labels that people gave it.
+def cifar10n(
+    *,
+    kind: Literal["aggre", "random1", "random2", "random3", "worst"] = "worst",
+    train_size: int | None = None,
+    data_dir: str | os.PathLike | None = None,
+    manual_dir: str | os.PathLike | None = None,
+) -> Benchmark:
+    """CIFAR-10 with labels that people gave (CIFAR-10N).
 
     Args:
-        kind: `"random1"`, `"random2"` or `"random3"`: one person's label of each image;
-            `"aggre"`: that of most of the three; `"worst"`: a wrong one if there is.
-        train_size: Keep the first so many training images; None keeps all 50,000.
-        data_dir: TFDS's folder; None is the environment's `TFDS_DATA_DIR`, or TFDS's
+        kind: Which label of each image. `"random1"`, `"random2"` and `"random3"` are
+            each one person's, `"aggre"` is the majority of the three, and `"worst"` is
+            a wrong one of the three if there is one.
+        train_size: Number of training images to keep, the first ones; None keeps all
+            50,000.
+        data_dir: TFDS's folder. None is the environment's `TFDS_DATA_DIR`, or TFDS's
             own.
-        manual_dir: Folder of the label files, which are downloaded by hand, to build
-            it; None is `downloads/manual` in `data_dir`.
+        manual_dir: Folder of the label files, which are downloaded by hand and needed
+            to build the dataset. None is `downloads/manual` in `data_dir`.
 
     Returns:
         A `Benchmark` of `(N, 32, 32, 3)` uint8 images and 10 classes, in the original
@@ -37,7 +48,7 @@ def cifar10n(*, kind="worst", train_size=None, data_dir=None, manual_dir=None):
 
     Raises:
         ValueError: If an argument is out of range.
-        OSError: If it can't be read or built.
+        OSError: If the dataset can't be read or built.
     """
     if kind not in CIFAR10N:
         raise ValueError(
@@ -47,11 +58,17 @@ def cifar10n(*, kind="worst", train_size=None, data_dir=None, manual_dir=None):
     return _read("cifar10_n", *CIFAR10N[kind], train_size, data_dir, manual_dir)
 
 
-def cifar100n(*, train_size=None, data_dir=None, manual_dir=None):
-    """CIFAR-100 with the labels that people gave it, of its 100 classes.
+def cifar100n(
+    *,
+    train_size: int | None = None,
+    data_dir: str | os.PathLike | None = None,
+    manual_dir: str | os.PathLike | None = None,
+) -> Benchmark:
+    """CIFAR-100 with labels that people gave, among its 100 classes (CIFAR-100N).
 
     Args:
-        train_size: Keep the first so many training images; None keeps all 50,000.
+        train_size: Number of training images to keep, the first ones; None keeps all
+            50,000.
         data_dir: TFDS's folder, see `cifar10n`.
         manual_dir: Folder of the label files, see `cifar10n`.
 
@@ -61,7 +78,7 @@ def cifar100n(*, train_size=None, data_dir=None, manual_dir=None):
 
     Raises:
         ValueError: If an argument is out of range.
-        OSError: If it can't be read or built.
+        OSError: If the dataset can't be read or built.
     """
     return _read("cifar100_n", *CIFAR100N, train_size, data_dir, manual_dir)
 
@@ -85,21 +102,22 @@ def _split(builder, split, field):
 
     names = {"id", "image", "label", field}
     decoders = tfds.decode.PartialDecoding(dict.fromkeys(names, True))
-    found = builder.as_dataset(split=split, batch_size=-1, decoders=decoders)
-    found = tfds.as_numpy(found)
-    ids = np.array([int(name.rsplit(b"_", 1)[1]) for name in found["id"]])
+    batch = builder.as_dataset(split=split, batch_size=-1, decoders=decoders)
+    batch = tfds.as_numpy(batch)
+    ids = np.array([int(name.rsplit(b"_", 1)[1]) for name in batch["id"]])
     order = np.argsort(ids)
     labels, true_labels = (
-        found[name][order].astype(np.int64) for name in (field, "label")
+        batch[name][order].astype(np.int64) for name in (field, "label")
     )
-    return Split(found["image"][order], labels, true_labels, ids[order])
+    return Split(batch["image"][order], labels, true_labels, ids[order])
 
 
 def _check_order(builder, train, field, rate):
-    """Refuses labels of other images, or of another column of the file of labels.
+    """Refuses labels of other images, or from another column of the file of labels.
 
-    The labels come in TFDS's shuffled order, and TFDS gives them back to their images
-    with a third file; a column is told by its place in a file that was written by hand.
+    Both can happen. The labels come in TFDS's shuffled order, and TFDS matches them to
+    their images by a third file. A column is known only by its place in a file that was
+    written by hand.
     """
     wrong = np.mean(train.labels != train.true_labels)
     if abs(wrong - rate) > TOLERANCE:

@@ -11,14 +11,14 @@ SPLITS = {  # The list of each split, and the images in it.
     "validation": ("clean_val_key_list.txt", 14_313),
     "test": ("clean_test_key_list.txt", 10_526),
 }
-FOLDERS = ("clothing1M", "Clothing1M")  # As the release has it, and as others write.
+FOLDERS = ("clothing1M", "Clothing1M")  # The release's spelling, and another.
 NAMES = "category_names_eng.txt"
 LABELS = ("label", "clean_label", "noisy_label")
 
 _DESCRIPTION = """
-A million photos of clothing from online shops, of 14 classes, whose labels were taken
-from the text around them: about 38% are wrong. 72,409 others have a label that was
-given by hand; 37,497 of those have both. For research, not for commerce.
+A million photos of clothing of 14 classes from online shops. Their labels were taken
+from the text around them, and about 38% are wrong. 72,409 other photos have a label
+that was given by hand, and 37,497 of those have both. For research, not for commerce.
 """
 
 _CITATION = """
@@ -35,16 +35,16 @@ class Clothing1m(tfds.core.GeneratorBasedBuilder):
     """Clothing1M: a million noisy labels, and 72,409 that were given by hand.
 
     Labels are line numbers of `category_names_eng.txt`, from 0. `clean_label` was given
-    by hand and `noisy_label` taken from the text; -1 where there is none. `label` is
-    the one to use: of `train` the noisy one; of `validation` and `test` the clean one;
-    of `clean_train` the noisy one where there is one, else the clean one, as in the
-    Jo-SRC paper's published code, which adds that split to `train`. Images are stored
-    byte for byte. `info.metadata` says what was left out, see `manual_files.Images`,
-    and how many images have `two_labels`.
+    by hand and `noisy_label` was taken from the text. Either is -1 where it is missing.
+    `label` is the one to use: the noisy label in `train`, the clean label in
+    `validation` and `test`. In `clean_train` it is the noisy label where there is one,
+    else the clean label, as in the Jo-SRC paper's published code, which adds that split
+    to `train`. Images are stored byte for byte. `info.metadata` says what was left out,
+    see `manual_files.Images`, and how many images have `two_labels`.
     """
 
     VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "Initial release."}  # noqa: RUF012  # As TFDS has it.
+    RELEASE_NOTES = {"1.0.0": "Initial release."}  # noqa: RUF012  # TFDS wants a dict.
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
     Ask the authors for the download link, as https://github.com/Cysu/noisy_label says.
     Unpack the ten archives of images into clothing1M/images/ and the annotations into
@@ -106,8 +106,8 @@ class Clothing1m(tfds.core.GeneratorBasedBuilder):
         """Yields the path and the example of each image that can be decoded."""
         of_split = {"train": [noisy], "clean_train": [noisy, clean]}
         for key in keys:
-            found = [kind[key] for kind in of_split.get(split, [clean]) if key in kind]
-            if not found:
+            labels = [kind[key] for kind in of_split.get(split, [clean]) if key in kind]
+            if not labels:
                 images.skip(split, key, "has no label")
                 continue
             content = images.read(split, key, folder / key)
@@ -117,7 +117,7 @@ class Clothing1m(tfds.core.GeneratorBasedBuilder):
                     {
                         "image": content,
                         "id": key,
-                        "label": found[0],
+                        "label": labels[0],
                         "clean_label": clean.get(key, -1),
                         "noisy_label": noisy.get(key, -1),
                     },
@@ -125,7 +125,7 @@ class Clothing1m(tfds.core.GeneratorBasedBuilder):
 
 
 def _find(manual_dir):
-    """The folder that paths are relative to, and that of the lists."""
+    """The folder that paths are relative to, and the folder of the lists."""
     names = [
         "annotations",
         *(f"{name}{inner}" for name in FOLDERS for inner in ("", "/annotations")),

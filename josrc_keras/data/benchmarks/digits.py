@@ -3,21 +3,30 @@
 import numpy as np
 
 from josrc_keras import _checks
-from josrc_keras.data.benchmark import make_benchmark
+from josrc_keras.data.benchmark import Benchmark, make_benchmark
+from josrc_keras.data.noise import Kind
 
 
-def digits8n_o(*, noise="symmetric", rate=0.5, seed=0, train_size=None):
-    """Digits 0 to 7 with label noise; 8 and 9 are out of distribution.
+def digits8n_o(
+    *,
+    noise: Kind = "symmetric",
+    rate: float = 0.5,
+    seed: int = 0,
+    train_size: int | None = None,
+) -> Benchmark:
+    """Digits 0 to 7 with label noise. Digits 8 and 9 are out-of-distribution.
 
-    1,797 handwritten digits of 8x8 pixels (UCI, "Optical recognition of handwritten
-    digits", as in `sklearn.datasets.load_digits`), scaled from [0, 16] to [0, 255].
-    Rows whose number is divisible by 4 are the test set.
+    The dataset has 1,797 handwritten digits of 8x8 pixels (UCI, "Optical recognition of
+    handwritten digits", as in `sklearn.datasets.load_digits`), scaled from [0, 16] to
+    [0, 255]. Rows whose number is divisible by 4 are the test set, without digits 8
+    and 9.
 
     Args:
         noise: Noise kind among the eight classes, of `noise.KINDS`.
         rate: Noise rate among the eight classes, in [0, 1].
         seed: Noise seed.
-        train_size: Keep the first so many training images; None keeps all 1,347.
+        train_size: Number of training images to keep, the first ones; None keeps all
+            1,347.
 
     Returns:
         A `Benchmark` of `(N, 8, 8, 1)` uint8 images and 8 classes.
@@ -39,7 +48,12 @@ def digits8n_o(*, noise="symmetric", rate=0.5, seed=0, train_size=None):
 
 
 def load_digits():
-    """Both splits as `(images, labels, ids)`, and the ten class names.
+    """Reads the digits.
+
+    Returns:
+        `(train, test, names)`. Each split is `(images, labels, ids)`: `(N, 8, 8, 1)`
+        uint8, `(N,)` int64 true labels, `(N,)` int64 rows. `names` is the list of the
+        ten class names.
 
     Raises:
         ImportError: If scikit-learn is not installed.

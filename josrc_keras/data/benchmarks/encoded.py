@@ -1,4 +1,4 @@
-"""Clothing1M and Food-101N as TensorFlow Datasets builds them: encoded images."""
+"""Clothing1M and Food-101N as TensorFlow Datasets (TFDS) has them: encoded images."""
 
 import dataclasses
 import os
@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-NAMES = ("clothing1m", "food101n")  # Functions here.
+NAMES = ("clothing1m", "food101n")  # The functions of this module that read them.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -18,8 +18,8 @@ class EncodedBenchmark:
     Attributes:
         builder: The `tfds.core.DatasetBuilder`, prepared.
         train: TFDS's name of the split to train on, such as `"train+clean_train"`.
-        test: That of the clean split to report on.
-        validation: That of the clean split to choose by, or None.
+        test: TFDS's name of the clean split to report on.
+        validation: TFDS's name of the clean split to choose by, or None.
     """
 
     builder: Any
@@ -39,13 +39,13 @@ class EncodedBenchmark:
 
     @property
     def summary(self):
-        """What the build left out, a dict: see the builder's class."""
+        """A dict of what the build left out. The builder's class describes it."""
         return dict(self.builder.info.metadata)
 
     def skipped(self):
-        """`(path, reason)` of each image that the build left out of these splits.
+        """`(path, reason)` of images that the build left out of these splits.
 
-        The first 10,000 of them; `summary` counts all.
+        The list comes from the first 10,000 that were left out. `summary` counts all.
         """
         used = {*self.train.split("+"), self.validation, self.test}
         listed = self.summary["skipped_images"]
@@ -56,16 +56,16 @@ class EncodedBenchmark:
         return self.builder.info.splits[split].num_examples
 
     def read(self, split, *, seed=None):
-        """The examples of a split, images not decoded.
+        """Reads the examples of a split. Images are not decoded.
 
         Args:
-            split: TFDS's name of it.
-            seed: Reads the files in an order that is drawn with it, another one each
-                time that the dataset is iterated; None in their own order. Images are
-                in random order within the files, and always in the same one.
+            split: TFDS's name of the split.
+            seed: Seed of the order in which files are read, which is drawn each time
+                that the dataset is iterated; None reads them in their own order. Within
+                a file, images are always in the same random order.
 
         Returns:
-            A `tf.data.Dataset` of dicts with the builder's features, `image` the
+            A `tf.data.Dataset` of dicts with the builder's features. `image` holds the
             bytes of a JPEG.
         """
         import tensorflow_datasets as tfds
@@ -79,23 +79,23 @@ class EncodedBenchmark:
 
 
 def clothing1m(*, use_clean_train=False, data_dir=None, manual_dir=None):
-    """Clothing1M; built, which takes a while, if TFDS does not have it.
+    """Clothing1M. If TFDS does not have it, it is built, which takes a while.
 
     Args:
         use_clean_train: Whether the 47,570 images of the clean training list join the
-            million to train on, as in the Jo-SRC paper's published code: 24,637 of
-            them with their noisy label, the others with the clean one, the only one.
-            Most other work leaves them out.
-        data_dir: TFDS's folder; None is the environment's `TFDS_DATA_DIR`, or TFDS's
+            million to train on, as in the Jo-SRC paper's published code. 24,637 of them
+            keep their noisy label, the others have only a clean one. Most other work
+            leaves them out.
+        data_dir: TFDS's folder. None is the environment's `TFDS_DATA_DIR`, or TFDS's
             own.
-        manual_dir: Folder of what was downloaded by hand, needed to build; None is
-            `downloads/manual` in `data_dir`.
+        manual_dir: Folder of the files that are downloaded by hand and needed to build
+            the dataset. None is `downloads/manual` in `data_dir`.
 
     Returns:
         An `EncodedBenchmark`.
 
     Raises:
-        OSError: If it can't be read or built.
+        OSError: If the dataset can't be read or built.
     """
     return EncodedBenchmark(
         prepared("Clothing1m", data_dir=data_dir, manual_dir=manual_dir),
@@ -106,45 +106,44 @@ def clothing1m(*, use_clean_train=False, data_dir=None, manual_dir=None):
 
 
 def food101n(*, data_dir=None, manual_dir=None):
-    """Food-101N with Food-101's test split; built if TFDS does not have it.
+    """Food-101N with Food-101's test split. It is built if TFDS does not have it.
 
     Args:
         data_dir: TFDS's folder, see `clothing1m`.
-        manual_dir: Folder of what was downloaded by hand, see `clothing1m`.
+        manual_dir: Folder of the files that are downloaded by hand, see `clothing1m`.
 
     Returns:
-        An `EncodedBenchmark`. It has no `validation`.
+        An `EncodedBenchmark`, whose `validation` is None.
 
     Raises:
-        OSError: If it can't be read or built.
+        OSError: If the dataset can't be read or built.
     """
     builder = prepared("Food101n", data_dir=data_dir, manual_dir=manual_dir)
     return EncodedBenchmark(builder, train="train", test="test")
 
 
 def prepared(name, *, data_dir, manual_dir):
-    """A builder of TFDS whose files are there; downloads and builds what is not.
+    """A builder of TFDS whose files are complete. Downloads and builds missing ones.
 
-    A build that was interrupted left nothing but a folder `incomplete.*`, and begins
-    anew.
+    An interrupted build leaves only a folder `incomplete.*`, and starts anew.
 
     Args:
-        name: `"Clothing1m"`, `"Food101n"`, or the name of one of TFDS's own.
-        data_dir: TFDS's folder.
-        manual_dir: Folder of what was downloaded by hand.
+        name: `"Clothing1m"`, `"Food101n"`, or the name of one of TFDS's own builders.
+        data_dir: TFDS's folder, or None.
+        manual_dir: Folder of the files that are downloaded by hand, or None.
 
     Returns:
         A `tfds.core.DatasetBuilder`.
 
     Raises:
-        OSError: If it can't be read or built.
+        OSError: If the dataset can't be read or built.
     """
     builder = None
     try:
         builder = _make(name, data_dir)
         _build(builder, manual_dir)
         _check_files(builder)
-    except Exception as error:  # TFDS raises a different kind for every way to fail.
+    except Exception as error:  # TFDS raises many kinds of errors.
         reason = str(error).strip() or type(error).__name__
         instructions = getattr(builder, "MANUAL_DOWNLOAD_INSTRUCTIONS", None) or ""
         instructions = textwrap.dedent(instructions).strip()
@@ -162,7 +161,7 @@ def _make(name, data_dir):
     if keras.backend.backend() == "jax":
         import tensorflow as tf
 
-        tf.config.set_visible_devices([], "GPU")  # The memory is JAX's.
+        tf.config.set_visible_devices([], "GPU")  # JAX needs the memory.
     import tensorflow_datasets as tfds
 
     if name == "Clothing1m":
@@ -177,7 +176,7 @@ def _make(name, data_dir):
 
 
 def _build(builder, manual_dir):
-    """Builds what is not there; removes nothing, warns of what a killed build left."""
+    """Builds what is missing. Warns of what a killed build left; removes nothing."""
     import tensorflow_datasets as tfds
     from absl import logging
 
@@ -199,8 +198,8 @@ def _check_files(builder):
     paths = [path for each in builder.info.splits.values() for path in each.filepaths]
     missing = [path for path in paths if not path.exists()]
     if missing or not paths:
-        found = f"no {missing[0].name}" if missing else "no description of its splits"
+        lack = f"no {missing[0].name}" if missing else "no description of its splits"
         raise OSError(
             f"Expected all files of the dataset in {builder.data_dir}. Received: "
-            f"{found}. Delete the folder and build it again."
+            f"{lack}. Delete the folder and build it again."
         )

@@ -12,9 +12,9 @@ VERIFIED = ("meta/verified_train.tsv", "meta/verified_val.tsv")
 HEADER = "class_name"  # How the first line of each of Food-101N's lists begins.
 
 _DESCRIPTION = """
-310,009 photos of food of Food-101's 101 classes, found by search engines: about 20% of
-the labels are wrong. Of 57,608 photos people have said whether the label is right. To
-be tested on Food-101's 25,250 test images.
+310,009 photos of food, of Food-101's 101 classes, found by search engines. About 20% of
+the labels are wrong. For 57,608 photos people have said whether the label is right. The
+test images are Food-101's 25,250.
 """
 
 _CITATION = """
@@ -30,20 +30,19 @@ _CITATION = """
 
 
 class Food101n(tfds.core.GeneratorBasedBuilder):
-    """Food-101N to train on and Food-101's test split.
+    """Food-101N to train on, and Food-101's test split.
 
     `train` is the whole of `imagelist.tsv`, as in CleanNet's and the Jo-SRC paper's
-    published code: the verified images, those of `verified_val.tsv` too, are some of
-    it. Their `verified` is 1 where people found the label right and 0 where they found
-    it wrong; of all others, and in `test`, it is -1. Labels are places in the sorted
-    list of class names, which is not quite the order of TFDS's own `food101`. Images
-    are stored byte for byte. `info.metadata` says what was left out, see
-    `manual_files.Images`, and which verified images are not in the list, as
-    `verified_unlisted`: in the release that is one.
+    published code. It includes the verified images, also those of `verified_val.tsv`.
+    `verified` is 1 where people found the label right, 0 where they found it wrong, and
+    -1 for all other images and in `test`. Labels are places in the sorted list of class
+    names, which is not quite the order of TFDS's own `food101`. Images are stored byte
+    for byte. `info.metadata` says what was left out, see `manual_files.Images`, and as
+    `verified_unlisted` which verified images are not in the list (one in the release).
     """
 
     VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "Initial release."}  # noqa: RUF012  # As TFDS has it.
+    RELEASE_NOTES = {"1.0.0": "Initial release."}  # noqa: RUF012  # TFDS wants a dict.
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
     Download Food-101N_release.zip (https://kuanghuei.github.io/Food-101N/) and
     food-101.tar.gz (https://data.vision.ee.ethz.ch/cvl/food-101.tar.gz) and unpack

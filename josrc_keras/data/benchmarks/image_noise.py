@@ -3,19 +3,19 @@
 import numpy as np
 
 FOLDS = 2
-PENALTY = 0.1  # Of the weights, a sample.
+PENALTY = 0.1  # Penalty on the squared weights, for each sample.
 SIDE = 8  # Pixels a side that the weak network sees.
 
 
 def weak_labels(images, labels, *, num_classes, rate, seed):
-    """Labels images that a weak network mistakes as what it takes them for.
+    """Labels images that a weak network mistakes by the class it takes them for.
 
-    The network is linear, fitted by least squares to the true labels of half of the
-    images, scaled down, and asked about the other half. The share `rate` of the
-    in-distribution images that it is surest to be of another class get that class:
-    first what it gets wrong, then what it nearly does. Errors are so where images are
-    hard, and between classes that look alike, as people's are. Out-of-distribution
-    images get the class that it takes them for.
+    The network is linear. It is fitted by least squares to the true labels of one half
+    of the images, scaled down, and predicts the other half. Images are ranked by how
+    much more it predicts another class than the true one, and the first of them, a
+    share `rate` of the in-distribution images, get that class. So errors lie where
+    images are hard, and between classes that look alike, as people's do.
+    Out-of-distribution images get the class that the network takes them for.
 
     Args:
         images: `(N, H, W, channels)` pixels.
@@ -52,7 +52,7 @@ def weak_labels(images, labels, *, num_classes, rate, seed):
 
 
 def _features(images):
-    """`(N, F)` standardised means of blocks of pixels, and a constant."""
+    """`(N, F)` standardised means of blocks of pixels, and a column of ones."""
     images = np.asarray(images, "float64")
     count, height, width, channels = images.shape
     down, across = max(height // SIDE, 1), max(width // SIDE, 1)
@@ -66,7 +66,7 @@ def _features(images):
 
 
 def _scores(features, labels, num_classes, seed):
-    """`(N, C)` what a network that was fitted to the other half says of each image."""
+    """`(N, C)` predictions for each image, by the network fitted to the other half."""
     fold = np.random.default_rng(seed).permutation(len(labels)) % FOLDS
     targets = np.eye(num_classes)[np.maximum(labels, 0)] - 1 / num_classes
     scores = np.empty((len(labels), num_classes))

@@ -1,6 +1,7 @@
-"""Datasets that were downloaded by hand: their lists, and images that may be broken.
+"""Datasets that are downloaded by hand: their lists, and images that may be broken.
 
-For the builders of TensorFlow Datasets; paths are its `etils.epath.Path`.
+The builders of TensorFlow Datasets (TFDS) use this module. Paths are TFDS's
+`etils.epath.Path`.
 """
 
 import io
@@ -10,20 +11,20 @@ from absl import logging
 from josrc_keras.data.photos import decoding
 
 LISTED = 10_000  # Images that a summary names; all are counted.
-MOST_SKIPPED = 0.1  # Share of a split. The real sets have far less than 1%.
-QUALITY = 95  # Of the JPEG that replaces another format.
+MOST_SKIPPED = 0.1  # Share of a split. The real sets lack far less than 1%.
+QUALITY = 95  # Quality of the JPEG that replaces another format.
 
 
 def find_folder(manual_dir, names, landmark):
-    """The folder of a dataset: `manual_dir`, or one of the names in it.
+    """The folder of a dataset: `manual_dir`, or a folder in it of one of the names.
 
     Args:
-        manual_dir: TFDS's folder of what was downloaded by hand.
+        manual_dir: TFDS's folder of files that are downloaded by hand.
         names: Names that the dataset's folder may have.
-        landmark: Path of a file in it that tells it from others.
+        landmark: Relative path of a file by which the folder is recognised.
 
     Raises:
-        OSError: If there is none.
+        OSError: If no folder has that file.
     """
     for folder in (manual_dir, *(manual_dir / name for name in names)):
         if (folder / landmark).exists():
@@ -36,10 +37,14 @@ def find_folder(manual_dir, names, landmark):
 
 
 def read_lines(path, header=None):
-    """The lines of a list that are not empty, without the one that is its header.
+    """The lines of a list that are not empty, without its header.
+
+    Args:
+        path: The list.
+        header: How the header begins; None where there is none.
 
     Raises:
-        OSError: If there is no such list, or nothing in it.
+        OSError: If the list can't be read or is empty.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -62,17 +67,17 @@ def read_lines(path, header=None):
 
 
 def read_numbers(path, numbers, header=None):
-    """A list of `key number` as a dict; of a key that comes twice the last line counts.
+    """Reads a list of `key number` into a dict. The last line of a key counts.
 
     Args:
         path: The list.
-        numbers: The numbers that there may be, a `range`.
-        header: How the line that is no entry begins.
+        numbers: The numbers that are allowed, a `range`.
+        header: How the header begins; None where there is none.
 
     Raises:
-        OSError: If a line is something else.
+        OSError: If the list can't be read, or a line is something else.
     """
-    found = {}
+    numbered = {}
     for line in read_lines(path, header):
         key, _, text = line.replace("\t", " ").rpartition(" ")
         if not key or not text.isdigit() or int(text) not in numbers:
@@ -81,15 +86,15 @@ def read_numbers(path, numbers, header=None):
                 f"{numbers[-1]} in {path}. Received: {line!r}. Unpack the dataset's "
                 "annotations again."
             )
-        found[key.strip()] = int(text)
-    return found
+        numbered[key.strip()] = int(text)
+    return numbered
 
 
 def read_names(path, count, header=None):
-    """A list of as many different class names.
+    """Reads a list of `count` different class names.
 
     Raises:
-        OSError: If there are more or fewer.
+        OSError: If the list can't be read, or has more or fewer names.
     """
     names = read_lines(path, header)
     if len(names) != count or len(set(names)) != count:
@@ -102,13 +107,13 @@ def read_names(path, count, header=None):
 
 
 class Images:
-    """Reads the images of a dataset, and keeps account of those it leaves out.
+    """Reads the images of a dataset, and counts those that it leaves out.
 
     Args:
-        summary: A dict, emptied and filled as images are read: for each split how many
-            images it `listed`, were `repeated` in the list, `skipped`, and
-            `transcoded` to JPEG; `skipped_images` and `transcoded_images` name the
-            first 10,000, as `[split, path, reason]`.
+        summary: A dict, emptied and filled as images are read. `listed`, `repeated`,
+            `skipped` and `transcoded` hold for each split the number of images in its
+            list, repeated in it, left out, and transcoded to JPEG. `skipped_images` and
+            `transcoded_images` name the first 10,000, as `[split, path, reason]`.
     """
 
     def __init__(self, summary):
@@ -120,12 +125,12 @@ class Images:
         summary.update(skipped_images=[], transcoded_images=[])
 
     def begin(self, split, keys, published):
-        """Begins a split; returns its keys without those that are repeated.
+        """Begins a split, and returns its keys without repetitions.
 
         Args:
-            split: Its name.
+            split: Name of the split.
             keys: The keys in its list.
-            published: How many there should be.
+            published: Number of keys that the list should have.
         """
         different = list(dict.fromkeys(keys))
         self.summary["listed"][split] = len(keys)
@@ -142,30 +147,33 @@ class Images:
         return different
 
     def read(self, split, key, path):
-        """The JPEG at a path, byte for byte; None if it is broken, which is counted.
+        """Reads the JPEG at a path, byte for byte. Counts a broken file, returns None.
 
-        Another format is transcoded, whatever the path's extension: TensorFlow reads
-        no WebP, and animated GIFs as four dimensions.
+        Another format is transcoded, whatever the path's extension: TensorFlow does not
+        read WebP, and reads animated GIFs as four dimensions.
+
+        Raises:
+            OSError: If too many images of the split are broken or missing.
         """
         try:
             content = path.read_bytes()
-            found = decode(content)
+            image_format = decode(content)
         except OSError as error:
             self.skip(split, key, error.strerror or str(error))
             return None
-        except Exception as error:  # Pillow raises all kinds of them for broken files.
+        except Exception as error:  # Pillow raises many kinds of errors.
             self.skip(split, key, str(error) or type(error).__name__)
             return None
-        if found in ("JPEG", "MPO"):  # MPO: JPEGs one after the other.
+        if image_format in ("JPEG", "MPO"):  # An MPO is several JPEGs in a row.
             return content
-        self._count("transcoded", split, key, f"is a {found}")
+        self._count("transcoded", split, key, f"is a {image_format}")
         return transcode(content)
 
     def skip(self, split, key, reason):
         """Counts an image that is left out.
 
         Raises:
-            OSError: If there are too many for a dataset that is whole.
+            OSError: If more than a tenth of the split (and more than 10) are left out.
         """
         self._count("skipped", split, key, " ".join(reason.split()))
         count, listed = self.summary["skipped"][split], self.summary["listed"][split]
@@ -196,17 +204,17 @@ class Images:
 
 
 def decode(content):
-    """Decodes an image to see that it can be, a JPEG at an eighth of its size.
+    """Checks that an image can be decoded. A JPEG is decoded at an eighth of its size.
 
-    That reads all of a JPEG's data, in about 0.3 ms for 512 x 384 pixels, and finds
-    what TensorFlow's decoder refuses: a file cut off at any place, or that is no image.
-    It finds no damage that decoders get over, such as a few wrong bytes.
+    All of a JPEG's data are read, in about 0.3 ms for 512 x 384 pixels. This finds what
+    TensorFlow's decoder refuses: a truncated file, or one that is no image. It does not
+    find damage that decoders tolerate, such as a few wrong bytes.
 
     Args:
         content: The file's bytes.
 
     Returns:
-        Its format, such as `"JPEG"`.
+        The format, such as `"JPEG"`.
 
     Raises:
         OSError and others: Whatever Pillow raises for a broken file.
@@ -224,7 +232,7 @@ def decode(content):
 
 
 def transcode(content):
-    """An image's first frame as JPEG, what is transparent white."""
+    """The first frame of an image as JPEG bytes, white where it is transparent."""
     from PIL import Image
 
     with _open(content) as image:

@@ -1,4 +1,7 @@
-"""Small noisy datasets of chosen classes, for tests of what a method can stand."""
+"""Small noisy datasets of chosen classes, to test how robust a method is."""
+
+import os
+from typing import Literal
 
 import numpy as np
 
@@ -15,48 +18,50 @@ KINDS = (*label_noise.KINDS, WEAK)
 
 def partial(
     *,
-    source="cifar100",
-    classes=8,
-    first_class=0,
-    images_per_class=None,
-    test_images_per_class=None,
-    ood_share=0.0,
-    ood_skip=0,
-    imbalance=1.0,
-    noise="symmetric",
-    rate=0.5,
-    seed=0,
-    train_size=None,
-    data_dir=None,
-):
-    """Some classes of a dataset, with label noise and images of other classes.
+    source: Literal["digits", "cifar100"] = "cifar100",
+    classes: int = 8,
+    first_class: int = 0,
+    images_per_class: int | None = None,
+    test_images_per_class: int | None = None,
+    ood_share: float = 0.0,
+    ood_skip: int = 0,
+    imbalance: float = 1.0,
+    noise: label_noise.Kind | Literal["image"] = "symmetric",
+    rate: float = 0.5,
+    seed: int = 0,
+    train_size: int | None = None,
+    data_dir: str | os.PathLike | None = None,
+) -> Benchmark:
+    """Some classes of a dataset, with label noise and out-of-distribution images.
 
-    Images are the first of each class in original order; noise is drawn for those that
-    are kept. Out-of-distribution images come from all other classes in turn, and get a
-    random label.
+    The first images of each class are taken, in original order, and noise is drawn for
+    them. Out-of-distribution images come from all other classes in turn, and get a
+    random label; with the noise `"image"`, the class that they look like.
 
     Args:
         source: `"digits"` (scikit-learn's) or `"cifar100"`.
         classes: Number of in-distribution classes.
-        first_class: The first of them.
+        first_class: Number of the first in-distribution class.
         images_per_class: Training images of each class; None takes all.
         test_images_per_class: Test images of each class; None takes all.
         ood_share: Share of out-of-distribution images among the training images, in
             [0, 1).
-        ood_skip: How many images of each class to pass over for them.
-        imbalance: How many times as many training images the first class has as the
-            last; the others lie between in equal ratios.
-        noise: Noise kind: one of `noise.KINDS`, or `"image"`, mistakes that a weak
-            network makes, see `weak_labels`.
+        ood_skip: Number of images, the first of each other class, that are passed over
+            when out-of-distribution images are taken.
+        imbalance: Ratio of the training images of the first class to those of the last,
+            at least 1. The classes between follow in equal ratios.
+        noise: Noise kind: one of `noise.KINDS`, or `"image"` for mistakes of a weak
+            network, see `weak_labels`.
         rate: Share of wrong labels among the in-distribution images, in [0, 1].
         seed: Noise seed.
-        train_size: Keep the first so many training images; None keeps all.
+        train_size: Number of training images to keep, the first ones; None keeps all.
         data_dir: Folder of CIFAR-100, see `cifar_files.load`.
 
     Returns:
         A `Benchmark`, whose test set holds the in-distribution classes.
 
     Raises:
+        ImportError: If scikit-learn, which has the digits, is not installed.
         ValueError: If an argument is out of range.
         OSError: If the dataset can't be read.
     """
@@ -75,8 +80,8 @@ def partial(
     order = (np.arange(len(names)) + first_class) % len(names)
     kept = _of_classes(train[1], order[:classes], images_per_class, imbalance)
     wanted = round(len(kept) * ood_share / (1 - ood_share))
-    foreign = _in_turn(train[1], order[classes:], wanted, ood_skip)
-    rows = np.sort(np.concatenate([kept, foreign]))
+    ood = _in_turn(train[1], order[classes:], wanted, ood_skip)
+    rows = np.sort(np.concatenate([kept, ood]))
     images, labels, ids = (part[rows] for part in train)
     truth = _numbered(labels, order, classes)
     given = _given(images, truth, noise, classes, rate, seed)
@@ -120,7 +125,7 @@ def _check(source, known, classes, ood_share, imbalance):
 
 
 def _of_classes(labels, wanted, images, imbalance=1.0):
-    """Rows of each class, fewer and fewer by the imbalance."""
+    """Rows of each class, whose number falls from class to class by the imbalance."""
     rows = []
     for number, label in enumerate(wanted):
         of_class = np.flatnonzero(labels == label)[:images]
@@ -130,7 +135,7 @@ def _of_classes(labels, wanted, images, imbalance=1.0):
 
 
 def _in_turn(labels, wanted, count, skip):
-    """`count` rows of the classes, one of each in turn, without the first ones."""
+    """`count` rows of the classes, one of each in turn, without the first `skip`."""
     if not count:
         return np.empty(0, np.int64)
     rows = [np.flatnonzero(labels == label)[skip:] for label in wanted]
@@ -145,7 +150,7 @@ def _in_turn(labels, wanted, count, skip):
 
 
 def _numbered(labels, order, classes):
-    """Labels by their place among the classes; -1 for all others."""
+    """Labels as places among the in-distribution classes; -1 for all others."""
     places = np.full(len(order), -1, np.int64)
     places[order[:classes]] = np.arange(classes)
     return places[labels]

@@ -1,4 +1,4 @@
-"""What a batch must look like, and the errors for everything else."""
+"""What a batch must look like, and the errors where it does not."""
 
 from typing import Any, NamedTuple
 
@@ -10,13 +10,13 @@ LABELS = {"label", "true_label", "index"}
 
 
 class Batch(NamedTuple):
-    """A batch (or a whole dataset in arrays, or their specs), taken apart.
+    """The parts of a batch: of tensors, of a whole dataset in arrays, or of specs.
 
     Attributes:
         images: `(N, H, W, channels)`, or a dict of `view_a` and `view_b`.
-        labels: `(N,)` integers or `(N, C)` one-hot rows, as given.
-        true_labels: `(N,)` integers with -1 for out of distribution, or None.
-        sample_weight: `(N,)` or None.
+        labels: `(N,)` integers or `(N, C)` one-hot rows, the given labels.
+        true_labels: `(N,)` integers, -1 = out-of-distribution, or None.
+        sample_weight: `(N,)` finite and at least 0, or None.
         index: `(N,)` integers, each sample's number in the dataset, or None.
     """
 
@@ -27,7 +27,7 @@ class Batch(NamedTuple):
     index: Any = None
 
     def image_parts(self):
-        """The image tensors: one, or both views."""
+        """A list of the image tensors: one, or both views."""
         if isinstance(self.images, dict):
             return [self.images["view_a"], self.images["view_b"]]
         return [self.images]
@@ -40,7 +40,7 @@ class Batch(NamedTuple):
 
 
 def unpack(data):
-    """Takes `(image, label[, sample_weight])` apart.
+    """Takes apart `(image, label[, sample_weight])`.
 
     Args:
         data: A batch as `fit` passes it on, or its spec.
@@ -61,7 +61,7 @@ def unpack(data):
         _check_label_keys(labels)
         true_labels, index = labels.get("true_label"), labels.get("index")
         labels = labels["label"]
-        if isinstance(sample_weight, dict):  # So Keras's `fit` passes on one array.
+        if isinstance(sample_weight, dict):  # Keras's `fit` makes one of an array.
             sample_weight = sample_weight.get("label")
     if isinstance(images, dict) and set(images) != VIEWS:
         raise ValueError(
@@ -95,15 +95,21 @@ class Contract(NamedTuple):
         input_shape: `(None, H, W, channels)` of the network, or None if unknown.
         augmentation: The layer that makes the views, or None.
         needs_two_views: Whether training compares two views of an image.
+        num_samples: Number of samples that the model remembers, or None.
     """
 
     num_classes: int
     input_shape: Any
     augmentation: Any
     needs_two_views: bool = True
+    num_samples: Any = None
 
     def check(self, batch, *, training):
         """Checks the shapes and dtypes of a `Batch` of tensors, arrays or specs.
+
+        Args:
+            batch: A `Batch`.
+            training: Whether two views will be made of the images.
 
         Raises:
             ValueError: With what was received, what is expected, and the fix.
@@ -147,7 +153,7 @@ class Contract(NamedTuple):
         if augmented and self.augmentation is not None:
             try:
                 shape = self.augmentation.compute_output_shape((None, *shape[1:]))
-            except NotImplementedError:  # The first step will tell.
+            except NotImplementedError:  # The first step will show a wrong shape.
                 return
         for received, expected in zip(shape[1:], self.input_shape[1:], strict=True):
             if None not in (received, expected) and received != expected:

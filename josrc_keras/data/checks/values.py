@@ -14,8 +14,8 @@ from josrc_keras.data.checks import contract
 from josrc_keras.devices.replicas import MARK
 
 
-def _conditions(batch, num_classes, xp):
-    """Yields `(holds, message, values for the message)` for a `Batch`.
+def _conditions(batch, num_classes, num_samples, xp):
+    """Yields `(holds, message, values for the message)` for each check of a `Batch`.
 
     `xp` is `numpy` or `tf.experimental.numpy`.
     """
@@ -44,6 +44,20 @@ def _conditions(batch, num_classes, xp):
             "Number the classes from 0, or pass the right `num_classes`.",
             (low, high),
         )
+    if batch.index is not None:
+        low, high = xp.min(batch.index), xp.max(batch.index)
+        inside, expected = low >= 0, "of at least 0"
+        if num_samples is not None:
+            inside = xp.logical_and(inside, high < num_samples)
+            expected = f"in [0, {num_samples - 1}]"
+        yield (
+            inside,
+            f"Expected numbers of samples {expected}. Received: numbers "
+            "from {} to {}. Number the samples from 0, with "
+            "`josrc_keras.data.numbered`, or make the model for as many samples as "
+            "there are.",
+            (low, high),
+        )
     if batch.true_labels is not None:
         low, high = xp.min(batch.true_labels), xp.max(batch.true_labels)
         yield (
@@ -63,17 +77,17 @@ def _conditions(batch, num_classes, xp):
 
 
 def checked_inputs(data, expected, *, training):
-    """Checks what `fit` or `evaluate` got, as far as it can be known beforehand.
+    """Checks the data that `fit` or `evaluate` received, as far as is possible before.
 
     Args:
-        data: `x`, `y` and `sample_weight` as `fit` takes them; for a dataset the last
+        data: `x`, `y` and `sample_weight` as `fit` takes them. With a dataset the last
             two are None.
         expected: The model's `contract.Contract`.
-        training: Whether two views will be made.
+        training: Whether two views will be made of the images.
 
     Returns:
-        `x`, `y` and `sample_weight`: a `tf.data.Dataset` as one that checks the values
-        of each batch, pandas objects as arrays, all else as it is.
+        `x`, `y` and `sample_weight`. A `tf.data.Dataset` is replaced by one that checks
+        the values of each batch, pandas objects by arrays. All else is unchanged.
 
     Raises:
         ValueError: With what was received, what is expected, and the fix.
@@ -81,7 +95,11 @@ def checked_inputs(data, expected, *, training):
     x, y, sample_weight = data
     if _is_tf_dataset(x):
         expected.check(contract.unpack(x.element_spec), training=training)
-        return _checked_dataset(x, expected.num_classes), y, sample_weight
+        return (
+            _checked_dataset(x, expected.num_classes, expected.num_samples),
+            y,
+            sample_weight,
+        )
     x, y, sample_weight = keras.tree.map_structure(
         lambda part: part.to_numpy() if hasattr(part, "to_numpy") else part,
         (x, y, sample_weight),
@@ -90,18 +108,29 @@ def checked_inputs(data, expected, *, training):
     if parts and all(hasattr(p, "shape") and hasattr(p, "dtype") for p in parts):
         batch = contract.unpack((x, y, sample_weight))
         expected.check(batch, training=training)
-        check_arrays(batch, expected.num_classes)
+        check_arrays(batch, expected.num_classes, expected.num_samples)
     elif isinstance(y, (list, tuple)):
         raise ValueError(
             "Expected labels as a NumPy array or tensor. Received: a "
             f"{type(y).__name__}. Use `np.asarray(labels)`."
         )
-    # A generator or another kind of dataset is checked by the first step.
+    # The first step checks a generator or another kind of dataset.
     return x, y, sample_weight
 
 
 def checked_validation(data, expected):
-    """The same for `validation_data`: a dataset or a tuple of arrays."""
+    """Does what `checked_inputs` does, for `validation_data`.
+
+    Args:
+        data: A dataset, or a tuple of arrays.
+        expected: The model's `contract.Contract`.
+
+    Returns:
+        What to pass to Keras instead of `data`.
+
+    Raises:
+        ValueError: With what was received, what is expected, and the fix.
+    """
     if isinstance(data, (tuple, list)):
         parts = keras.utils.unpack_x_y_sample_weight(tuple(data))
         return checked_inputs(parts, expected, training=False)
@@ -110,7 +139,7 @@ def checked_validation(data, expected):
 
 @contextlib.contextmanager
 def readable_errors():
-    """Turns a check that failed inside a dataset or a step into a `ValueError`."""
+    """Turns the error of a check inside a dataset or a step into a `ValueError`."""
     try:
         yield
     except Exception as error:
@@ -120,7 +149,7 @@ def readable_errors():
         raise ValueError(parts[1]) from error
 
 
-def check_arrays(batch, num_classes):
+def check_arrays(batch, num_classes, num_samples=None):
     """Checks a `Batch` that holds a whole dataset in arrays.
 
     Raises:
@@ -137,28 +166,29 @@ def check_arrays(batch, num_classes):
         lambda part: None if part is None else np.asarray(part), tuple(batch)
     )
     batch = contract.Batch(*arrays)
-    for holds, message, values in _conditions(batch, num_classes, np):
+    for holds, message, values in _conditions(batch, num_classes, num_samples, np):
         if not holds:
             raise ValueError(message.format(*values))
 
 
-def _checked_dataset(dataset, num_classes):
-    """A `tf.data.Dataset` that checks each batch on its way.
+def _checked_dataset(dataset, num_classes, num_samples):
+    """A `tf.data.Dataset` that checks the values of each batch.
 
     Args:
-        dataset: A dataset of what `contract.unpack` takes.
+        dataset: A dataset of batches that `contract.unpack` takes.
         num_classes: C.
+        num_samples: Number of samples that the model remembers, or None.
 
     Returns:
-        A dataset of the same elements, in which a broken batch raises an error that
-        `readable_errors` can read.
+        A dataset of the same elements, in which a batch that fails a check raises an
+        error that `readable_errors` can read.
     """
     import tensorflow as tf
 
     @tf.autograph.experimental.do_not_convert
     def check(*data):
         batch = contract.unpack(data)
-        conditions = _conditions(batch, num_classes, tf.experimental.numpy)
+        conditions = _conditions(batch, num_classes, num_samples, tf.experimental.numpy)
         asserts = [
             tf.debugging.Assert(
                 holds, [tf.strings.format(MARK + message + MARK, values)]

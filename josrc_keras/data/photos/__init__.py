@@ -1,1 +1,1 @@
-"""A folder of photos: listed, checked, decoded once."""
+"""A folder of photos, which is listed, checked, and decoded once."""

@@ -1,7 +1,7 @@
 """Decoded photos in a folder: `train.npy`, `validation.npy` and `index.json`.
 
-Each of the two is a uint8 array `(N, S, S, 3)`, to be mapped into memory; the index
-says what they were made of.
+Both arrays are uint8 `(N, S, S, 3)` and are mapped into memory. The index says what
+they were made of.
 """
 
 import contextlib
@@ -19,15 +19,15 @@ NEWS = 10_000  # Images between two lines of the log.
 
 
 def read(cache, key):
-    """What `write` wrote for a key.
+    """Reads what `write` wrote for a key.
 
     Args:
         cache: A `pathlib.Path` of the folder.
-        key: What the images depend on, as JSON has it: dict, lists, strings, numbers.
+        key: A dict, of JSON's types, of what the images depend on.
 
     Returns:
         The index and both arrays as read-only `np.memmap`s; None where there is no
-        whole cache of that key.
+        complete cache with that key.
     """
     try:
         index = json.loads((cache / INDEX).read_text(encoding="utf-8"))
@@ -46,7 +46,7 @@ def read(cache, key):
 
 
 def key_of(cache):
-    """The key of what is in a cache; None where nothing can be read."""
+    """The key of a cache; None where it can't be read."""
     try:
         return json.loads((cache / INDEX).read_text(encoding="utf-8"))["key"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -54,18 +54,18 @@ def key_of(cache):
 
 
 def write(cache, key, paths, divide):
-    """Decodes files into a cache, whole or not at all.
+    """Decodes files into a cache, which is written completely or not at all.
 
-    Memory does not grow with their number; on the disk the images take their place
-    twice until all are decoded.
+    Memory does not grow with the number of files. On the disk the images take twice
+    their size until all are copied.
 
     Args:
         cache: A `pathlib.Path` of the folder; replaced if it exists.
         key: As in `read`, with the images' height and width as `image_size`.
         paths: The files.
-        divide: Takes the numbers of the files that could be decoded, in their order,
-            and `[number, reason]` of the others; returns two lists, in their order:
-            the numbers of the training and of the validation images.
+        divide: A function of the numbers of the decoded files, in their order, and of
+            `[number, reason]` of the others. It returns two lists of numbers: of the
+            training images, and of the images to report on.
 
     Raises:
         OSError: If the cache can't be written.
@@ -87,10 +87,11 @@ def write(cache, key, paths, divide):
 
 
 def _decode(paths, size, decoded):
-    """Writes the images to a file of nothing else.
+    """Writes the pixels of the images to a file, one image after the other.
 
     Returns:
-        The numbers of the files that are in it, and `[number, reason]` of the others.
+        The numbers of the files that were decoded, and `[number, reason]` of the
+        others.
     """
     kept, broken = [], []
     with (
@@ -109,9 +110,9 @@ def _decode(paths, size, decoded):
 
 
 def _gather(images, rows, path):
-    """Writes some of the images as an array's file.
+    """Writes some of the images to a `.npy` file.
 
-    Not through a memory map, which a full disk would kill the process in.
+    It does not write through a memory map, where a full disk would kill the process.
     """
     header = {
         "descr": np.lib.format.dtype_to_descr(images.dtype),

@@ -1,11 +1,11 @@
-"""What is no folder of photos, and the errors that say so."""
+"""Checks of a folder of photos, and of the arguments it is read with."""
 
 import os
 
 from josrc_keras.data.photos import cache as image_cache
 from josrc_keras.data.photos import listing as folder_listing
 
-SMALLEST = 8  # Pixels a side.
+SMALLEST = 8  # The smallest height and width, in pixels.
 BROKEN = ("skip", "refuse")
 EXPECTED = (
     "Expected a folder with a sub-folder for each of at least two classes, "
@@ -14,7 +14,7 @@ EXPECTED = (
 
 
 def check_arguments(image_size, broken, validation_dir, validation_share):
-    """Refuses arguments of `image_folder.read` that are out of range."""
+    """Raises a `ValueError` if an argument of `image_folder.read` is out of range."""
     if not isinstance(image_size, int) or image_size < SMALLEST:
         raise ValueError(
             f"Expected an `image_size` of {SMALLEST} pixels or more, an int. Received: "
@@ -33,7 +33,12 @@ def check_arguments(image_size, broken, validation_dir, validation_share):
 
 
 def check_folders(folders, cache):
-    """Refuses what is no folder, and a cache in place of something else."""
+    """Checks the folders of photos, and that the cache replaces nothing else.
+
+    Raises:
+        ValueError: If a folder can't be read, one lies in another, or the cache's place
+            holds something else.
+    """
     for folder in folders:
         if fault := _fault(folder):
             raise ValueError(f"{EXPECTED} Received: {folder}, which {fault}.")
@@ -68,7 +73,7 @@ def _fault(folder):
 
 
 def check_classes(folder, listing, names, broken):
-    """Refuses a folder with usable images of less than two classes, `names`."""
+    """Raises a `ValueError` if usable images have fewer than two classes, `names`."""
     if len(names) > 1:
         return
     if names:
@@ -89,7 +94,15 @@ def check_classes(folder, listing, names, broken):
 
 
 def check_broken(found, broken):
-    """Refuses broken images, `(path, reason)` each, unless they are to be skipped."""
+    """Raises a `ValueError` for broken images unless they are to be skipped.
+
+    Args:
+        found: `(path, reason)` of each broken image.
+        broken: One of `BROKEN`.
+
+    Raises:
+        ValueError: If there are broken images and `broken` is `"refuse"`.
+    """
     if found and broken == "refuse":
         raise ValueError(
             f"Expected images that can be decoded. Received: {examples(found)}. Repair "
@@ -98,7 +111,16 @@ def check_broken(found, broken):
 
 
 def check_validation(folders, names, validation_names):
-    """Refuses validation images that don't fit the classes, and to have none."""
+    """Checks the images to report on.
+
+    Args:
+        folders: The folder of photos, and `validation_dir` where there is one.
+        names: Names of the classes of the training images.
+        validation_names: Names of the classes of the images to report on.
+
+    Raises:
+        ValueError: If there are none, or their classes have no training images.
+    """
     if len(folders) == 1:
         if not validation_names:
             raise ValueError(
@@ -128,5 +150,5 @@ def examples(broken):
 
 
 def few(names):
-    """The names, of many the first ten."""
+    """The names as text, only the first ten where there are more."""
     return f"{names[:10]}" if len(names) <= 10 else f"{names[:10]} and others"

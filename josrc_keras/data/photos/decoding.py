@@ -1,4 +1,4 @@
-"""Decodes photos with Pillow, to square RGB images of one size."""
+"""Decodes photos with Pillow to square RGB images of one size."""
 
 import collections
 import concurrent.futures
@@ -11,18 +11,19 @@ import numpy as np
 from josrc_keras import _checks
 from josrc_keras.data.photos import listing
 
-# By content, whatever the extension says. Not all that Pillow knows: it would start
-# Ghostscript for a PostScript file that is named photo.jpg.
+# A format is recognised by content, whatever the extension says. Not every format that
+# Pillow knows is allowed: for a PostScript file named photo.jpg it would start
+# Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF")
 ORIENTATION = 0x0112  # The EXIF tag.
-AHEAD = 4  # Images a thread that are decoded before they are asked for.
+AHEAD = 4  # Images for each thread that are decoded before they are asked for.
 
 
 def require():
     """Imports Pillow.
 
     Raises:
-        ImportError: If it is not installed.
+        ImportError: If Pillow is not installed.
     """
     _checks.imported("PIL.Image", "Photos are decoded with Pillow", "report").init()
 
@@ -30,28 +31,28 @@ def require():
 def decode(path, size):
     """Decodes a file to a square image.
 
-    The first frame, turned upright as its EXIF data say, scaled so that the shorter
-    side has `size` pixels, with antialiasing, and cropped at the centre. What is
-    transparent shows white behind it; 16 bits are scaled to 8. Colour profiles are not
+    The first frame is turned upright as its EXIF data say, scaled with antialiasing so
+    that the shorter side has `size` pixels, and cropped at the centre. Transparent
+    pixels show white behind them, and 16 bits are scaled to 8. Colour profiles are not
     applied.
 
     Args:
-        path: The file.
-        size: Height and width of the image.
+        path: The file: a path, or an open binary file.
+        size: Height and width of the image, in pixels.
 
     Returns:
         `(size, size, 3)` uint8 array.
 
     Raises:
-        OSError, ValueError and others: Whatever Pillow raises for a broken file. Also
-            for one of more than twice `PIL.Image.MAX_IMAGE_PIXELS`, 179 million.
+        OSError, ValueError and others: Whatever Pillow raises for a broken file, or for
+            one of more than 179 million pixels (twice `PIL.Image.MAX_IMAGE_PIXELS`).
     """
     from PIL import Image, ImageOps
 
     known = [name for name in FORMATS if name in Image.OPEN]
     with Image.open(path, formats=known) as image:
-        # A JPEG is decoded at a half, a quarter or an eighth of its size, where that
-        # still leaves twice the pixels that are needed.
+        # A JPEG is decoded at a half, a quarter or an eighth of its size, if each side
+        # then still has twice the pixels that are needed.
         image.draft("RGB", (2 * size, 2 * size))
         image.load()
         square = ImageOps.fit(_to_rgb(image), (size, size))
@@ -73,7 +74,7 @@ def _to_rgb(image):
 def _orientation(image):
     try:
         return image.getexif().get(ORIENTATION)
-    except Exception:  # EXIF data that can't be read do not make a photo a broken one.
+    except Exception:  # Unreadable EXIF data do not make a photo broken.
         return None
 
 
@@ -96,21 +97,22 @@ def _upright(square, orientation):
 def decode_all(paths, size):
     """Decodes files on all cores, with a few images in memory at a time.
 
-    In threads: Pillow lets go of the interpreter's lock where it decodes and resizes.
-    Close the generator, so that it ends them: `with contextlib.closing(...)`.
+    Threads do the work, since Pillow releases the interpreter's lock while it decodes
+    and resizes. Close the generator, so that the threads end:
+    `with contextlib.closing(...)`.
 
     Args:
-        paths: The files, any iterable.
-        size: Height and width of the images.
+        paths: An iterable of files, each as in `decode`.
+        size: Height and width of the images, in pixels.
 
     Yields:
-        For each path, in order, its `(size, size, 3)` uint8 array, or the reason, a
-        string, why it is broken.
+        For each file, in order, its `(size, size, 3)` uint8 array, or a string that
+        says why it is broken.
     """
     threads = _cores()
     waiting: collections.deque = collections.deque()
     with warnings.catch_warnings(), _pool(threads) as pool:
-        # Of large images, corrupt EXIF data and so on.
+        # Pillow warns of large images, corrupt EXIF data and so on.
         warnings.filterwarnings("ignore", module=r"PIL\.")
         for path in paths:
             waiting.append(pool.submit(_attempt, path, size))
@@ -122,7 +124,7 @@ def decode_all(paths, size):
 
 @contextlib.contextmanager
 def _pool(threads):
-    """A pool of threads that, at its end, drops what was not begun."""
+    """A pool of threads that drops tasks not yet begun when it is closed."""
     pool = concurrent.futures.ThreadPoolExecutor(threads)
     try:
         yield pool
@@ -137,16 +139,16 @@ def _cores():
 
 
 def _attempt(path, size):
-    """The image, or the reason why there is none."""
+    """The image, or the reason why it can't be decoded."""
     from PIL import UnidentifiedImageError
 
     try:
         return decode(path, size)
-    except MemoryError:  # Not the file's fault.
+    except MemoryError:  # The file is not at fault.
         raise
     except UnidentifiedImageError:
         return f"is no image of a known format ({', '.join(FORMATS)})"
-    except Exception as error:  # Pillow raises all kinds of them for broken files.
+    except Exception as error:  # Pillow raises many kinds of errors.
         if isinstance(error, OSError) and error.strerror:
             return listing.cannot_read(error)
         return " ".join(str(error).split()) or type(error).__name__

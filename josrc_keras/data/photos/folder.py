@@ -1,13 +1,15 @@
 """A folder of photos, one sub-folder a class, as a dataset.
 
-Photos are decoded once, into a cache that is then mapped into memory: there may be
+Photos are decoded once, into a cache that is mapped into memory, so that there may be
 more of them than fit into it.
 """
 
 import dataclasses
 import functools
+import os
 import zlib
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from absl import logging
@@ -20,59 +22,59 @@ from josrc_keras.data.photos import decoding
 from josrc_keras.data.photos import listing as folder_listing
 from josrc_keras.data.photos.listing import class_of
 
-FORMAT = 1  # Of the cache; count it up where the same files give other images.
+FORMAT = 1  # Version of the cache. Raise it where the same files give other images.
 SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
-VALIDATE, SUBSET = 10**6 + 1, 10**6 + 2  # Streams of random numbers of their own.
+VALIDATE, SUBSET = 10**6 + 1, 10**6 + 2  # Two streams of random numbers.
 
 
 def read(
-    folder,
+    folder: str | os.PathLike,
     *,
-    image_size=64,
-    cache,
-    validation_dir=None,
-    validation_share=0.1,
-    broken="skip",
-    seed=0,
-    train_size=None,
-    begun=False,
-):
+    image_size: int = 64,
+    cache: str | os.PathLike,
+    validation_dir: str | os.PathLike | None = None,
+    validation_share: float = 0.1,
+    broken: Literal["skip", "refuse"] = "skip",
+    seed: int = 0,
+    train_size: int | None = None,
+    begun: bool = False,
+) -> Benchmark:
     """Reads a folder of photos, `folder/CLASS/photo.jpg`, at any depth below a class.
 
-    `folder_listing.read` says which files are taken, `decoding.decode` how they are
-    decoded. Classes are in the order of their names' code points, images in that of
-    their classes, then their paths. A class without images is left out. The cache is
-    used again while the paths, sizes and times of the files and the arguments that
-    matter are the same; else everything is decoded anew. While it is made it takes its
-    place on the disk twice.
+    `listing.read` says which files are taken, and `decoding.decode` how they are
+    decoded. Classes are in the order of their names' code points, and images in the
+    order of classes, then paths. A class without images is left out. The cache is used
+    again while the files' paths, sizes and times and the relevant arguments are the
+    same. Otherwise everything is decoded anew, and the cache then needs twice its size
+    on the disk.
 
     Args:
         folder: The folder.
         image_size: Height and width of the images, in pixels.
-        cache: Folder to keep the decoded images in; outside of `folder`.
-        validation_dir: Folder like `folder` of images to report on; it need not have
+        cache: Folder to keep the decoded images in, outside of `folder`.
+        validation_dir: Folder like `folder` of images to report on. It need not have
             all classes. None takes some of the images of `folder`.
         validation_share: Share of each class to report on, in (0, 1), where there is
             no `validation_dir`: at least one image, but none of a class that has only
             one, and never all.
         broken: What to do about images that can't be read or decoded: `"skip"` leaves
             them out, `"refuse"` raises an error.
-        seed: Seed of the choice of validation images and of `train_size`.
-        train_size: Keep so many of the training images, chosen at random; they are
-            read into memory. None keeps all.
-        begun: Whether something was trained on what the cache was made of: then files
-            of other paths or sizes are refused, before anything is decoded.
+        seed: Seed of the choice of images to report on, and of `train_size`.
+        train_size: Number of training images to keep, chosen at random and read into
+            memory. None keeps all.
+        begun: Whether a model was trained on the files of the cache. Then files of
+            other paths or sizes are refused before anything is decoded.
 
     Returns:
-        A `Benchmark` whose images are read-only `np.memmap`s, whose `ids` are paths
-        relative to the folder, and whose `true_labels` are None: no label is known to
-        be right, those of `test`, the validation images, neither. `skipped` has the
-        path and the reason of each image that was left out; a path in `validation_dir`
-        begins with that.
+        A `Benchmark` whose images are read-only `np.memmap`s and whose `ids` are paths
+        relative to the folder. Its `true_labels` are None, since no label is known to
+        be right, not even those of `test`, the images to report on. `skipped` has the
+        path and the reason of each image that was left out. Paths in `validation_dir`
+        begin with that folder.
 
     Raises:
-        ValueError: If an argument is out of range, the folder is not what is expected,
-            or an image is broken and `broken` is `"refuse"`.
+        ValueError: If an argument is out of range, the folder is not one of class
+            folders with photos, or an image is broken and `broken` is `"refuse"`.
         ImportError: If Pillow is not installed.
         OSError: If the cache can't be written.
     """
@@ -124,22 +126,22 @@ def _check_paths(cache, key):
 
 
 def _decoded(cache, key, folders, listings):
-    """The cache's index and arrays; decodes what is listed if they are not there."""
-    found = image_cache.read(cache, key)
-    if found is None:
+    """The cache's index and arrays. Decodes the listed files if there is no cache."""
+    cached = image_cache.read(cache, key)
+    if cached is None:
         names = found_in(listings)
         division = functools.partial(divide, folders, listings, key["validation"])
-        division(range(len(names)), [])  # Refuses what it can before hours of decoding.
+        division(range(len(names)), [])  # Some errors show before hours of decoding.
         paths = [folders[number] / path for number, path in names]
         image_cache.write(cache, key, paths, division)
-        found = image_cache.read(cache, key)
-    if found is None:
+        cached = image_cache.read(cache, key)
+    if cached is None:
         raise OSError(
             f"Expected the images that were just decoded. Received: {cache}, which "
             "can't be read back, or which another process has replaced. Run again, "
             "with a cache for each process that reads in another way."
         )
-    return found
+    return cached
 
 
 def found_in(listings):
@@ -152,10 +154,21 @@ def found_in(listings):
 
 
 def divide(folders, listings, chance, kept, broken):
-    """Numbers of the training and of the validation images; see `image_cache.write`.
+    """Divides files into training images and images to report on.
 
-    `chance` is the seed and the share of validation images, None where they have a
-    folder.
+    Args:
+        folders: The folder of photos, and `validation_dir` where there is one.
+        listings: The `Listing` of each folder.
+        chance: Seed and share of the images to report on; None where they have a
+            folder.
+        kept: Numbers, in `found_in`, of the files that can be decoded.
+        broken: `[number, reason]` of the others.
+
+    Returns:
+        Two lists of numbers: of the training images, and of the images to report on.
+
+    Raises:
+        ValueError: If there are too few classes or images.
     """
     found = found_in(listings)
     classes: dict = {}
@@ -178,7 +191,7 @@ def divide(folders, listings, chance, kept, broken):
 
 
 def _choose(classes, seed, share):
-    """The rows to validate on: a class's depend on the rows of that class alone."""
+    """The rows to report on, of each class by a draw that depends on it alone."""
     chosen = []
     for name, rows in classes.items():
         count = min(max(1, round(share * len(rows))), len(rows) - 1)
@@ -189,7 +202,7 @@ def _choose(classes, seed, share):
 
 
 def unreadable(folders, listings, broken):
-    """`(path, reason)` of the images that were listed as broken or found to be."""
+    """`(path, reason)` of images that are broken, by their listing or by decoding."""
     found = found_in(listings) if broken else []
     return [
         (_shown(folders, number, path), reason)
@@ -207,7 +220,7 @@ def _stray(folders, listings):
 
 
 def _shown(folders, number, path):
-    """The path as `skipped` has it."""
+    """The path as `skipped` shows it."""
     return f"{folders[1]}/{path}" if number else path
 
 
@@ -235,7 +248,7 @@ def _make_benchmark(index, arrays, listings, skipped):
 
 
 def _report(folder, benchmark, listings, cache):
-    """Logs what was found, and what looks like a mistake."""
+    """Logs what the folder holds, and warns of what looks like a mistake."""
     names = benchmark.class_names
     logging.info(
         "%s: %d training and %d validation images of %d classes; %d skipped, %d hidden "
@@ -262,10 +275,10 @@ def _report(folder, benchmark, listings, cache):
 
 
 def _subset(benchmark, train_size, seed):
-    """With `train_size` training images: not the first ones, which are of one class."""
+    """The benchmark with `train_size` training images, drawn from all classes."""
     count = len(benchmark.train)
     if train_size is None or not 0 < train_size < count:
-        return benchmark.head(train_size)  # Refuses what is out of range.
+        return benchmark.head(train_size)  # This refuses a size out of range.
     order = np.random.default_rng([seed, SUBSET]).permutation(count)
     rows = np.sort(order[:train_size])
     return dataclasses.replace(benchmark, train=benchmark.train.rows(rows))

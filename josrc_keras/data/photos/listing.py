@@ -8,9 +8,11 @@ from pathlib import Path
 
 from absl import logging
 
+from josrc_keras.data.checks import names
+
 JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
 EXTENSIONS = (*JPEG, ".png", ".webp", ".bmp", ".gif", ".avif")
-NO_PHOTOS = ("__MACOSX", "@eaDir")  # What macOS's archives and Synology's disks add.
+NO_PHOTOS = ("__MACOSX", "@eaDir")  # Folders that macOS and Synology add.
 
 
 @dataclasses.dataclass
@@ -18,14 +20,14 @@ class Listing:
     """What `read` found in a folder.
 
     Attributes:
-        files: `[path, size, mtime_ns]` of each image, by class, then by path. A path
-            is `CLASS/...`, relative to the folder, with `/`, on every system.
+        files: `[path, size in bytes, mtime_ns]` of each image, by class, then by path.
+            A path is `CLASS/...`, relative to the folder, with `/` on every system.
         broken: `[path, reason]` of images that can't be used as they are.
         stray: Paths of images that lie in no class folder.
         class_folders: Names of the class folders, also of those without images.
         ignored: Number of hidden files and folders and of files of other kinds.
-        others: Of the files of other kinds in class folders, how many have each
-            extension, in lower case.
+        others: Number of files of other kinds in class folders, by extension in lower
+            case.
     """
 
     files: list = dataclasses.field(default_factory=list)
@@ -37,30 +39,33 @@ class Listing:
 
 
 def class_of(path):
-    """The class folder's name, of a path in a listing."""
+    """The name of the class folder, from a path in a listing."""
     return path.partition("/")[0]
 
 
 def read(folder):
     """Lists a folder's images, at any depth below its class folders.
 
-    Files are known by their extension, in any case; the log counts those in class
-    folders that have another one. Hidden files and folders are ignored. Symbolic links
-    are followed, but not into a folder that they lie in. The result does not depend on
-    the order in which the file system lists files; names are in the order of their code
-    points.
+    Images are recognised by their extension, in upper or lower case. The log counts
+    files in class folders that have another extension. Hidden files and folders are
+    ignored. Symbolic links are followed, but not into a folder that they lie in. Names
+    are in the order of their code points, whatever the order of the file system.
 
     Args:
         folder: A `pathlib.Path` of the folder.
 
     Returns:
         A `Listing`.
+
+    Raises:
+        ValueError: If a person can't tell two class folders apart by their names.
     """
     listing = Listing()
     _walk(folder, "", frozenset(), listing)
     listing.files.sort(key=lambda file: (class_of(file[0]), file[0]))
     for part in (listing.broken, listing.stray, listing.class_folders):
         part.sort()
+    names.check_distinct(listing.class_folders, str(folder))
     if listing.others:
         logging.warning(
             "%s: %d files in class folders are ignored by their extension: %s. Photos "
@@ -74,25 +79,25 @@ def read(folder):
 
 
 def _counted(others):
-    """The most frequent extensions, with their numbers."""
+    """The most frequent extensions with their numbers, as text."""
     ranked = sorted(others.items(), key=lambda each: (-each[1], each[0]))
     counts = [f"{count} {printable(name) or 'without'}" for name, count in ranked[:10]]
     return ", ".join(counts) + (" and others" if len(ranked) > 10 else "")
 
 
 def _walk(folder, inside, above, listing):
-    """Adds what a folder holds; `above` are the folders that it lies in."""
+    """Adds what a folder holds. `above` identifies the folders that it lies in."""
     try:
         status = os.stat(folder)
-        with os.scandir(folder) as entries:
-            found = list(entries)
+        with os.scandir(folder) as scanned:
+            entries = list(scanned)
     except OSError as error:
         _add_broken(listing, inside.rstrip("/"), cannot_read(error))
         return
     identity = (status.st_dev, status.st_ino)
     if identity in above:  # A symbolic link to a folder that it lies in.
         return
-    for entry in found:
+    for entry in entries:
         if entry.name.startswith(".") or entry.name in NO_PHOTOS:
             listing.ignored += 1
             continue
@@ -100,11 +105,11 @@ def _walk(folder, inside, above, listing):
 
 
 def _visit(entry, path, above, listing):
-    """Adds a file, or what is in a folder."""
+    """Adds a file, or what a folder holds."""
     is_image = Path(entry.name).suffix.lower() in EXTENSIONS
     try:
         status = entry.stat()
-    except OSError as error:  # A link to nowhere, or to itself.
+    except OSError as error:  # The entry is a link to nowhere, or to itself.
         if is_image:
             _add_broken(listing, path, cannot_read(error))
         else:
@@ -125,9 +130,9 @@ def _visit(entry, path, above, listing):
 
 
 def _fault(entry, path, status):
-    """Why a file need not be opened, or None."""
+    """Why a file can't be used, as far as is known without opening it; or None."""
     if not stat.S_ISREG(status.st_mode):
-        return "is no regular file"  # To open a pipe could take for ever.
+        return "is no regular file"  # Opening a pipe could take forever.
     if not status.st_size:
         return "is empty"
     if printable(path) != path:
@@ -138,7 +143,7 @@ def _fault(entry, path, status):
 
 
 def _ignore(listing, path):
-    """Counts a file that is no image by its extension."""
+    """Counts a file whose extension is not an image's."""
     listing.ignored += 1
     if "/" in path:
         listing.others[Path(path).suffix.lower()] += 1
@@ -154,5 +159,5 @@ def cannot_read(error):
 
 
 def printable(path):
-    """The path, with escapes for the bytes of it that are not UTF-8."""
+    """The path, with escapes in place of bytes that are not UTF-8."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")

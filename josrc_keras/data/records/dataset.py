@@ -1,13 +1,16 @@
 """TFRecord files of a dataset: images that need not fit in memory.
 
-A folder holds `index.json`, `labels.npz` and `SPLIT-00000-of-00008.tfrecord` and so on.
-A record is an image, a PNG or a JPEG, and the number of its row; labels are held apart,
-in memory, so that other ones need no other files.
+A folder holds `index.json`, `labels.npz` and files `SPLIT-00000-of-00008.tfrecord`. A
+record is an image, a PNG or a JPEG, and the number of its row. Labels are kept apart
+and are read into memory, so that other labels need no other files.
 """
 
 import dataclasses
 import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from absl import logging
@@ -24,38 +27,38 @@ SPLITS = ("train", "test", "validation")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class StreamedImages:
-    """Images in TFRecord files, in place of an array; `batches` streams them.
+    """Images in TFRecord files, in place of an array. `data.batches` streams them.
 
     Attributes:
-        paths: The files, in order.
-        total: Number of records in them.
+        paths: Paths of the files, in order.
+        total: Number of records in the files.
         image_shape: `(H, W, channels)` of each image, uint8.
-        rows: `(N,)` int64, increasing: the records that these images are.
+        rows: `(N,)` int64, increasing: numbers of the records that hold these images.
         encoding: `"png"` or `"jpeg"`.
     """
 
-    paths: tuple
+    paths: tuple[str, ...]
     total: int
-    image_shape: tuple
+    image_shape: tuple[int, int, int]
     rows: np.ndarray
     encoding: str = "png"
 
     dtype = np.dtype("uint8")
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Number of images."""
         return len(self.rows)
 
     @property
-    def shape(self):
-        """`(N, H, W, channels)`, as of an array."""
+    def shape(self) -> tuple[int, int, int, int]:
+        """`(N, H, W, channels)`, like that of an array."""
         return (len(self.rows), *self.image_shape)
 
-    def __getitem__(self, rows):
-        """Fewer of the images, by a slice or an increasing array of rows or booleans.
+    def __getitem__(self, rows: slice | np.ndarray) -> "StreamedImages":
+        """Some of the images: a slice, or an increasing array of rows or booleans.
 
         Raises:
-            ValueError: For another order, which files can't be read in.
+            ValueError: If rows repeat or go back: files are read in their own order.
         """
         kept = self.rows[rows]
         if np.ndim(kept) != 1 or np.any(np.diff(kept) <= 0):
@@ -65,40 +68,47 @@ class StreamedImages:
             )
         return dataclasses.replace(self, rows=kept)
 
-    def __array__(self, dtype=None, copy=None):
-        """All images in memory."""
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Reads all images into memory."""
         from josrc_keras.data.batches import streamed
 
         parts = [image.numpy() for image, _ in streamed.in_order(self)]
         images = np.array(parts, dtype="uint8").reshape(self.shape)
         return images if dtype is None else images.astype(dtype)
 
-    def samples(self):
-        """`(total,)` int64: the image that each record is here, -1 for none."""
-        found = np.full(self.total, -1, np.int64)
-        found[self.rows] = np.arange(len(self.rows))
-        return found
+    def samples(self) -> np.ndarray:
+        """`(total,)` int64: each record's place among these images, -1 for none."""
+        places = np.full(self.total, -1, np.int64)
+        places[self.rows] = np.arange(len(self.rows))
+        return places
 
 
-def write(benchmark, folder, *, images_per_file=4096, encoding="png", quality=95):
+def write(
+    benchmark: Benchmark,
+    folder: str | os.PathLike,
+    *,
+    images_per_file: int = 4096,
+    encoding: Literal["png", "jpeg"] = "png",
+    quality: int = 95,
+) -> None:
     """Writes a benchmark to TFRecord files.
 
-    Images are taken one at a time: they may be any sequence of `(H, W, channels)` uint8
-    arrays of one shape. What a write that was killed left behind is removed, so no two
+    Images are taken one at a time, and may be any sequence of `(H, W, channels)` uint8
+    arrays of one shape. What a killed process left behind is removed, so no two
     processes may write the same folder.
 
     Args:
         benchmark: A `Benchmark`.
-        folder: Where to; must not exist. It is there once all is written.
-        images_per_file: At most so many. An epoch reads files in random order, and
-            several at a time, so have at least some dozens of them.
-        encoding: `"png"`, without loss, of 1, 3 or 4 channels; or `"jpeg"`, of 1 or 3.
-        quality: Of a JPEG, up to 100.
+        folder: A new folder. It gets its name when everything is written.
+        images_per_file: The most images in a file. An epoch reads several files at a
+            time, in random order, so choose a number that makes some dozens of files.
+        encoding: `"png"`, lossless, for 1, 3 or 4 channels; or `"jpeg"`, for 1 or 3.
+        quality: Quality of a JPEG, 1 to 100.
 
     Raises:
         ValueError: If the folder exists, an image is not like the others, or an option
             is out of range.
-        OSError: If it can't be written.
+        OSError: If the folder can't be written.
     """
     options = writing.check_options(images_per_file, encoding, quality)
     splits = {
@@ -128,27 +138,27 @@ def write(benchmark, folder, *, images_per_file=4096, encoding="png", quality=95
 
 
 def _images(split):
-    """The images; a sequence need not end by itself."""
+    """The images, by row number: a sequence need not be iterable."""
     return (split.images[row] for row in range(len(split)))
 
 
 def write_files(
-    splits,
-    folder,
+    splits: Mapping[str, Iterable[Mapping[str, Any]]],
+    folder: str | os.PathLike,
     *,
-    class_names,
-    image_size=256,
-    images_per_file=4096,
-    encoding="jpeg",
-    quality=95,
-    skipped=(),
-    origin=None,
-):
-    """Writes encoded images, of any number, to TFRecord files of one size.
+    class_names: Sequence[str],
+    image_size: int = 256,
+    images_per_file: int = 4096,
+    encoding: Literal["png", "jpeg"] = "jpeg",
+    quality: int = 95,
+    skipped: Iterable[tuple[str, str]] = (),
+    origin: dict | None = None,
+) -> None:
+    """Writes any number of encoded images to TFRecord files, all of one size.
 
-    They are decoded with `decoding.decode`, whatever their names' extensions say,
-    scaled and cropped at the centre; on all cores, with a few of them in memory at a
-    time. Broken ones are left out, logged and listed. Of TensorFlow Datasets:
+    `decoding.decode` decodes them, whatever their names' extensions say, scales them
+    and crops them at the centre. All cores work on it, with a few images in memory at
+    a time. Broken images are left out, logged and listed. With TensorFlow Datasets:
 
         found = encoded.clothing1m()
         test = found.read(found.test).map(lambda x: x | {"true_label": x["label"]})
@@ -156,24 +166,25 @@ def write_files(
         records.write_files(splits, folder, class_names=found.class_names)
 
     Args:
-        splits: From `"train"`, `"test"` and, where there is one, `"validation"` to an
-            iterable of dicts, or a `tf.data.Dataset` of them: `image`, the bytes or
-            the path of a file, `label`, `id`, and where it is known `true_label` (-1 =
-            out of distribution). Other keys are ignored.
+        splits: A dict from `"train"`, `"test"` and, where there is one, `"validation"`
+            to an iterable of dicts, or a `tf.data.Dataset` of them: `image`, the bytes
+            or the path of a file, `label`, `id`, and where it is known `true_label`
+            (-1 = out-of-distribution). Other keys are ignored.
         folder: As in `write`.
         class_names: Names of the classes, in label order.
-        image_size: Height and width to store.
+        image_size: Height and width to store, in pixels.
         images_per_file: As in `write`.
         encoding: `"jpeg"` or `"png"`.
-        quality: Of a JPEG, up to 100.
+        quality: Quality of a JPEG, 1 to 100.
         skipped: `(id, reason)` of each file that was left out before.
-        origin: What the images are, a dict that JSON can hold, or None.
+        origin: A dict of what the images are, which JSON can hold, or None.
 
     Raises:
         ValueError: If the folder exists, a split is missing or has no usable image, an
-            example is not as it should be, or an option is out of range.
+            example lacks a key or has a label out of range, or an option is out of
+            range.
         ImportError: If Pillow is not installed.
-        OSError: If it can't be written.
+        OSError: If the folder can't be written.
     """
     options = writing.check_options(images_per_file, encoding, quality)
     if not {"train", "test"} <= set(splits) <= set(SPLITS):
@@ -183,15 +194,15 @@ def write_files(
         )
     decoding.require()
     names = tuple(class_names)
-    written, fields, skipped = {}, {}, list(skipped)
+    written, fields, left_out = {}, {}, list(skipped)
     with writing.new_folder(folder) as beside:
         for name, examples in splits.items():
-            found = Examples(examples, name, len(names))
-            images = found.images(image_size)
+            decoded = Examples(examples, name, len(names))
+            images = decoded.images(image_size)
             written[name] = writing.write_split(images, beside, name, **options)
-            fields[name] = found.fields()
-            skipped += found.skipped
-            count = written[name]["count"], len(found.skipped)
+            fields[name] = decoded.fields()
+            left_out += decoded.skipped
+            count = written[name]["count"], len(decoded.skipped)
             logging.info("%s: wrote %d images, skipped %d.", name, *count)
         writing.write_index(
             beside,
@@ -200,13 +211,13 @@ def write_files(
             noise_checksum=noise.checksum(fields["train"]["labels"]),
             encoding=encoding,
             splits=written,
-            skipped=skipped,
+            skipped=left_out,
             origin=origin,
         )
 
 
-def read(folder):
-    """The benchmark that was written; its images stay in the files.
+def read(folder: str | os.PathLike) -> Benchmark:
+    """Reads the benchmark in a folder of records. Its images stay in the files.
 
     Args:
         folder: Folder of the records.
@@ -216,12 +227,12 @@ def read(folder):
         and the reason of each image that was left out.
 
     Raises:
-        OSError: If the folder is not what was written, or not all of it is there.
+        OSError: If the folder holds no records, or not all of them.
     """
     folder = Path(folder)
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        encoding = dict(index).get("encoding", "png")  # Folders of before this field.
+        encoding = dict(index).get("encoding", "png")  # Older folders lack this field.
         if encoding not in CHANNELS:
             raise OSError(f"its images are stored as {encoding!r}")
         with np.load(folder / LABELS) as arrays:

@@ -1,4 +1,4 @@
-"""Encoded images with labels, one after the other, to be written as records."""
+"""Encoded images with labels, decoded one after the other to be written as records."""
 
 import collections
 import contextlib
@@ -29,15 +29,16 @@ class Examples:
         self.split = split
         self.num_classes = num_classes
         self.skipped: list = []
-        self._known: dict = {field: [] for field in FIELDS}  # Of decoded images.
-        self._waiting: collections.deque = collections.deque()  # To be decoded.
+        # The fields of decoded images, and those of images that wait for decoding.
+        self._known: dict = {field: [] for field in FIELDS}
+        self._waiting: collections.deque = collections.deque()
         self._has_truth: bool | None = None
 
     def images(self, size):
         """Yields the decoded images, `(size, size, 3)` uint8.
 
         Raises:
-            ValueError: If an example is not what is expected.
+            ValueError: If an example lacks a key, or has a label out of range.
         """
         with contextlib.closing(decoding.decode_all(self._sources(), size)) as decoded:
             for image in decoded:
@@ -53,20 +54,20 @@ class Examples:
         """The `FIELDS` of the images that were decoded: arrays, or None.
 
         Raises:
-            ValueError: If none was.
+            ValueError: If no image was decoded.
         """
         if not self._known["labels"]:
-            found = f", the first {self.skipped[0]}" if self.skipped else ""
+            first = f", the first {self.skipped[0]}" if self.skipped else ""
             raise ValueError(
                 f"Expected images in the split {self.split!r}. Received: "
-                f"{len(self.skipped)} broken ones{found}, and no other. Check the "
+                f"{len(self.skipped)} broken ones{first}, and no other. Check the "
                 "paths or bytes."
             )
         fields = {name: np.array(values) for name, values in self._known.items()}
         return fields | ({} if self._has_truth else {"true_labels": None})
 
     def _sources(self):
-        """What to decode of each example, a path or a file."""
+        """Yields what to decode of each example, a path or a file."""
         examples = self.examples
         if hasattr(examples, "as_numpy_iterator"):
             examples = examples.as_numpy_iterator()
@@ -82,7 +83,7 @@ class Examples:
             yield io.BytesIO(image) if isinstance(image, bytes) else image
 
     def _labels_of(self, name, example):
-        """The given and the true label, which is None where there is none."""
+        """The given label, and the true label or None."""
         label, truth = example["label"], example.get("true_label")
         if self._has_truth is None:
             self._has_truth = truth is not None

@@ -1,4 +1,4 @@
-"""A folder of photos, one sub-folder a class, as TFRecord files."""
+"""Writes a folder of photos, one sub-folder a class, as TFRecord files."""
 
 import functools
 from pathlib import Path
@@ -25,10 +25,10 @@ def write(
     broken="skip",
     seed=0,
 ):
-    """Writes what `image_folder.read` would read, as JPEG records.
+    """Writes the photos that `image_folder.read` would read, as JPEG records.
 
     The same photos are set aside to report on, unless some of them are broken. Training
-    images are in random order, since an epoch's order is that of the files.
+    images are stored in random order, since an epoch's order follows the files.
 
     Args:
         folder: The folder of photos.
@@ -36,14 +36,15 @@ def write(
         image_size: Height and width of the images, in pixels.
         validation_dir: As in `image_folder.read`.
         validation_share: As in `image_folder.read`.
-        broken: As in `image_folder.read`; here `"refuse"` notices only what can't be
-            read, not what can't be decoded.
-        seed: Seed of the choice of validation images and of the order.
+        broken: As in `image_folder.read`, but here `"refuse"` notices only files that
+            can't be read, not those that can't be decoded.
+        seed: Seed of the choice of held-out images and of the order.
 
     Raises:
-        ValueError: If an argument is out of range, or a folder is not what is expected.
+        ValueError: If an argument is out of range, `output` exists, or a folder is not
+            one of class folders with photos.
         ImportError: If Pillow is not installed.
-        OSError: If it can't be written.
+        OSError: If the records can't be written.
     """
     writing.check_new(output)
     checks.check_arguments(image_size, broken, validation_dir, validation_share)
@@ -55,14 +56,14 @@ def write(
     skipped = image_folder.unreadable(folders, listings, [])
     checks.check_broken(skipped, broken)
     chance = [seed, validation_share] if validation_dir is None else None
-    found = image_folder.found_in(listings)
-    train, held = image_folder.divide(folders, listings, chance, range(len(found)), [])
-    names = sorted({class_of(found[row][1]) for row in train})
+    files = image_folder.found_in(listings)
+    train, held = image_folder.divide(folders, listings, chance, range(len(files)), [])
+    names = sorted({class_of(files[row][1]) for row in train})
     make = functools.partial(_example, folders, names)
     order = np.random.default_rng([seed, ORDER]).permutation(len(train))
     splits = {"train": [train[place] for place in order], "test": held}
     records.write_files(
-        {name: (make(*found[row]) for row in rows) for name, rows in splits.items()},
+        {name: (make(*files[row]) for row in rows) for name, rows in splits.items()},
         output,
         class_names=names,
         image_size=image_size,

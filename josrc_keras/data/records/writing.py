@@ -1,4 +1,4 @@
-"""Writes images to TFRecord files; `data.records` says what they are."""
+"""Writes images to TFRecord files, whose layout `data.records.dataset` describes."""
 
 import collections
 import concurrent.futures
@@ -15,13 +15,20 @@ from josrc_keras import _checks, _files
 
 INDEX, LABELS = "index.json", "labels.npz"
 FIELDS = ("labels", "true_labels", "ids")
-CHANNELS = {"png": (1, 3, 4), "jpeg": (1, 3)}  # Of each encoding.
+CHANNELS = {"png": (1, 3, 4), "jpeg": (1, 3)}  # Numbers of channels of each encoding.
 AHEAD = 128  # Images that are encoded before they are asked for.
 NEWS = 10_000  # Images between two lines of the log.
 
 
 def check_options(images_per_file, encoding, quality):
-    """Refuses options out of range; returns them as `write_split` takes them."""
+    """Checks the options of `records.write`.
+
+    Returns:
+        A dict of the options, as `write_split` takes them.
+
+    Raises:
+        ValueError: If an option is out of range.
+    """
     _checks.check_choice("encoding", encoding, tuple(CHANNELS))
     for name, value, most in (
         ("quality", quality, 100),
@@ -40,19 +47,19 @@ def check_options(images_per_file, encoding, quality):
 
 
 def check_new(folder):
-    """Raises a `ValueError` if there is something where the records are to go."""
+    """Raises a `ValueError` if the folder for the records exists."""
     if Path(folder).exists():
         raise ValueError(
             f"Expected a new folder for the records. Received: {folder}, which exists. "
-            "Choose another one, or delete it."
+            "Choose another folder, or delete it."
         )
 
 
 @contextlib.contextmanager
 def new_folder(folder):
-    """Yields a folder to write to that gets its name when all is written.
+    """Yields a folder to write to, which gets its name when everything is written.
 
-    What a killed process left of an earlier try is removed.
+    What a killed process left behind is removed.
 
     Raises:
         ValueError: If the folder exists.
@@ -66,12 +73,12 @@ def new_folder(folder):
 
 
 def write_index(folder, fields, **index):
-    """Writes what is known of the images, and the index.
+    """Writes the labels of the images, and the index.
 
     Args:
         folder: The folder.
-        fields: From each split to its `FIELDS`, arrays or None.
-        **index: What the index says.
+        fields: A dict from each split to its `FIELDS`, arrays or None.
+        **index: Keys and values of the index, which JSON can hold.
     """
     labels = {
         f"{name}_{field}": array
@@ -84,19 +91,22 @@ def write_index(folder, fields, **index):
 
 
 def write_split(images, folder, name, *, images_per_file, encoding, quality):
-    """Writes one split's files, encoded on all cores, a few images in memory.
+    """Writes one split's files, encoded on all cores, with a few images in memory.
 
     Args:
         images: Iterable of uint8 arrays `(H, W, channels)` of one shape.
-        folder: Where to.
-        name: Of the split.
-        images_per_file: At most so many.
+        folder: The folder to write to.
+        name: Name of the split.
+        images_per_file: The most images in a file.
         encoding: `"png"` or `"jpeg"`.
-        quality: Of a JPEG.
+        quality: Quality of a JPEG, 1 to 100.
 
     Returns:
-        What the index says of it: the number of images, their shape, and the files'
-        sizes in bytes.
+        The split's entry in the index: the number of images (`count`), their
+        `image_shape`, and the files' sizes in bytes (`bytes`).
+
+    Raises:
+        ValueError: If an image is not like the first, or can't be encoded.
     """
     import tensorflow as tf
 
@@ -124,7 +134,7 @@ def write_split(images, folder, name, *, images_per_file, encoding, quality):
 
 
 def _checked(images, shape, encoding):
-    """The images; fills the list `shape` with that of the first."""
+    """Yields the images. Fills the list `shape` with the first image's shape."""
     for row, image in enumerate(images):
         image = np.asarray(image)
         if not shape:
@@ -146,7 +156,7 @@ def _checked(images, shape, encoding):
 
 
 def _in_threads(function, items):
-    """The function's results, in order."""
+    """Yields the function's result for each item, in order."""
     waiting: collections.deque = collections.deque()
     pool = concurrent.futures.ThreadPoolExecutor()
     try:

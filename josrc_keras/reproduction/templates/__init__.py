@@ -1,4 +1,4 @@
-"""Texts of the pages that reproductions write."""
+"""Texts of the pages that `josrc-reproduce` writes."""
 
 from importlib import resources
 
