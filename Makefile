@@ -2,6 +2,7 @@
 #   make demo   train on a small dataset, export, verify           DEMO_ARGS=...
 #   make test   the tests                                           PYTEST_ARGS=...
 #   make lint   ruff (lint and format) and mypy
+#   make docs   the site, into build/docs: warnings are errors, tutorials are run
 #   make bench  time of a training step, its parts, its input   BENCH_ARGS=...
 #   make clean  remove what building and testing leave behind; keeps .venv and runs
 # PYTHON=python3.12 chooses the interpreter that the environment is made with.
@@ -14,12 +15,13 @@ BENCH_ARGS ?=
 
 BIN := $(abspath $(VENV))/bin
 STAMP := $(VENV)/.installed
+DOCS := $(VENV)/.installed-docs
 
-.PHONY: help demo test lint types bench clean
+.PHONY: help demo test lint types docs linkcheck bench clean
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -n 7
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -n 8
 
 $(STAMP): setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -52,6 +54,18 @@ types: $(STAMP)
 	$(BIN)/python setup.py -q build_py --build-lib build/types
 	cd build/types && $(BIN)/python -m mypy --config-file ../../pyproject.toml \
 	  --cache-dir ../../.mypy_cache
+
+$(DOCS): $(STAMP)
+	$(BIN)/python -m pip install -e '.[docs]'
+	@touch $@
+
+docs: $(DOCS)
+	$(BIN)/python -m sphinx -E -W --keep-going -q -b html -d build/doctrees docs build/docs
+
+# Needs a network; `make docs` needs none.
+linkcheck: $(DOCS)
+	$(BIN)/python -m sphinx -q -b linkcheck -D nb_execution_mode=off \
+	  -d build/linkcheck/doctrees docs build/linkcheck
 
 bench: $(STAMP)
 	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python benchmarks/step.py $(BENCH_ARGS)

@@ -39,6 +39,13 @@ EXTRAS = {
     "tensorboard": ["tensorboard"],
     "litert": ["ai-edge-litert"],
     "digits": ["scikit-learn"],
+    "docs": [
+        "sphinx==9.0.4",
+        "myst-nb==1.4.0",
+        "furo==2025.12.19",
+        "ipykernel==7.4.0",
+        "latex2mathml==3.81.1",
+    ],
     "dev": [
         "ruff==0.17.6",
         "mypy==2.4.1",

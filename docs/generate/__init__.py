@@ -1,0 +1,1 @@
+"""What of the site is written from the code: commands, configuration, docstrings."""
