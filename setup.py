@@ -34,6 +34,7 @@ EXTRAS = {
     "jax": ["jax"],
     "pretrained": ["keras-hub"],
     "keras-cv": ["keras-cv"],
+    "heif": ["pillow-heif"],
     "report": ["pandas", "matplotlib", "pillow", "pyarrow", "scikit-learn"],
     "gpu": ["tensorflow[and-cuda]>=2.21"],
     "tensorboard": ["tensorboard"],

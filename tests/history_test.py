@@ -205,7 +205,7 @@ def test_a_broken_file_is_refused(spoil, filled, tmp_path):
     spoil(path)
     message = (
         r"Expected the history of a training run\. Received: .*history\.npz, which "
-        r"can't be read \(\w+\)\. Delete it to audit without the history, or train"
+        r"can't be read \(\w+: .*\)\. Delete it to audit without the history, or train"
     )
     with pytest.raises(OSError, match=message):
         SampleHistory.load(path)

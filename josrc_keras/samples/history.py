@@ -4,6 +4,7 @@ The compiled step writes into a table on the device, which has a row for each sa
 The callback `VerdictHistory` adds the table of each epoch to those of earlier epochs.
 """
 
+import hashlib
 import os
 import zipfile
 import zlib
@@ -136,7 +137,8 @@ class SampleHistory:
     def save(self, path: str | os.PathLike) -> None:
         """Writes an `.npz` file, whole or not at all."""
         with _files.replacing(path) as beside, open(beside, "wb") as file:
-            np.savez_compressed(file, **self.arrays())
+            arrays = self.arrays()
+            np.savez_compressed(file, **arrays, sha256=_checksum(arrays))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Self:
@@ -146,11 +148,28 @@ class SampleHistory:
             OSError: If the file can't be read as a history.
         """
         try:
-            with np.load(path) as arrays:
-                return cls.from_arrays(dict(arrays))
+            with np.load(path) as stored:
+                arrays = dict(stored)
+            checksum = arrays.pop("sha256", None)  # Older files have none.
+            if checksum is not None and not np.array_equal(checksum, _checksum(arrays)):
+                raise ValueError("its checksum differs")
+            history = cls.from_arrays(arrays)
+            if not all(np.isfinite(each).all() for each in history.sums.values()):
+                raise ValueError("it holds NaN or infinity")
+            return history
         except BROKEN as error:
             raise OSError(
                 "Expected the history of a training run. Received: "
-                f"{path}, which can't be read ({type(error).__name__}). Delete it to "
+                f"{path}, which can't be read ({type(error).__name__}: {error}). "
+                "Delete it to "
                 "audit without the history, or train again."
             ) from error
+
+
+def _checksum(arrays):
+    """SHA-256 of a dict of arrays, as an array of bytes."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape} ".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)

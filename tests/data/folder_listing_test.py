@@ -19,6 +19,10 @@ FORMATS = {
     ".bmp": "BMP",
     ".gif": "GIF",
     ".avif": "AVIF",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".heic": "HEIF",
+    ".heif": "HEIF",
 }
 
 
@@ -47,6 +51,9 @@ def test_extensions(tmp_path, extension, lines):
     kind = FORMATS[extension]
     if kind == "AVIF" and not features.check("avif"):
         pytest.skip("this Pillow has no AVIF")
+    decoding.require()
+    if kind == "HEIF" and kind not in image.SAVE:
+        pytest.skip("pillow-heif is not installed")
     (tmp_path / "cat").mkdir()
     names = [f"cat/A{extension.upper()}", f"cat/a{extension}"]
     for name in names:
@@ -63,17 +70,17 @@ def test_other_extensions_are_counted(tmp_path, lines):
     """Of files in class folders, at any depth, that are not hidden."""
     photos.fill(tmp_path, cat=1, dog=1)
     (tmp_path / "dog/deep").mkdir()
-    for name in ("cat/a.HEIC", "cat/b.heic", "dog/deep/c.heic", "dog/d.tiff", "dog/no"):
+    for name in ("cat/a.PSD", "cat/b.psd", "dog/deep/c.psd", "dog/d.raw", "dog/no"):
         (tmp_path / name).touch()
-    for name in ("notes.txt", "cat/.hidden.heic", ".DS_Store"):
+    for name in ("notes.txt", "cat/.hidden.psd", ".DS_Store"):
         (tmp_path / name).touch()
     listing = folder_listing.read(tmp_path)
-    assert listing.others == {".heic": 3, ".tiff": 1, "": 1}
+    assert listing.others == {".psd": 3, ".raw": 1, "": 1}
     assert listing.ignored == 8
     (line,) = lines
     assert line.startswith(
         f"{tmp_path}: 5 files in class folders are ignored by their extension: "
-        "3 .heic, 1 without, 1 .tiff. Photos are .jpg, "
+        "3 .psd, 1 without, 1 .raw. Photos are .jpg, "
     )
 
 

@@ -5,6 +5,7 @@ they were made of.
 """
 
 import contextlib
+import hashlib
 import json
 
 import numpy as np
@@ -33,6 +34,8 @@ def read(cache, key):
         index = json.loads((cache / INDEX).read_text(encoding="utf-8"))
         if index["key"] != key:
             return None
+        if not _is_as_written(cache, index.get("sha256", {})):
+            return None
         size = key["image_size"]
         arrays = []
         for name, rows in ((TRAIN, index["train"]), (VALIDATION, index["validation"])):
@@ -43,6 +46,23 @@ def read(cache, key):
         return index, *arrays
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
+
+
+def _is_as_written(cache, checksums):
+    """Whether the arrays have the checksums in the index; older ones have none."""
+    altered = [name for name, sum in checksums.items() if _sha256(cache / name) != sum]
+    if altered:
+        logging.warning(
+            "%s in %s was altered since it was written: the photos are decoded again.",
+            " and ".join(altered),
+            cache,
+        )
+    return not altered
+
+
+def _sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def key_of(cache):
@@ -83,6 +103,7 @@ def write(cache, key, paths, divide):
         del images
         decoded.unlink()
         index = {"key": key, "train": train, "validation": validation, "broken": broken}
+        index["sha256"] = {name: _sha256(beside / name) for name in (TRAIN, VALIDATION)}
         (beside / INDEX).write_text(json.dumps(index), encoding="utf-8")
 
 

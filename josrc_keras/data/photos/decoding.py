@@ -3,7 +3,9 @@
 import collections
 import concurrent.futures
 import contextlib
+import importlib
 import os
+import threading
 import warnings
 
 import numpy as np
@@ -14,8 +16,13 @@ from josrc_keras.data.photos import listing
 # A format is recognised by content, whatever the extension says. Not every format that
 # Pillow knows is allowed: for a PostScript file named photo.jpg it would start
 # Ghostscript.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF", "TIFF", "HEIF")
+TEXT = 64 * 2**20  # Bytes that a text or a colour profile in a PNG may have.
 ORIENTATION = 0x0112  # The EXIF tag.
+# Bytes that all threads together may take while they decode large images. A PNG of a
+# few hundred kB can have 180 million pixels.
+MEMORY = 2**20 * int(os.environ.get("JOSRC_PHOTO_MEMORY_MB", "2048"))
+LARGE = 2**26  # Bytes of an image that is waited for, since others are small.
 AHEAD = 4  # Images for each thread that are decoded before they are asked for.
 
 
@@ -26,6 +33,15 @@ def require():
         ImportError: If Pillow is not installed.
     """
     _checks.imported("PIL.Image", "Photos are decoded with Pillow", "report").init()
+    from PIL import PngImagePlugin
+
+    # Programs that draw images write their settings into them, colour profiles are
+    # large, too, and Pillow takes more than 1 MiB of either for an attack.
+    limits = {"MAX_TEXT_CHUNK": TEXT, "MAX_TEXT_MEMORY": 4 * TEXT}
+    for name, limit in limits.items():
+        setattr(PngImagePlugin, name, max(limit, getattr(PngImagePlugin, name)))
+    with contextlib.suppress(ImportError):
+        importlib.import_module("pillow_heif").register_heif_opener()
 
 
 def decode(path, size):
@@ -54,9 +70,44 @@ def decode(path, size):
         # A JPEG is decoded at a half, a quarter or an eighth of its size, if each side
         # then still has twice the pixels that are needed.
         image.draft("RGB", (2 * size, 2 * size))
-        image.load()
-        square = ImageOps.fit(_to_rgb(image), (size, size))
+        with _memory.taken(_bytes_of(image)):
+            image.load()
+            square = ImageOps.fit(_to_rgb(image), (size, size))
         return np.asarray(_upright(square, _orientation(image)))
+
+
+def _bytes_of(image):
+    """About how much memory an image takes until it is scaled."""
+    copies = 5 if image.mode in ("RGBA", "LA", "PA", "P") else 3
+    return 4 * copies * image.width * image.height
+
+
+class _Memory:
+    """Memory that threads share: who wants more than is left waits for the others."""
+
+    def __init__(self, total):
+        self.total = total
+        self.used = 0
+        self.changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, count):
+        """Takes `count` bytes. An image that needs more than all waits to be alone."""
+        count = count if count >= LARGE else 0
+        with self.changed:
+            self.changed.wait_for(
+                lambda: not count or not self.used or self.used + count <= self.total
+            )
+            self.used += count
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.used -= count
+                self.changed.notify_all()
+
+
+_memory = _Memory(MEMORY)
 
 
 def _to_rgb(image):
@@ -140,13 +191,16 @@ def _cores():
 
 def _attempt(path, size):
     """The image, or the reason why it can't be decoded."""
-    from PIL import UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     try:
         return decode(path, size)
     except MemoryError:  # The file is not at fault.
         raise
     except UnidentifiedImageError:
+        suffix = os.path.splitext(str(path))[1].lower()
+        if suffix in listing.HEIF and "HEIF" not in Image.OPEN:
+            return "needs `pip install josrc-keras[heif]` to be decoded"
         return f"is no image of a known format ({', '.join(FORMATS)})"
     except Exception as error:  # Pillow raises many kinds of errors.
         if isinstance(error, OSError) and error.strerror:

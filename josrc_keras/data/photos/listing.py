@@ -11,7 +11,8 @@ from absl import logging
 from josrc_keras.data.checks import names
 
 JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
-EXTENSIONS = (*JPEG, ".png", ".webp", ".bmp", ".gif", ".avif")
+TIFF, HEIF = (".tif", ".tiff"), (".heic", ".heif")
+EXTENSIONS = (*JPEG, ".png", ".webp", ".bmp", ".gif", ".avif", *TIFF, *HEIF)
 NO_PHOTOS = ("__MACOSX", "@eaDir")  # Folders that macOS and Synology add.
 
 
