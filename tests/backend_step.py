@@ -42,12 +42,7 @@ def main(path):
         model.joint.assign(joint)
         model.teacher_decay.assign(0.9)
         labels = {"label": given, "true_label": truth}
-        logits = [model.student(view, training=False) for view in views.values()]
-        outcome = model.joint_objective(
-            *logits, keras.ops.softmax(logits[1]), contract.unpack((views, labels))
-        )
-        samples = {**outcome._asdict(), **outcome.selected._asdict()}
-        del samples["selected"]
+        samples = samples_of(model, views, labels)
         before = model.student.get_weights()
         logs = model.train_on_batch(views, labels, return_dict=True)
         after = model.student.get_weights()
@@ -67,6 +62,37 @@ def main(path):
         results |= compared_step(method, initial, views["view_a"], labels)
     results |= penalised_step(views["view_a"], labels)
     np.savez(path, **results)
+
+
+def samples_of(model, views, labels):
+    """What the step finds of each sample: verdicts, likelihood and losses.
+
+    The student predicts as in evaluation, and the teacher what it does on `view_b`.
+    """
+    found = []
+
+    def step(arguments, learn, then=None):
+        found.append(learn(contract.unpack(*arguments)))
+
+    def predict(view, training):
+        return student(view, training=False)
+
+    student = model.student
+    model.step, model.student = step, predict
+    model.teacher_probs = lambda *two: keras.ops.softmax(predict(two[1], False))
+    model.train_step((views, labels))
+    outcome = found[0]
+    del model.step, model.teacher_probs
+    model.student = student
+    ((joint, included),) = outcome.terms
+    return {
+        "likelihood": outcome.likelihood,
+        "included": included,
+        "joint": joint,
+        "classification": outcome.means["classification_loss"][0],
+        "consistency": outcome.means["consistency_loss"][0],
+        **outcome.selection._asdict(),
+    }
 
 
 def trusting_step(network, views, labels):

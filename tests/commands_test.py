@@ -68,8 +68,8 @@ BAD = {
     ),
     "batch size": (
         TRAIN,
-        [*QUICK, NEW, "--config.batch_size=129"],
-        r"between 1 and .* 128\. Received: batch_size=129",
+        [*QUICK, NEW, "--config.batch_size=0"],
+        r"between 1 and .* 128\. Received: batch_size=0",
     ),
     "no epochs": (TRAIN, [*QUICK, NEW, "--config.epochs=0"], "epochs.*0"),
     "workdir is a file": (

@@ -180,8 +180,8 @@ def test_labels_that_changed_without_a_cache_are_not_trained_on(
 
 
 def test_photos_may_change_before_the_first_epoch(train, folder, tmp_path):
-    with pytest.raises(ValueError, match="batch_size=99"):
-        train(folder, tmp_path / "run", batch_size=99)
+    with pytest.raises(ValueError, match="'vgg'"):
+        train(folder, tmp_path / "run", network__name="vgg")
     add(folder)
     summary = train(folder, tmp_path / "run", epochs=1)
     assert summary["train_images"] + summary["test_images"] == 36
@@ -241,7 +241,7 @@ def test_with_a_forget_rate_it_trains(train, folder, tmp_path):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"batch_size": 33}, r"number of images, 32\. Received: batch_size=33"),
+        ({"batch_size": 0}, r"number of images, 32\. Received: batch_size=0"),
         ({"data__image_size": 4}, r"image_size=4\. 64 is a good start"),
         ({"data__broken": "keep"}, r"Received: broken='keep'"),
         ({"data__validation_share": 0.0}, r"validation_share=0\.0\. Choose 0\.1, or"),
@@ -253,6 +253,17 @@ def test_with_a_forget_rate_it_trains(train, folder, tmp_path):
 def test_fields_out_of_range_are_refused(train, folder, tmp_path, fields, message):
     with pytest.raises(ValueError, match=message):
         train(folder, tmp_path / "run", **fields)
+
+
+def test_a_batch_of_more_than_all_photos_is_of_all(train, folder, tmp_path, caplog):
+    """With a warning; and the run goes on as it began."""
+    with caplog.at_level("WARNING"):
+        train(folder, tmp_path / "run", StopAfter(1), batch_size=99)
+    message = "batch_size=99 is more than the 32 images of an epoch: batches of 32"
+    assert message in caplog.text
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    assert config["batch_size"] == 99
+    assert train(folder, tmp_path / "run", batch_size=99)["epochs"] == EPOCHS
 
 
 def test_broken_photos_can_be_refused(train, folder, tmp_path):
@@ -301,7 +312,7 @@ def test_export(whole, commands):
     """The network that was trained, with the names of its classes."""
     export = whole[0] / "run/export"
     flags = ["--workdir=run", "--format=saved_model"]
-    status, _, err = commands("export.command", *flags)
+    status, _, err = commands("commands.export", *flags)
     assert status == 0, err
     (report,) = json.loads((export / "exports.json").read_text()).values()
     assert report["agreement"] == 1.0 and report["max_difference"] < 1e-3
