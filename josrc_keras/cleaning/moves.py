@@ -45,6 +45,7 @@ def copy(planned, photos, output):
         name = row.given_name if aside else row.new_name
         target = Path(name, *Path(row.id).parts[1:])
         places["set_aside" if aside else "cleaned"].append((photos / row.id, target))
+    _take_back(output, places)
     for part in ("copy", *places):
         _files.remove_unfinished(output, part)
     for part in places:
@@ -59,6 +60,20 @@ def copy(planned, photos, output):
                 _copy_to(beside, pairs)
         _place_all([(Path(whole, part), output / part) for part in places])
     return output / "cleaned"
+
+
+def _take_back(output, places):
+    """Takes back what a killed copy had placed when it was not yet complete.
+
+    All parts are written before the first is placed, so a part that is still beside
+    its place tells that the others are of the same copy.
+    """
+    for whole in output.glob(f"{_files.PREFIX}copy-????????"):
+        waiting = [part for part in places if (whole / part).is_dir()]
+        placed = [part for part in places if part not in waiting]
+        for part in placed if waiting else []:
+            if (output / part).is_dir():
+                os.rename(output / part, whole / part)
 
 
 def _copy_to(folder, pairs):
@@ -118,9 +133,12 @@ def move(planned, photos, output):
         moves.append((photos / row.id, relocation.free(target, taken)))
     _check_present(source for source, _ in moves)
     links = [os.readlink(a) if a.is_symlink() else "" for a, _ in moves]
-    rows = [(str(a), str(b), c) for (a, b), c in zip(moves, links, strict=True)]
+    made = [_first_missing(b.parent) for _, b in moves]
+    rows = [
+        (str(a), str(b), c, d) for (a, b), c, d in zip(moves, links, made, strict=True)
+    ]
     pandas = _checks.imported("pandas", "An audit is a table of pandas", "report")
-    table = pandas.DataFrame(rows, columns=["from", "to", "link"])
+    table = pandas.DataFrame(rows, columns=["from", "to", "link", "made"])
     plan.write_table(table, journal)
     ends = _ends(moves)
     try:
@@ -134,6 +152,14 @@ def move(planned, photos, output):
     return journal
 
 
+def _first_missing(folder):
+    """The outermost folder that has to be made for this one, as text, or `""`."""
+    missing = ""
+    while not folder.exists():
+        missing, folder = str(folder), folder.parent
+    return missing
+
+
 def _ends(moves):
     """The file that each link is to lead to, in the place that it is moved to."""
     moved = {os.path.realpath(a): str(b) for a, b in moves if not a.is_symlink()}
@@ -141,7 +167,7 @@ def _ends(moves):
     return {a: moved.get(end, end) for a, end in ends.items()}
 
 
-def move_back(output):
+def move_back(output, photos=None):
     """Moves every photo in `OUTPUT/moved.csv` back.
 
     The list is then renamed to `moved-back.csv`, with a number if that exists. Photos
@@ -150,6 +176,8 @@ def move_back(output):
 
     Args:
         output: Folder of the list.
+        photos: The folder of photos, out of which and into which nothing else is moved,
+            whatever the list says; None takes the list's word.
 
     Returns:
         The number of photos that were moved back.
@@ -172,6 +200,8 @@ def move_back(output):
         for a, b, c in zip(table["from"], table["to"], links, strict=True)
     ]
     _check_folder([before for before, *_ in moves])
+    if photos is not None:
+        _check_inside(moves, Path(photos), Path(output))
     moved = [each for each in moves if os.path.lexists(each[1])]
     taken = [str(a) for a, b, c in moved if os.path.lexists(a) and not _twice(a, b, c)]
     if taken:
@@ -185,9 +215,11 @@ def move_back(output):
             now.unlink()
         else:
             relocation.move(now, before, link if link and now.is_symlink() else None)
-    for _, now, _ in moves:
+    made = table.get("made", [None] * len(table))  # Older lists lack it, too.
+    for (_, now, _), first in zip(moves, made, strict=True):
         _files.remove_unfinished(now.parent, now.name)
-        relocation.remove_empty(now.parent)
+        if first != "":
+            relocation.remove_empty(now.parent, first)
     lost = [not os.path.lexists(before) for before, *_ in moves]
     if any(lost):
         plan.write_table(table[lost], journal)
@@ -201,6 +233,21 @@ def move_back(output):
     else:
         os.replace(journal, relocation.free(journal.with_name("moved-back.csv")))
     return len(moved)
+
+
+def _check_inside(moves, photos, output):
+    """Refuses a list that would move anything but photos of this audit."""
+    photos, aside = photos.resolve(), output.resolve() / "set_aside"
+    for before, now, _ in moves:
+        source, target = now.parent.resolve(), before.parent.resolve()
+        known = source.is_relative_to(photos) or source.is_relative_to(aside)
+        if not known or not target.is_relative_to(photos):
+            raise ValueError(
+                f"Expected a list of photos of {photos} and of {aside}. Received: "
+                f"{output / JOURNAL}, by which {now} would be moved to {before}. The "
+                "list was not written by this audit, or the photos were moved since. "
+                "Nothing was moved."
+            )
 
 
 def _check_folder(places):

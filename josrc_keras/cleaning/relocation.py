@@ -45,10 +45,17 @@ def equal(path, other):
     )
 
 
-def remove_empty(folder):
-    """Removes a folder and the folders that it lies in, as far as they are empty."""
+def remove_empty(folder, outermost=None):
+    """Removes a folder and the folders that it lies in, as far as they are empty.
+
+    Args:
+        folder: A `pathlib.Path`.
+        outermost: The last folder to remove; None sets no limit.
+    """
     while folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
+        if outermost is not None and str(folder) == str(outermost):
+            return
         folder = folder.parent
 
 

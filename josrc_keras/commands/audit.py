@@ -44,7 +44,7 @@ flags.mark_flags_as_required(["run"])
 
 
 def _audit():
-    from josrc_keras.cleaning import moves, plan
+    from josrc_keras.cleaning import audit_of_run, moves, plan
 
     if _ROWS.value is not None and _APPLY.value not in ("csv", "copy", "move"):
         raise ValueError(
@@ -54,7 +54,8 @@ def _audit():
     output = Path(_OUTPUT.value or Path(str(_RUN.value)) / "audit")
     if _APPLY.value == "undo":
         with _alone_in(output):
-            shell.say(f"{moves.move_back(output)} photos moved back.")
+            photos = audit_of_run.photos_of(_RUN.value)
+            shell.say(f"{moves.move_back(output, photos)} photos moved back.")
         return
     if _APPLY.value == "move" and not (output / "audit.csv").exists():
         raise ValueError(
