@@ -5,17 +5,18 @@ import csv
 import ctypes
 import errno
 import glob
+import importlib
 import io
 import json
 import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
-try:
-    import fcntl
-except ImportError:  # Windows has none.
-    fcntl = None  # type: ignore[assignment]
+fcntl: Any = None  # Windows has none.
+with contextlib.suppress(ImportError):
+    fcntl = importlib.import_module("fcntl")
 
 UNSUPPORTED = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
 PREFIX = ".josrc-unfinished-"

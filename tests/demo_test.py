@@ -63,10 +63,10 @@ def test_verdicts_are_those_of_the_audit():
         ["0.04", "0.05", "0.06"],
         ["0.07", "0.08", "0.09"],
     ]
-    assert [line[:18].strip() for line in lines[1:]] == [
+    assert [line[:21].strip() for line in lines[1:]] == [
         "label is right",
         "label is wrong",
-        "image is foreign",
+        "out-of-distribution",
     ]
 
 

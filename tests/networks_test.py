@@ -215,7 +215,7 @@ class Subclassed(keras.Model):
         (
             lambda: network_of(layers.Dense(3), layers.Softmax()),
             ValueError,
-            r"the network 'mine', which returns probabilities: it ends in softmax\. Remove",
+            r"the network 'mine', which returns probabilities: it ends in softmax\.",
         ),
         (
             lambda: network_of(layers.Dense(4)),

@@ -101,14 +101,14 @@ class TrustRule:
                 raise ValueError(
                     f"Expected a positive {name}. Received: {name}={value}."
                 )
-        shares = ("doubt", "warmup_share", "memory_share", "allowance", "hold_share")
-        for name in (*shares, "learnt", "least_rate", "most_rate"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise ValueError(
-                    f"Expected {name} in [0, 1]. Received: {name}={value}."
-                )
-
+        for name in ("allowance", "learnt"):
+            self._check_between(name, 0, 1, closed=(True, True))
+        for name in ("memory_share", "hold_share"):
+            self._check_between(name, 0, 1, closed=(False, True))
+        for name in ("doubt", "warmup_share"):
+            self._check_between(name, 0, 1)
+        self._check_between("least_rate", 0, self.most_rate)
+        self._check_between("most_rate", self.least_rate, 1)
         idle = {
             "memory_share": self.memory_epochs is not None,
             "strength": not self.transitions,
@@ -123,6 +123,17 @@ class TrustRule:
                     f"{getattr(self, name)}, beside a rule in which nothing reads it. "
                     "Leave it out."
                 )
+
+    def _check_between(self, name, low, high, closed=(False, False)):
+        value = getattr(self, name)
+        from_low = value >= low if closed[0] else value > low
+        to_high = value <= high if closed[1] else value < high
+        if not (from_low and to_high):
+            left, right = "(["[closed[0]], ")]"[closed[1]]
+            raise ValueError(
+                f"Expected {name} in {left}{low}, {high}{right}. Received: "
+                f"{name}={value}."
+            )
 
     def warmup(self, epochs: int) -> int:
         """Number of epochs before labels are doubted, of `epochs` in all."""

@@ -86,13 +86,13 @@ def _verdicts(quality):
     names = {
         "clean": "label is right",
         "in_distribution_noise": "label is wrong",
-        "out_of_distribution": "image is foreign",
+        "out_of_distribution": "out-of-distribution",
     }
-    lines = ["", f"{'The audit says':<18}{'precision':>10}{'recall':>8}{'share':>8}"]
+    lines = ["", f"{'The audit says':<21}{'precision':>10}{'recall':>8}{'share':>8}"]
     for kind, name in names.items():
         scores = quality["verdicts"][kind]
         lines.append(
-            f"{name:<18}{scores['precision'] or 0:>10.2f}"
+            f"{name:<21}{scores['precision'] or 0:>10.2f}"
             f"{scores['recall'] or 0:>8.2f}{scores['share']:>8.2f}"
         )
     lines.append(

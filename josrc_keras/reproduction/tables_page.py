@@ -223,7 +223,7 @@ def _ablation(groups):
 
 def _verdicts(groups):
     header = ["noise", "method", "recipe", "epoch", "clean", "in-distribution noise"]
-    header += ["out of distribution", "AUROC"]
+    header += ["out-of-distribution", "AUROC"]
     rows = []
     for key, records in groups.items():
         if "clean_precision" not in records[0]["history"]:
@@ -240,7 +240,7 @@ def _verdicts(groups):
 
 def _learnt(groups):
     header = ["noise", "method", "recipe", "clean", "noise, given", "noise, true"]
-    header += ["out of distribution"]
+    header += ["out-of-distribution"]
     columns = AccuracyByKind.result_names()
     rows = []
     for key, records in groups.items():

@@ -115,7 +115,6 @@ class Method(NamedTuple):
 
 # Sections of a configuration that only some methods read.
 SECTIONS = ("adaptive.", "model.", "threshold.", "teacher.", "forget.", "jocor.")
-TOLD = {"callbacks": _forget, "told": True}
 METHODS = {
     "standard": Method(baselines.Standard, "ordinary training"),
     "decoupling": Method(baselines.Decoupling, "Decoupling"),
@@ -123,17 +122,23 @@ METHODS = {
         baselines.CoTeaching,
         "Co-teaching",
         reads=("forget.rate", "forget.warmup_epochs"),
-        **TOLD,
+        callbacks=_forget,
+        told=True,
     ),
     "coteaching_plus": Method(
-        baselines.CoTeachingPlus, "Co-teaching+", reads=("forget.",), **TOLD
+        baselines.CoTeachingPlus,
+        "Co-teaching+",
+        reads=("forget.",),
+        callbacks=_forget,
+        told=True,
     ),
     "jocor": Method(
         baselines.JoCoR,
         "JoCoR",
         lambda config: {"co_lambda": config.jocor.co_lambda},
         reads=("forget.rate", "forget.warmup_epochs", "jocor."),
-        **TOLD,
+        callbacks=_forget,
+        told=True,
     ),
     "josrc": Method(
         JoSRC,

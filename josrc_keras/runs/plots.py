@@ -9,7 +9,7 @@ COLOURS = {"clean": "#2a7f4f", "id": "#d98032", "ood": "#7a4fa3"}
 NAMES = {
     "clean": "clean",
     "id": "in-distribution noise",
-    "ood": "out of distribution",
+    "ood": "out-of-distribution",
 }
 
 

@@ -94,8 +94,8 @@ def _train_in(workdir, config, verbose, callbacks):
         every=config.checkpoint_every,
         carried=[callback for callback in own if hasattr(callback, "set_state")],
     )
-    if benchmark.validation is not None:
-        own.append(HeldOut(lambda: evaluation_batches(benchmark.validation)))
+    if (held_out := benchmark.validation) is not None:
+        own.append(HeldOut(lambda: evaluation_batches(held_out)))
     own += [checkpoint, Progress(verbose if replicas.is_chief() else 0)]
     try:
         return _train(model, benchmark, config, [*own, *callbacks], checkpoint, workdir)

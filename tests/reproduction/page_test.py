@@ -126,7 +126,7 @@ def test_verdicts_are_those_of_each_seeds_best_and_last_epoch(made, written):
         "epoch",
         "clean",
         "in-distribution noise",
-        "out of distribution",
+        "out-of-distribution",
         "AUROC",
     ]
 

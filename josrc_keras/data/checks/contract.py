@@ -120,7 +120,7 @@ class Contract(NamedTuple):
             raise ValueError(
                 "Jo-SRC compares two views of each image. Received: single images and "
                 "a model without `augmentation`, which would make two equal views and "
-                "never find a sample out of distribution. Pass "
+                "never find an out-of-distribution sample. Pass "
                 "`JoSRC(..., augmentation=views.crop_and_flip())`, or a dataset of "
                 "({'view_a', 'view_b'}, label)."
             )
@@ -189,8 +189,8 @@ class Contract(NamedTuple):
         _check_rank_known(shape, "true labels")
         if len(shape) != 1 or not _is(true_labels, "int"):
             raise ValueError(
-                "Expected true labels as signed integers of shape (N,), -1 for out of "
-                f"distribution. Received: shape {shape}, dtype "
+                "Expected true labels as signed integers of shape (N,), -1 for "
+                f"out-of-distribution. Received: shape {shape}, dtype "
                 f"{dtype_name(true_labels)}."
             )
 

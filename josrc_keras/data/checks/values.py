@@ -62,7 +62,7 @@ def _conditions(batch, num_classes, num_samples, xp):
         low, high = xp.min(batch.true_labels), xp.max(batch.true_labels)
         yield (
             xp.logical_and(low >= -1, high <= last),
-            f"Expected true labels in [-1, {last}], -1 for out of distribution. "
+            f"Expected true labels in [-1, {last}], -1 for out-of-distribution. "
             "Received: true labels from {} to {}.",
             (low, high),
         )
