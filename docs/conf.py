@@ -74,6 +74,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_custom_sections = [("Call arguments", "params_style")]
 napoleon_use_ivar = True
 napoleon_use_rtype = False
 
