@@ -142,7 +142,7 @@ def test_missing_callbacks_are_named(make_digits_model, digits):
     """Which are missing, which were given, and a line to paste."""
     model = make_digits_model()
     with pytest.raises(
-        ValueError, match=r"callbacks=\['CleanThreshold'\].*Add MeanTeacher\(\) from"
+        ValueError, match=r"callbacks=\['CleanThreshold'\].*Add MeanTeacher\(decay="
     ):
         model.fit(digits.x, digits.y, callbacks=CleanThreshold())
     with pytest.raises(

@@ -9,10 +9,10 @@ import pytest
 from josrc_keras.cleaning import audit_of_run
 from josrc_keras.configs import clothing1m_resnet18, food101n_resnet50
 from josrc_keras.data import records
-from josrc_keras.data.batches import balance
 from josrc_keras.data.benchmarks import encoded
+from josrc_keras.data.records import writing
 from josrc_keras.export import run_exports
-from josrc_keras.runs import build_data, configuration, large_sets
+from josrc_keras.runs import build_data, configuration, large_sets, methods
 from josrc_keras.runs import train as experiment
 from tests import manual_data
 from tests.support.forks import Forks, rows_of
@@ -117,7 +117,7 @@ def test_a_write_that_was_interrupted_begins_anew(downloads, tmp_path, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(records.record_writing, "write_index", interrupted)
+        patch.setattr(writing, "write_index", interrupted)
         with pytest.raises(KeyboardInterrupt):
             build_data.make_benchmark(config)
     assert not (tmp_path / "records").exists()
@@ -253,10 +253,11 @@ def test_balanced_epochs_by_configuration(quick_config, tmp_path):
 
 
 def test_a_run_of_before_balanced_epochs(quick_config):
+    before = quick_config().to_dict()
+    del before["data"]["balanced"], before["data"]["samples_per_class"]
     config = quick_config()
-    with config.unlocked():
-        del config.data.balanced, config.data.samples_per_class
-    assert balance.of(config) is False
+    config.update(configuration.upgrade(before))
+    assert methods.balance_of(config) is False
 
 
 def test_names_of_records_tell_settings_apart():

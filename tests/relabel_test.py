@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from josrc_keras import JoSRC, selection
-from josrc_keras.data.checks import contract
 from tests import oracle
-from tests.tiny import CLASSES, make_model, pair_batch, set_state
+from tests.tiny import CLASSES, make_model, outcome_of, pair_batch, set_state
 
 TAU = 0.6
 RATE = 0.1
@@ -94,13 +93,12 @@ def test_step_equals_numpy(joint, relabel):
         assert 3 <= getattr(by_hand, kind).sum() < 20  # Else nothing is tested.
 
     images, labels = batch
-    logits = [model.student(images[name]) for name in ("view_a", "view_b")]
-    teacher_probs = model.teacher_probs(images["view_a"], images["view_b"])
-    outcome = model.joint_objective(*logits, teacher_probs, contract.unpack(batch))
-    np.testing.assert_array_equal(outcome.included, by_hand.included)
+    outcome = outcome_of(model, images, labels)
+    ((_, included),) = outcome.terms
+    np.testing.assert_array_equal(included, by_hand.included)
     for kind in ("clean", INSIDE, OUTSIDE):
         np.testing.assert_array_equal(
-            getattr(outcome.selected, kind), getattr(by_hand, kind)
+            getattr(outcome.selection, kind), getattr(by_hand, kind)
         )
 
     before = model.student.get_weights()

@@ -5,6 +5,7 @@ import numpy as np
 
 from josrc_keras import JoSRC
 from josrc_keras.callbacks import CleanThreshold, MeanTeacher
+from josrc_keras.data.checks import contract
 
 CLASSES = 4
 SHAPE = (6, 6, 1)
@@ -40,6 +41,21 @@ def set_state(model, tau, joint, decay=0.99):
     model.tau_clean.assign(tau)
     model.joint.assign(joint)
     model.teacher_decay.assign(decay)
+
+
+def outcome_of(model, images, labels):
+    """What a step finds out about a batch, of which nothing is learnt."""
+    found = []
+
+    def step(arguments, learn, then=None):
+        found.append(learn(contract.unpack(*arguments)))
+
+    model.step = step
+    try:
+        model.train_step((images, labels))
+    finally:
+        del model.step
+    return found[0]
 
 
 def callbacks(warmup_epochs=1):

@@ -7,7 +7,6 @@ import pytest
 from josrc_keras import AdaptiveJoSRC, JoSRC, TrustRule
 from josrc_keras.adaptive import mixup
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
-from josrc_keras.data.checks import contract
 from josrc_keras.samples import findings, numbering
 from tests import oracle, tiny
 
@@ -49,19 +48,6 @@ def predicted(network, images):
 
 def mean_probs(logits):
     return (oracle.softmax(logits[0]) + oracle.softmax(logits[1])) / 2
-
-
-def outcome_of(model, images, labels):
-    """What a step finds out about a batch, of which nothing is learnt."""
-    found = []
-
-    def step(arguments, learn, then=None):
-        found.append(learn(contract.unpack(*arguments)))
-
-    model.step = step
-    model.train_step((images, labels))
-    del model.step
-    return found[0]
 
 
 def roll(values, share):
@@ -263,7 +249,7 @@ def test_with_a_student_as_judge_the_history_is_of_the_blended_views(pairs):
     images, labels = pairs
     model = make_model(judge="student", mixup=1.0)
     unblended = predicted(model.student, images)
-    found = outcome_of(model, images, labels)
+    found = tiny.outcome_of(model, images, labels)
     judged = found.evidence
     np.testing.assert_array_equal(judged[0], found.logits)
     assert len(judged) == 2
@@ -275,7 +261,7 @@ def test_the_teacher_may_see_the_first_view_only(pairs):
     images, labels = pairs
     model = make_model(teacher_views="first")
     first = predicted(model.teacher, images)[0]
-    for judged in outcome_of(model, images, labels).evidence:
+    for judged in tiny.outcome_of(model, images, labels).evidence:
         np.testing.assert_allclose(judged, first, rtol=1e-5)
     once = {"view_a": images["view_a"], "view_b": images["view_a"]}
     expected = oracle.softmax(first)
@@ -299,12 +285,12 @@ def test_verdicts_by_hand():
     images, labels = tiny.pair_batch(6)
     labels = {"label": labels, "index": np.arange(6)}
     model.label_trust.assign(trust)
-    found = outcome_of(model, images, labels).selection
+    found = tiny.outcome_of(model, images, labels).selection
     assert np.asarray(found.clean).tolist() == [1, 1, 0, 0, 0, 0]
     assert np.asarray(found.in_distribution).tolist() == [0, 0, 1, 0, 1, 0]
     assert np.asarray(found.out_of_distribution).tolist() == [0, 0, 0, 1, 0, 1]
     model.label_trust.assign(np.zeros(6))
-    none = outcome_of(model, images, labels).selection
+    none = tiny.outcome_of(model, images, labels).selection
     assert not np.any(none.clean) and not np.any(none.out_of_distribution)
 
 

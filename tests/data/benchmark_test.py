@@ -9,7 +9,7 @@ import pytest
 from josrc_keras import data
 from josrc_keras.data import noise
 from josrc_keras.data.benchmark import Benchmark, Split
-from josrc_keras.runs import train
+from josrc_keras.runs import configuration, train
 
 FIELDS = ("images", "labels", "true_labels", "ids")
 COUNT = 200
@@ -149,6 +149,7 @@ def test_a_configuration_without_it_holds_out_nothing(config):
     assert train.make_benchmark(config).validation is None
     fields = config.to_dict()
     del fields["data"]["validation_share"]
+    fields = configuration.upgrade(fields)
     before = train.make_benchmark(ml_collections.ConfigDict(fields))
     assert before.validation is None and len(before.train) == 1347
 
