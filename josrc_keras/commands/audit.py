@@ -54,7 +54,8 @@ def _audit():
     output = Path(_OUTPUT.value or Path(str(_RUN.value)) / "audit")
     if _APPLY.value == "undo":
         with _alone_in(output):
-            photos = audit_of_run.photos_of(_RUN.value)
+            listed = (output / moves.JOURNAL).exists()
+            photos = audit_of_run.photos_of(_RUN.value) if listed else None
             shell.say(f"{moves.move_back(output, photos)} photos moved back.")
         return
     if _APPLY.value == "move" and not (output / "audit.csv").exists():
