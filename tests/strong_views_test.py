@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from josrc_keras.data import batches
-from josrc_keras.runs import build_data
+from josrc_keras.runs import build_data, configuration
 from josrc_keras.runs import train as experiment
 from josrc_keras.views import strong
 from tests import photos
@@ -319,8 +319,9 @@ def test_grey_images_are_refused_before_training(quick_config, tmp_path, determi
 
 def test_a_run_of_before_the_field_has_no_strong_views(folder, tmp_path):
     config = make_config(folder)
-    with config.unlocked():
-        del config.strong_views
+    before = config.to_dict()
+    del before["strong_views"]
+    config.update(configuration.upgrade(before))
     split = experiment.make_benchmark(config, tmp_path).train
     images, _ = next(iter(build_data.train_batches(config, split, 0)))
     assert images.shape == (8, photos.SIZE, photos.SIZE, 3)
