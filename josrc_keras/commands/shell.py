@@ -105,8 +105,8 @@ def _explain(module):
     sys.modules["__main__"].__doc__ = module.__doc__
     by_module = flags.FLAGS.flags_by_module_dict()
     own = by_module.get(module.__name__, ())
-    version = [flag for flag in by_module[__name__] if flag.name == "version"]
-    for flag in (*own, *version):
+    # Those of this module are the ones that the command has asked for.
+    for flag in (*own, *by_module[__name__]):
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 
