@@ -251,7 +251,7 @@ def test_a_refused_configuration_can_be_corrected(
         ("model.alpha", 2.0, "alpha"),
         ("threshold.tau_c", 0.99, r"tau_c=0\.99"),
         ("checkpoint_every", 0, "every=0"),
-        ("batch_size", 129, "batch_size=129"),
+        ("batch_size", 0, "batch_size=0"),
     ):
         config = quick_config(epochs=1, **{field: value})
         with pytest.raises(ValueError, match=text):
