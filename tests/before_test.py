@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests import golden_test
-from tests.support.forks import Forks
+from tests.support import golden
+from tests.support.forks import ROOT, Forks
 
 BEFORE = Path(__file__).with_name("before")
 RECIPES = ("adaptive", "paper")
@@ -74,7 +74,7 @@ def commands(tmp_path_factory):
     def run(module, *arguments):
         if module not in started:
             logs = tmp_path_factory.mktemp("logs")
-            started[module] = Forks(module, golden_test.ROOT, logs)
+            started[module] = Forks(module, ROOT, logs)
         status, out, err = started[module].run(*arguments)
         assert status == 0, err
         return out
@@ -118,11 +118,11 @@ def test_a_run_folder_is_resumed_to_the_same_numbers(tmp_path, commands, recipe)
         *(f"--config=digits8n_o:{recipe}", f"--workdir={run}"),
         *(f"--config.{field}" for field in fields),
     )
-    found = golden_test.rows(run / "history.csv")
-    expected = golden_test.golden("tensorflow", recipe)
+    found = golden.rows(run / "history.csv")
+    expected = golden.golden("tensorflow", recipe)
     assert len(found) == 3
-    known = json.loads((golden_test.GOLDEN / "machine.json").read_text())
-    if golden_test.machine("tensorflow") == known["tensorflow"]:
+    known = json.loads((golden.GOLDEN / "machine.json").read_text())
+    if golden.machine("tensorflow") == known["tensorflow"]:
         assert found == expected
     else:
         assert found[:2] == expected[:2]

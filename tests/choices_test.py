@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from josrc_keras import Choices, JoSRC, losses, selection
-from tests import tiny
+from tests.support import models
 
 CHANGES = {
     "consistency_base": 3.0,
@@ -53,11 +53,11 @@ def test_bad_choices_are_refused(name, value, text):
 
 def test_choices_are_a_choices():
     with pytest.raises(TypeError, match=r"`choices` as a Choices\. Received: \{\}\."):
-        tiny.make_model(choices={})
+        models.make_model(choices={})
 
 
 def test_a_saved_model_has_its_choices(tmp_path):
-    model = tiny.make_model(choices=Choices(**CHANGES))
+    model = models.make_model(choices=Choices(**CHANGES))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert loaded.choices == Choices(**CHANGES)
@@ -66,10 +66,10 @@ def test_a_saved_model_has_its_choices(tmp_path):
 
 def step(model):
     """Logs and weights of a step in which some samples are unclean."""
-    tiny.set_state(model, 0.6, 1.0)
-    other = tiny.linear_network(seed=5).get_weights()
+    models.set_state(model, 0.6, 1.0)
+    other = models.linear_network(seed=5).get_weights()
     model.teacher.set_weights([0.3 * weight for weight in other])
-    logs = model.train_on_batch(*tiny.pair_batch(), return_dict=True)
+    logs = model.train_on_batch(*models.pair_batch(), return_dict=True)
     return logs, model.get_weights()
 
 
@@ -79,7 +79,7 @@ def test_arguments_of_their_own_are_choices_of_before(name):
     fields = CHANGES if name == "all" else {name: CHANGES[name]}
     given = ", ".join(f"{key}={value!r}" for key, value in fields.items())
     with pytest.warns(FutureWarning) as caught:
-        model = JoSRC(tiny.linear_network(), tiny.CLASSES, smoothing=0.3, **fields)
+        model = JoSRC(models.linear_network(), models.CLASSES, smoothing=0.3, **fields)
     (warning,) = caught
     text = str(warning.message)
     assert f"JoSRC({given})" in text and "ersion 0.2" in text
@@ -87,7 +87,7 @@ def test_arguments_of_their_own_are_choices_of_before(name):
     assert warning.filename == __file__
     assert model.choices == Choices(**fields)
     model.compile(keras.optimizers.SGD(0.1), metrics=["accuracy"])
-    expected = tiny.make_model(choices=Choices(**fields))
+    expected = models.make_model(choices=Choices(**fields))
     (logs, weights), (expected_logs, expected_weights) = step(model), step(expected)
     assert logs == expected_logs
     for ours, theirs in zip(weights, expected_weights, strict=True):
@@ -97,7 +97,7 @@ def test_arguments_of_their_own_are_choices_of_before(name):
 def test_the_base_of_the_consistency_term(monkeypatch):
     """Eq. 9 in bits or in trits: by hand, a factor."""
     logs = {
-        base: step(tiny.make_model(choices=Choices(consistency_base=base)))[0]
+        base: step(models.make_model(choices=Choices(consistency_base=base)))[0]
         for base in (2.0, 3.0)
     }
     bits, trits = (logs[base]["consistency_loss"] for base in (2.0, 3.0))
@@ -117,16 +117,16 @@ def test_a_likelihood_equal_to_its_threshold_passes_if_inclusive(monkeypatch):
 
     monkeypatch.setattr(selection, "clean_likelihood", alike)
     for inclusive, fraction in ((False, 0.0), (True, 1.0)):
-        model = tiny.make_model(choices=Choices(inclusive=inclusive))
+        model = models.make_model(choices=Choices(inclusive=inclusive))
         assert step(model)[0]["clean_fraction"] == fraction
 
 
 def test_the_bounded_term_is_that_of_the_losses():
-    images, labels = tiny.pair_batch()
-    model = tiny.make_model(choices=Choices(bounded=True))
+    images, labels = models.pair_batch()
+    model = models.make_model(choices=Choices(bounded=True))
     logits = [model.student(images[name]) for name in ("view_a", "view_b")]
     tops = [np.argmax(each, axis=1) for each in logits]
-    tiny.set_state(model, 1.0, 1.0)  # Nothing is clean.
+    models.set_state(model, 1.0, 1.0)  # Nothing is clean.
     expected = losses.consistency_loss(*logits, tops[0] != tops[1], 2.0, bounded=True)
     logs = model.train_on_batch(images, labels, return_dict=True)
     assert logs["consistency_loss"] == pytest.approx(np.mean(expected), rel=1e-5)

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras import ops
 
 from josrc_keras import divergence
-from tests import oracle
+from tests.support import oracle
 
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-6}
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from josrc_keras import labels as labelling
 from josrc_keras.adaptive import targets
 from josrc_keras.selection import Selection
-from tests import oracle
+from tests.support import oracle
 
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-6}
 CLASSES = [2, 8, 80, 1000]

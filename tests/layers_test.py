@@ -137,3 +137,38 @@ def _length_without_docstring(node):
     if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
         length -= first.end_lineno - first.lineno + 1
     return length
+
+
+TESTS = ROOT / "tests"
+
+
+def test_no_test_imports_another_test():
+    """What several tests need is in tests/support, which holds no test."""
+    wrong = []
+    for path in sorted(TESTS.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            else:
+                continue
+            parts = {part for name in names for part in name.split(".")}
+            if any(part.endswith("_test") for part in parts):
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not wrong, "\n".join(wrong)
+    assert not list((TESTS / "support").rglob("*_test.py"))
+
+
+def test_the_folders_of_the_tests_are_those_of_the_package():
+    """Or are named after a module whose tests are many."""
+    others = {"support", "before", "golden", "benchmarks"}
+    folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("*_test.py")} - {
+        Path(".")
+    }
+    for folder in sorted(folders):
+        if folder.parts[0] in others:
+            continue
+        top = ROOT if folder.parts[0] in OUTER else ROOT / "josrc_keras"
+        place = top / folder
+        assert place.is_dir() or place.with_suffix(".py").exists(), folder

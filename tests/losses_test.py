@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from josrc_keras import labels as labelling
 from josrc_keras import losses, selection
-from tests import oracle
+from tests.support import oracle
 
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-6}
 EXTREMES = [("float32", 100), ("float16", 20)]

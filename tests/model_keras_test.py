@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from josrc_keras import JoSRC, Standard, networks, views
 from josrc_keras.callbacks import SelectionMonitor
-from tests.tiny import (
+from tests.support.models import (
     CLASSES,
     SHAPE,
     callbacks,

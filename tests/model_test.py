@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from josrc_keras import Choices, JoSRC, networks, views
-from tests.tiny import (
+from tests.support.models import (
     CLASSES,
     SHAPE,
     callbacks,

@@ -15,7 +15,7 @@ from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 from josrc_keras.configs import base, digits8n_o
 from josrc_keras.reproduction import results, robustness, tables
 from josrc_keras.runs import build_model, methods
-from tests import tiny
+from tests.support import models
 
 RESULTS = Path(__file__).parents[1] / "results"
 RULE = TrustRule()
@@ -121,7 +121,7 @@ def test_the_adaptive_recipe_makes_what_its_configuration_makes(samples, batch, 
     rule = recipe.model["rule"]
     assert recipe.model == {"num_samples": samples, "mixup": blend, "rule": rule}
     method = methods.METHODS["josrc_adaptive"]
-    made = AdaptiveJoSRC(tiny.linear_network(), tiny.CLASSES, **recipe.model)
+    made = AdaptiveJoSRC(models.linear_network(), models.CLASSES, **recipe.model)
     if epochs is not None:
         config.epochs = epochs
     model = build_model.make_model(config, 8, num_samples=samples)
@@ -242,7 +242,7 @@ def test_balanced_epochs_are_what_counts():
 
 def lit(count=48):
     """Images of which a class is two rows that are lit, and labels."""
-    truth = np.arange(count) % tiny.CLASSES
+    truth = np.arange(count) % models.CLASSES
     images = np.random.default_rng(0).integers(0, 40, (count, 8, 8, 1))
     images[np.arange(count), 2 * truth] += 200
     return images.astype("uint8"), truth
@@ -252,7 +252,7 @@ def lit(count=48):
 def test_a_recipe_trains(name):
     """As the module's docstring has it; a quarter of the labels is wrong."""
     images, truth = lit()
-    given = np.where(np.arange(48) % 16 < 4, (truth + 1) % tiny.CLASSES, truth)
+    given = np.where(np.arange(48) % 16 < 4, (truth + 1) % models.CLASSES, truth)
     recipe = recipes.paper(smoothing=0.3, alpha=0.1, warmup_epochs=2)
     if name == "adaptive":
         recipe = recipes.adaptive(
@@ -260,7 +260,7 @@ def test_a_recipe_trains(name):
         )
     image = keras.Input((8, 8, 1))
     x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
-    network = keras.Model(image, keras.layers.Dense(tiny.CLASSES)(x))
+    network = keras.Model(image, keras.layers.Dense(models.CLASSES)(x))
     augmentation = views.crop_and_flip(0)
     kind = {"paper": JoSRC, "adaptive": AdaptiveJoSRC}[name]
     model = kind(network, 4, augmentation=augmentation, **recipe.model)
@@ -317,7 +317,7 @@ def test_bad_arguments_of_the_papers_recipe_are_refused(arguments):
 def test_the_models_arguments_are_checked_by_the_model():
     recipe = recipes.paper(smoothing=0.9)
     with pytest.raises(ValueError, match=r"`smoothing` must be at least 0 and below"):
-        JoSRC(tiny.linear_network(), tiny.CLASSES, **recipe.model)
+        JoSRC(models.linear_network(), models.CLASSES, **recipe.model)
 
 
 def test_the_papers_figures_are_unchanged():

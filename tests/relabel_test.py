@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from josrc_keras import JoSRC, selection
-from tests import oracle
-from tests.tiny import CLASSES, make_model, outcome_of, pair_batch, set_state
+from tests.support import oracle
+from tests.support.models import CLASSES, make_model, outcome_of, pair_batch, set_state
 
 TAU = 0.6
 RATE = 0.1
@@ -17,7 +17,7 @@ VARIANTS = [(), (INSIDE,), (OUTSIDE,), (INSIDE, OUTSIDE)]
 
 
 def predict(weights, images):
-    """The logits of `tiny.linear_network` in float64."""
+    """The logits of `models.linear_network` in float64."""
     kernel, bias = weights
     return images.reshape(len(images), -1) / 255.0 @ kernel + bias
 

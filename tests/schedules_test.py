@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from josrc_keras import schedules, selection
-from tests import oracle
+from tests.support import oracle
 
 PAPER = {"tau_c": 0.75, "tau_m": 0.95, "warmup_epochs": 10, "epochs": 200}
 

@@ -3,7 +3,7 @@ import pytest
 
 from josrc_keras import labels as labelling
 from josrc_keras import selection
-from tests import oracle
+from tests.support import oracle
 
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-6}
 

@@ -4,7 +4,7 @@ import pytest
 from keras import layers
 
 from josrc_keras import teacher as mean_teacher
-from tests import oracle
+from tests.support import oracle
 
 
 @keras.saving.register_keras_serializable(package="josrc_keras_tests")

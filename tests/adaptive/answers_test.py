@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from josrc_keras import AdaptiveJoSRC, JoSRC, TrustRule, views
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
-from tests import oracle, tiny
+from tests.support import models, oracle
 
 COUNT = 24
 OTHER = {"student": "teacher", "teacher": "student"}
@@ -17,32 +17,32 @@ DELIVERS = {"paper": "student", "adaptive": "teacher"}
 def make_model(kind, rate=0.5, **compiled):
     """Its teacher is another network than the student."""
     keras.utils.set_random_seed(0)
-    network = tiny.linear_network()
+    network = models.linear_network()
     augmentation = views.crop_and_flip(1, flip=False)
     if kind == "paper":
         model = JoSRC(
-            network, tiny.CLASSES, smoothing=0.3, alpha=0.1, augmentation=augmentation
+            network, models.CLASSES, smoothing=0.3, alpha=0.1, augmentation=augmentation
         )
     else:
         rule = TrustRule(warmup_epochs=1)
         model = AdaptiveJoSRC(
-            network, tiny.CLASSES, COUNT, augmentation, mixup=0.5, rule=rule
+            network, models.CLASSES, COUNT, augmentation, mixup=0.5, rule=rule
         )
     compiled = compiled or {"metrics": ["accuracy"]}
     model.compile(keras.optimizers.SGD(rate), **compiled)
-    other = tiny.linear_network(seed=5)
+    other = models.linear_network(seed=5)
     model.teacher.set_weights([0.3 * w for w in other.get_weights()])
     return model
 
 
 @pytest.fixture
 def images():
-    return tiny.pair_batch(COUNT)[0]["view_a"]
+    return models.pair_batch(COUNT)[0]["view_a"]
 
 
 @pytest.fixture
 def given():
-    return tiny.pair_batch(COUNT)[1]
+    return models.pair_batch(COUNT)[1]
 
 
 def logits_of(model, network, images):
@@ -193,7 +193,7 @@ def test_early_stopping_watches_the_answering_network(kind, monitor, images, giv
         np.testing.assert_array_equal(ours, theirs)
 
 
-SIGNATURE = [keras.InputSpec("float32", (None, *tiny.SHAPE))]
+SIGNATURE = [keras.InputSpec("float32", (None, *models.SHAPE))]
 
 
 @pytest.mark.parametrize("options", [{}, {"input_signature": SIGNATURE}])

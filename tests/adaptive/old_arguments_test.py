@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from josrc_keras import AdaptiveJoSRC, Choices, JoSRC, TrustRule, views
-from tests import tiny
+from tests.support import models
 
 SAMPLES = 12
 # Each argument that the adaptive method read, and what it is now.
@@ -25,10 +25,10 @@ DEFAULTS = {"smoothing": 0.6, "alpha": 0.5, "temperature": 1.0}
 def step(model):
     """Logs and weights of one step on two given views."""
     model.compile(keras.optimizers.SGD(0.1), metrics=["accuracy"])
-    tiny.set_state(model, 0.5, 1.0)
+    models.set_state(model, 0.5, 1.0)
     model.label_trust.assign(np.linspace(0, 1, SAMPLES))
     model.mixup_seed.state.assign([0, 7])
-    images, labels = tiny.pair_batch(SAMPLES)
+    images, labels = models.pair_batch(SAMPLES)
     labels = {"label": labels, "index": np.arange(SAMPLES)}
     return model.train_on_batch(images, labels, return_dict=True), model.get_weights()
 
@@ -47,13 +47,13 @@ def test_a_josrc_with_samples_is_the_adaptive_model(old, new):
     """With a warning that says what to write; and equal numbers."""
     new = new | {"rule": TrustRule(**new["rule"])}
     with pytest.warns(FutureWarning) as caught:
-        model = JoSRC(tiny.linear_network(), tiny.CLASSES, samples=SAMPLES, **old)
+        model = JoSRC(models.linear_network(), models.CLASSES, samples=SAMPLES, **old)
     (warning,) = caught
     text = str(warning.message)
     assert "JoSRC(samples=...)" in text and "ersion 0.2" in text
     assert "Use AdaptiveJoSRC(network, num_classes, num_samples, augmentation" in text
     assert warning.filename == __file__
-    expected = AdaptiveJoSRC(tiny.linear_network(), tiny.CLASSES, SAMPLES, **new)
+    expected = AdaptiveJoSRC(models.linear_network(), models.CLASSES, SAMPLES, **new)
     assert type(model) is AdaptiveJoSRC
     assert model.rule == expected.rule and model.mixup == expected.mixup
     assert model.num_samples == SAMPLES
@@ -66,10 +66,9 @@ def test_a_josrc_with_samples_is_the_adaptive_model(old, new):
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_positions_are_those_of_before():
-    network, augmentation = tiny.linear_network(), views.crop_and_flip(1)
-    model = JoSRC(
-        network, tiny.CLASSES, 0.1, 0.2, 0.4, augmentation=augmentation, samples=SAMPLES
-    )
+    network, augmentation = models.linear_network(), views.crop_and_flip(1)
+    options = {"augmentation": augmentation, "samples": SAMPLES}
+    model = JoSRC(network, models.CLASSES, 0.1, 0.2, 0.4, **options)
     assert type(model) is AdaptiveJoSRC and model.student is network
     assert model.augmentation is augmentation
     expected = TrustRule(smoothing=0.1, alpha=0.2, tau_ood=0.4, temperature=1.0)
@@ -90,7 +89,7 @@ IDLE = {
 def test_arguments_that_would_do_nothing_are_refused(name):
     arguments = {name: IDLE[name], "samples": SAMPLES}
     with pytest.raises(TypeError) as caught:
-        JoSRC(tiny.linear_network(), tiny.CLASSES, **arguments)
+        JoSRC(models.linear_network(), models.CLASSES, **arguments)
     assert str(caught.value) == (
         f"The adaptive method does not read {name}. Received: JoSRC(samples=...) with "
         "them. Leave them out."
@@ -101,11 +100,11 @@ def test_arguments_that_would_do_nothing_are_refused(name):
 def test_without_samples_its_arguments_are_none_of_josrc(name):
     """They did nothing there, in silence."""
     with pytest.raises((TypeError, ValueError), match=name):
-        JoSRC(tiny.linear_network(), tiny.CLASSES, smoothing=0.3, **{name: 0.5})
+        JoSRC(models.linear_network(), models.CLASSES, smoothing=0.3, **{name: 0.5})
 
 
 OLD_CONFIG = {
-    "num_classes": tiny.CLASSES,
+    "num_classes": models.CLASSES,
     "smoothing": 0.3,
     "alpha": 0.1,
     "tau_ood": 0.6,
@@ -127,7 +126,7 @@ OLD_CONFIG = {
 
 def old_config(**changes):
     """What `JoSRC.get_config()` returned before version 0.2."""
-    network = keras.saving.serialize_keras_object(tiny.linear_network())
+    network = keras.saving.serialize_keras_object(models.linear_network())
     return {"name": "mine", "network": network, **OLD_CONFIG, **changes}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from josrc_keras import AdaptiveJoSRC, TrustRule
 from josrc_keras.adaptive import trust
-from tests import tiny
+from tests.support import models
 
 RULE = TrustRule()
 
@@ -57,7 +57,7 @@ def test_a_value_out_of_range_is_refused(name):
     value, text = BAD[name]
     with pytest.raises(ValueError, match=text):
         AdaptiveJoSRC(
-            tiny.linear_network(), tiny.CLASSES, 9, rule=TrustRule(**{name: value})
+            models.linear_network(), models.CLASSES, 9, rule=TrustRule(**{name: value})
         )
 
 
@@ -67,8 +67,8 @@ def test_nan_is_out_of_every_range(name):
         return
     with pytest.raises(ValueError, match="nan"):
         AdaptiveJoSRC(
-            tiny.linear_network(),
-            tiny.CLASSES,
+            models.linear_network(),
+            models.CLASSES,
             9,
             rule=TrustRule(**{name: float("nan")}),
         )
@@ -98,7 +98,7 @@ def test_a_value_that_nothing_reads_is_refused(name):
 
 def test_a_rule_is_a_trust_rule():
     with pytest.raises(TypeError, match=r"`rule` as a TrustRule\. Received: \{\}\."):
-        AdaptiveJoSRC(tiny.linear_network(), tiny.CLASSES, 9, rule={})
+        AdaptiveJoSRC(models.linear_network(), models.CLASSES, 9, rule={})
 
 
 @pytest.mark.parametrize(

@@ -8,25 +8,25 @@ import tensorflow as tf
 from josrc_keras import JoSRC, Standard, audit, data, networks, views
 from josrc_keras.audit import table as audit_table
 from josrc_keras.callbacks import CleanThreshold, MeanTeacher, VerdictHistory
-from tests import small
+from tests.support import models
 
-X, Y = small.X, small.Y
+X, Y = models.X, models.Y
 
 
 @pytest.fixture(scope="module")
 def model():
     """Trained for an epoch on `X` and `Y`, with a history."""
     keras.utils.set_random_seed(0)
-    model = small.make_model()
+    model = models.digits_model()
     callbacks = [CleanThreshold(0.7, 0.9, 1), MeanTeacher(), VerdictHistory()]
-    small.fit(model, callbacks=callbacks, epochs=2)
+    models.fit(model, callbacks=callbacks, epochs=2)
     return model
 
 
 @pytest.fixture
 def fresh():
     """Without a history, and without an augmentation, so that nothing is random."""
-    return small.make_model(augmentation=False)
+    return models.digits_model(augmentation=False)
 
 
 def numbered(labels=Y, images=X):
@@ -108,7 +108,7 @@ def test_the_history_gives_the_score(model):
 def test_every_kind_of_data_gives_the_same_table(kind, fresh):
     expected = fresh.audit(X, Y, batch_size=7)
     given = {
-        "tf.data": (small.dataset(batch=7),),
+        "tf.data": (models.dataset(batch=7),),
         "numbered": (numbered().shuffle(24, seed=5).batch(7),),
         "one-hot": (X, np.eye(4)[Y]),
         "dict": (X, {"label": Y, "true_label": Y, "index": np.arange(24)}),
@@ -188,7 +188,7 @@ REFUSED = {
     ),
     "more classes": (lambda: (X, Y + 3), {}, r"labels in \[0, 3\].*from 3 to 6"),
     "shuffled": (
-        lambda: (small.dataset(batch=24).unbatch().shuffle(24).batch(7), None),
+        lambda: (models.dataset(batch=24).unbatch().shuffle(24).batch(7), None),
         {},
         "same images in the same order",
     ),

@@ -10,7 +10,7 @@ import pytest
 
 from josrc_keras import AdaptiveJoSRC
 from josrc_keras.callbacks import RunCheckpoint
-from tests import tiny
+from tests.support import models
 
 # What an epoch of the adaptive method reported, and the names of now.
 BEFORE = {
@@ -39,7 +39,7 @@ ONE_NETWORK = {"loss": 0.1, "val_accuracy": 0.4, "val_loss": 0.5}
 
 
 def adaptive_model():
-    model = AdaptiveJoSRC(tiny.linear_network(), tiny.CLASSES, 12)
+    model = AdaptiveJoSRC(models.linear_network(), models.CLASSES, 12)
     model.compile(keras.optimizers.SGD(0.1), metrics=["accuracy"])
     return model
 
@@ -80,8 +80,8 @@ def test_names_of_now_are_left_alone(rows, tmp_path):
 
 
 def test_the_papers_model_has_the_names_that_it_had(tmp_path):
-    save(tmp_path, tiny.make_model(), BEFORE)
-    assert restored(tmp_path, tiny.make_model()) == [{"epoch": 1, **BEFORE}]
+    save(tmp_path, models.make_model(), BEFORE)
+    assert restored(tmp_path, models.make_model()) == [{"epoch": 1, **BEFORE}]
 
 
 def test_a_run_that_was_stopped_before_and_after(tmp_path):

@@ -4,7 +4,7 @@ import keras
 import pytest
 
 from josrc_keras.callbacks import CleanThreshold, MeanTeacher
-from tests import oracle
+from tests.support import oracle
 
 
 class Recorder(keras.callbacks.Callback):

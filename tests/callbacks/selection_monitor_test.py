@@ -8,7 +8,7 @@ import pytest
 
 from josrc_keras import JoSRC, Standard
 from josrc_keras.callbacks import CleanThreshold, MeanTeacher, SelectionMonitor
-from tests import oracle
+from tests.support import oracle
 
 CLASSES = 3
 COUNT = 96

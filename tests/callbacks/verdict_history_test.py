@@ -9,7 +9,7 @@ from josrc_keras import JoSRC, Standard, labels, networks, selection, views
 from josrc_keras.callbacks import CleanThreshold, MeanTeacher, VerdictHistory
 from josrc_keras.data.checks import values
 from josrc_keras.samples import findings, history
-from tests import tiny
+from tests.support import models
 
 COUNT = 24
 ARRAYS = ("epochs", "early_epochs", "labels", "verdicts", *findings.AVERAGED)
@@ -17,7 +17,7 @@ ARRAYS = ("epochs", "early_epochs", "labels", "verdicts", *findings.AVERAGED)
 
 def make_model(rate=0.1, **compiled):
     keras.utils.set_random_seed(0)
-    model = JoSRC(tiny.linear_network(), tiny.CLASSES, smoothing=0.3)
+    model = JoSRC(models.linear_network(), models.CLASSES, smoothing=0.3)
     arguments = {"metrics": ["accuracy"], **compiled}
     model.compile(keras.optimizers.SGD(rate), **arguments)
     return model
@@ -26,7 +26,7 @@ def make_model(rate=0.1, **compiled):
 @pytest.fixture
 def pairs():
     """Two views of 24 images, and labels."""
-    return tiny.pair_batch(COUNT)
+    return models.pair_batch(COUNT)
 
 
 def fit(model, x, y=None, recorder=None, more=(), **arguments):
@@ -90,7 +90,7 @@ def test_what_is_recorded_can_be_recomputed(pairs):
     np.testing.assert_array_equal(found["epochs"], np.full(COUNT, 3))
     np.testing.assert_array_equal(found["early_epochs"], np.full(COUNT, 2))
     np.testing.assert_array_equal(found["labels"], given)
-    smooth = labels.smooth_labels(given, tiny.CLASSES, 0.3)
+    smooth = labels.smooth_labels(given, models.CLASSES, 0.3)
     likelihood = selection.clean_likelihood(softmax(logits[0]), smooth)
     for epoch, tau in enumerate((0.6, 0.65, 0.7)):
         verdict = selection.select(
@@ -130,9 +130,9 @@ def test_recording_changes_nothing_that_training_does_or_shows(pairs, equal_arra
 
     def train(recorder):
         images, given = pairs
-        network = tiny.linear_network()
+        network = models.linear_network()
         network = keras.Model(network.inputs, Counted()(network.outputs[0]))
-        model = tiny.make_model(network)
+        model = models.make_model(network)
         arguments = {"epochs": 3, "validation_data": (images["view_a"], given)}
         arguments["shuffle"] = False
         calls.clear()
@@ -263,7 +263,7 @@ NO_INDEX = "VerdictHistory needs each sample's number in the dataset. Received: 
 
 
 def test_a_dataset_without_numbers_is_refused_before_training(pairs):
-    model, before = make_model(), tiny.linear_network().get_weights()
+    model, before = make_model(), models.linear_network().get_weights()
     data = tf.data.Dataset.from_tensor_slices(pairs).batch(8)
     with pytest.raises(
         ValueError, match=NO_INDEX.format("a dataset of labels without 'index'")

@@ -1,7 +1,6 @@
 """Export: the artefact is the classifier, all of it and nothing else."""
 
 import contextlib
-import types
 
 import keras
 import numpy as np
@@ -9,73 +8,26 @@ import pytest
 import tensorflow as tf
 
 from josrc_keras import data, networks
-from josrc_keras.export import export_classifier, proof, served_process
+from josrc_keras.export import export_classifier
+from tests.support.exports import (
+    NAMES,
+    check_same,
+    client,
+    every_format,
+    logits_of,
+    network_of,
+    quick_proof,
+    size,
+)
 
 onnx = pytest.importorskip("onnx", reason="needs josrc-keras[onnx]")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs josrc-keras[onnx]")
 pytest.importorskip("tf2onnx", reason="needs josrc-keras[onnx]")
 
-NAMES = {
-    "onnx": "model.onnx",
-    "saved_model": "model",
-    "litert": "model.tflite",
-    "keras": "model.keras",
-}
 SOURCES = ("student", "teacher")
 # Proved in a process of their own, as for users; the others at a quicker pace.
 FRESH = [("onnx", s) for s in SOURCES] + [("litert", "student")]
 FRESH += [("saved_model", "teacher")]
-every_format = pytest.mark.parametrize("format", NAMES)
-
-
-@contextlib.contextmanager
-def quick_proof():
-    """Proofs that do not start a process, which costs five seconds with TensorFlow."""
-
-    def run(command, **options):
-        try:
-            served_process.main(command[3:])
-        except Exception as error:
-            return types.SimpleNamespace(returncode=1, stderr=f"log\n{error!r}\n")
-        return types.SimpleNamespace(returncode=0, stderr="")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(proof, "subprocess", types.SimpleNamespace(run=run))
-        yield
-
-
-def client(format, path):
-    """A function from an array to a dict of outputs, as a user would write it."""
-    if format == "onnx":
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        names = [output.name for output in session.get_outputs()]
-        return lambda x: dict(zip(names, session.run(None, {"image": x}), strict=True))
-    if format == "litert":
-        litert = pytest.importorskip("ai_edge_litert.interpreter")
-        run = litert.Interpreter(str(path)).get_signature_runner("serving_default")
-        return lambda x: run(image=x)
-    if format == "keras":
-        call = keras.saving.load_model(path)
-    else:
-        signatures = tf.saved_model.load(path).signatures
-        call = lambda x: signatures["serving_default"](image=tf.constant(x))  # noqa: E731
-    return lambda x: {name: value.numpy() for name, value in call(x).items()}
-
-
-def logits_of(network, batch):
-    logits = network(np.asarray(batch, "float32"), training=False)
-    return keras.ops.convert_to_numpy(logits)
-
-
-def check_same(ours, theirs):
-    assert ours.dtype == np.float32
-    np.testing.assert_allclose(ours, theirs, atol=1e-4, rtol=1e-5)
-    np.testing.assert_array_equal(ours.argmax(axis=1), theirs.argmax(axis=1))
-
-
-def size(path):
-    parts = [path, *path.rglob("*")]
-    return sum(part.stat().st_size for part in parts if part.is_file())
 
 
 def weights_of(network):
@@ -254,19 +206,6 @@ def test_network_whose_output_is_a_list_of_one(images, tmp_path, format):
         export_classifier(network, tmp_path / NAMES[format], format)
     logits = client(format, tmp_path / NAMES[format])(images)["logits"]
     check_same(logits, logits_of(other, images))
-
-
-def network_of(*layers, policy="float32", shape=(8, 8, 1)):
-    """A classifier of given layers, whose last one gives three logits."""
-    policy = keras.DTypePolicy(policy)
-    image = keras.Input(shape)
-    x = image
-    for layer in layers:
-        x = layer(x)
-    x = keras.layers.Conv2D(4, 3, dtype=policy)(x)
-    x = keras.layers.BatchNormalization(dtype=policy)(x)
-    x = keras.layers.GlobalMaxPooling2D(dtype=policy)(x)
-    return keras.Model(image, keras.layers.Dense(3, dtype=policy)(x))
 
 
 @pytest.fixture

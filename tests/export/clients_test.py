@@ -11,7 +11,7 @@ import pytest
 from keras import layers
 
 from josrc_keras.export import Serving, export_classifier
-from tests.export.classifier_test import NAMES, every_format, quick_proof
+from tests.support.exports import NAMES, bilinear, every_format, middle, quick_proof
 
 HEIGHT, WIDTH, CLASSES = 8, 12, 5
 NETWORK = (None, HEIGHT, WIDTH, 3)
@@ -66,30 +66,6 @@ def batches():
         found[f"{name}/{number}"] = pixels.astype(SERVINGS[name].dtype)
     found["plain/1"] = found["crop/3"].astype("float32")
     return found
-
-
-def bilinear(images, size):
-    """Images `(N, H, W, C)` at another size: half-pixel centres, edges repeated."""
-    for axis, count in enumerate(size, start=1):
-        old = images.shape[axis]
-        at = np.clip((np.arange(count) + 0.5) * old / count - 0.5, 0, old - 1)
-        low = np.floor(at).astype(int)
-        share = (at - low).reshape([-1 if i == axis else 1 for i in range(4)])
-        first = np.take(images, low, axis)
-        second = np.take(images, np.minimum(low + 1, old - 1), axis)
-        images = first * (1 - share) + second * share
-    return images
-
-
-def middle(images, size):
-    """The largest part in the middle with the proportions of `size`."""
-    old = images.shape[1:3]
-    new = [
-        min(old[0], old[1] * size[0] // size[1]),
-        min(old[1], old[0] * size[1] // size[0]),
-    ]
-    top, left = (old[0] - new[0]) // 2, (old[1] - new[1]) // 2
-    return images[:, top : top + new[0], left : left + new[1]]
 
 
 def expected_logits(network, name, images):

@@ -9,7 +9,7 @@ import pytest
 
 from josrc_keras import data
 from josrc_keras.export import calibration, read_metadata, sources
-from tests.export.runs import logits_of, networks_in, percent, serve, session_of
+from tests.support.artefacts import logits_of, networks_in, percent, serve, session_of
 from tests.support.forks import contents, error_line
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs josrc-keras[onnx]")

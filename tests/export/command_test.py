@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from josrc_keras.export import calibration, read_metadata
-from tests.export.runs import logits_of, networks_in, percent, serve
+from tests.support.artefacts import logits_of, networks_in, percent, serve
 from tests.support.forks import contents, error_line
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs josrc-keras[onnx]")

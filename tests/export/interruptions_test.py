@@ -14,7 +14,7 @@ from keras import layers
 
 from josrc_keras import data, networks
 from josrc_keras.export import ExportError, export_classifier, in_tensorflow, proof
-from tests.export.classifier_test import (
+from tests.support.exports import (
     NAMES,
     check_same,
     client,

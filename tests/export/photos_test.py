@@ -6,9 +6,9 @@ import pytest
 from josrc_keras import data
 from josrc_keras.export import read_metadata, run_exports
 from josrc_keras.runs import train
-from tests import photos
-from tests.export.classifier_test import quick_proof
-from tests.image_folder_run_test import make_config
+from tests.support import photos
+from tests.support.exports import quick_proof
+from tests.support.photo_runs import make_config
 from tests.support.runs import without_plots
 
 pytest.importorskip("PIL")

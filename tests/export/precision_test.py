@@ -6,7 +6,7 @@ import pytest
 
 from josrc_keras import data, networks
 from josrc_keras.export import ExportError, Serving, export_classifier, precision
-from tests.export.classifier_test import client, size
+from tests.support.exports import client, size
 
 onnx = pytest.importorskip("onnx", reason="needs josrc-keras[onnx]")
 

@@ -9,7 +9,7 @@ from keras import layers
 
 from josrc_keras import JoSRC, data, networks
 from josrc_keras.export import ExportError, export_classifier, proof
-from tests.export.classifier_test import (
+from tests.support.exports import (
     NAMES,
     check_same,
     client,

@@ -11,9 +11,15 @@ from keras import layers
 
 from josrc_keras import data, views
 from josrc_keras.export import Serving, export_classifier, proof, read_metadata
-from tests.export.classifier_test import NAMES, client, every_format, quick_proof
-from tests.export.clients_test import bilinear, middle
-from tests.export.runs import logits_of, percent, serve
+from tests.support.artefacts import logits_of, percent, serve
+from tests.support.exports import (
+    NAMES,
+    bilinear,
+    client,
+    every_format,
+    middle,
+    quick_proof,
+)
 from tests.support.forks import error_line
 
 SEEN = 12  # Pixels of each side that the networks see.

@@ -10,7 +10,7 @@ from keras import layers
 
 from josrc_keras.data.photos import decoding
 from josrc_keras.export import Serving, export_classifier
-from tests.export.classifier_test import NAMES, client, quick_proof
+from tests.support.exports import NAMES, client, quick_proof
 
 NETWORK = (None, 8, 12, 3)
 ANY_SIZE = (None, None, None, 3)

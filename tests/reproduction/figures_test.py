@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from josrc_keras.reproduction import figures
-from tests.plots_test import check_picture
-from tests.reproduction.synthetic import make_record
+from tests.support.pictures import check_picture
+from tests.support.synthetic import make_record
 
 CAPTIONS = {
     3: "Figure 3: test accuracy of the student",

@@ -9,7 +9,7 @@ import pytest
 
 from josrc_keras import _files
 from josrc_keras.reproduction import results, runner, tables, tables_page
-from tests.reproduction import synthetic
+from tests.support import synthetic
 
 EPOCHS = 4
 SECONDS = {"josrc": 60, "standard": 30}  # Of an epoch.
