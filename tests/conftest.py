@@ -7,6 +7,7 @@ import types
 import numpy as np
 import pytest
 
+pytest_plugins = ["tests.support.export_runs"]
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

@@ -1,4 +1,4 @@
-"""Trainings on JAX for `jax_train_test.py`; writes what came of them to a folder."""
+"""Trainings on JAX for runs/without_tensorflow_test.py, and what came of them."""
 
 import json
 import sys

@@ -1,12 +1,11 @@
-"""FiniteLoss, and the checks at the start of `fit`."""
+"""FiniteLoss: training that breaks down stops, with a message."""
 
 import keras
 import numpy as np
 import pytest
 
-from josrc_keras import JoSRC, _checks, networks
 from josrc_keras.callbacks import CleanThreshold, MeanTeacher
-from josrc_keras.training import finite_loss, required_callbacks
+from josrc_keras.training import finite_loss
 
 
 def test_training_that_breaks_down_stops(make_digits_model, digits):
@@ -136,43 +135,3 @@ def test_looks_though_an_execution_runs_many_batches():
     look(guard, ends[:4], broken_from=23)
     with pytest.raises(FloatingPointError, match="epoch 3, by batch 24"):
         look(guard, ends[4:], broken_from=23)
-
-
-def test_missing_callbacks_are_named(make_digits_model, digits):
-    """Which are missing, which were given, and a line to paste."""
-    model = make_digits_model()
-    with pytest.raises(
-        ValueError, match=r"callbacks=\['CleanThreshold'\].*Add MeanTeacher\(decay="
-    ):
-        model.fit(digits.x, digits.y, callbacks=CleanThreshold())
-    with pytest.raises(
-        ValueError, match=r"callbacks=\[\].*Add CleanThreshold\(.*MeanTeacher\("
-    ):
-        model.fit(digits.x, digits.y)
-
-
-def test_every_kind_of_callbacks_gets_the_guard():
-    """None, one, a list, and a `CallbackList` get a FiniteLoss."""
-    own = keras.callbacks.Callback()
-    for callbacks in (None, own, [own], keras.callbacks.CallbackList([own])):
-        result = required_callbacks.with_required_callbacks(callbacks, {})
-        result = getattr(result, "callbacks", result)
-        kinds = [type(callback) for callback in result]
-        assert kinds.count(finite_loss.FiniteLoss) == 1
-        assert (own in result) == (callbacks is not None)
-
-
-def test_choice():
-    assert _checks.check_choice("colour", "red", ("red", "blue")) == "red"
-    with pytest.raises(ValueError, match=r"colour as one of .*blue.*Received: 'green'"):
-        _checks.check_choice("colour", "green", ("red", "blue"))
-
-
-def test_another_backend_is_refused(monkeypatch):
-    """When the model is built, not at some later step."""
-    network = networks.digits_cnn(4)
-    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
-    with pytest.raises(
-        RuntimeError, match=r"tensorflow and jax\. Received: the backend 'torch'\. Set"
-    ):
-        JoSRC(network, 4, smoothing=0.3)

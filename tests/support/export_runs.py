@@ -9,13 +9,11 @@ import shutil
 import subprocess
 import sys
 import types
-from pathlib import Path
 
 import pytest
 
-from tests.support.forks import Forks, contents
+from tests.support.forks import ROOT, Forks, contents
 
-ROOT = Path(__file__).parents[2]
 SERVER = """
 import onnxruntime, sklearn.datasets, tf2onnx
 from tests.support import commands
