@@ -1,4 +1,4 @@
-"""experiment: precision, steps an execution, and a run that a callback stops."""
+"""runs.train: precision, steps an execution, and a run that a callback stops."""
 
 import json
 

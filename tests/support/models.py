@@ -2,7 +2,6 @@
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from josrc_keras import JoSRC, networks, views
 from josrc_keras.callbacks import CleanThreshold, MeanTeacher
@@ -82,12 +81,14 @@ def digits_model(classes=CLASSES, augmentation=True, rate=0.01, smoothing=0.3):
 def fit(model, x=X, y=Y, **arguments):
     """A training with the callbacks that Jo-SRC needs."""
     arguments.setdefault("callbacks", [CleanThreshold(0.7, 0.9, 1), MeanTeacher()])
-    if not isinstance(x, tf.data.Dataset):
+    if not hasattr(x, "element_spec"):  # No dataset.
         arguments.setdefault("batch_size", 8)
     return model.fit(x, y, verbose=0, **arguments)
 
 
 def dataset(x=X, y=Y, batch=8):
+    import tensorflow as tf  # Not above: some tests do without it.
+
     return tf.data.Dataset.from_tensor_slices((x, y)).batch(batch)
 
 
