@@ -121,7 +121,7 @@ def test_what_two_replicas_saw_of_a_sample_is_no_class(pairs):
 def test_a_resumed_run_is_the_uninterrupted_one(
     quick_config, deterministic, monkeypatch, tmp_path
 ):
-    """Through `experiment.train`: history, weights, memory, to the last digit."""
+    """Through `runs.train.train`: history, weights, memory, to the last digit."""
     without_pictures(monkeypatch)
     config = quick_config("adaptive", **{"adaptive.warmup_epochs": 1})
     parts, whole = tmp_path / "parts", tmp_path / "whole"

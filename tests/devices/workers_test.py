@@ -49,7 +49,7 @@ def results(tmp_path_factory):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_two_workers_equal_one_process(backend, results):
-    """Weights, teacher, optimizer and metrics of a whole `experiment.train`.
+    """Weights, teacher, optimizer and metrics of a whole `runs.train.train`.
 
     With batch normalisation, the model's own augmentation, and 4 steps an execution.
     """

@@ -8,7 +8,7 @@ from josrc_keras.runs import train
 
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory):
-    """`(grid.Run, run folder)` of two epochs on 192 digits."""
+    """`(tables.Run, run folder)` of two epochs on 192 digits."""
     from tensorflow.python.framework import config as determinism
 
     overrides = (

@@ -45,7 +45,7 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def trainer(monkeypatch, clock):
-    """Stands in for `experiment.train`, with epochs of a known time.
+    """Stands in for `runs.train.train`, with epochs of a known time.
 
     Attributes:
         calls: The folders, as relative paths.

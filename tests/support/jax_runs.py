@@ -33,7 +33,7 @@ class StopAfter(keras.callbacks.Callback):
 
 
 def train(workdir, *callbacks, **fields):
-    """Four epochs of the digits; what `experiment.train` returns."""
+    """Four epochs of the digits; what `runs.train.train` returns."""
     config = digits8n_o.get_config("paper")
     config.network.name = "tiny"
     config.epochs = 4

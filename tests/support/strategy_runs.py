@@ -202,7 +202,7 @@ def attempt(function):
 
 
 def run_folder(folder, steps):
-    """A whole `experiment.train`; the numbers if this process wrote any."""
+    """A whole `runs.train.train`; the numbers if this process wrote any."""
     networks.NETWORKS["tiny"] = normalized
     summary.draw = lambda *arguments: []
     # 356 in batches of 355: of the last one there is none for a second replica.
