@@ -49,7 +49,6 @@ MOVED = {
     "data.image_folder": "data.photos.folder",
     "data.image_folder_checks": "data.photos.checks",
     "data.manual_files": "data.benchmarks.manual_files",
-    "data.partial": "data.benchmarks.partial",
     "data.pipeline": "data.batches.in_memory",
     "data.record_examples": "data.records.examples",
     "data.record_writing": "data.records.writing",
