@@ -110,6 +110,8 @@ def test_what_two_replicas_saw_of_a_sample_is_no_class(pairs):
     table = np.zeros((COUNT, len(findings.FIELDS)), "float32")
     column = {name: number for number, name in enumerate(findings.FIELDS)}
     table[:2, column["seen"]] = 2, 1
+    table[:2, column["label"]] = callback.history.labels[:2] * (2, 1)
+    table[:2, column["label"]] = pairs[1][:2] * (2, 1)
     table[:2, column["given_prob"]] = 0.6, 0.4
     table[:2, column["predicted"]] = 1 + 2, 3  # Classes 1 and 2 are not class 1.5.
     callback._add(table)
