@@ -114,7 +114,14 @@ def make_optimizer(config: ml_collections.ConfigDict) -> keras.optimizers.Optimi
     """The Keras optimizer that `config.optimizer` names."""
     arguments = config.optimizer.arguments.to_dict()
     name = config.optimizer.name
-    return keras.optimizers.get({"class_name": name, "config": arguments})
+    try:
+        return keras.optimizers.get({"class_name": name, "config": arguments})
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "Expected an optimizer of Keras and arguments that it takes. Received: "
+            f"config.optimizer.name={name}, arguments {arguments} ({error}). Set "
+            "config.optimizer.name to adam, sgd or another name of Keras."
+        ) from error
 
 
 @contextlib.contextmanager

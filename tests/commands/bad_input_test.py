@@ -196,7 +196,7 @@ def test_full_disk_leaves_nothing_half_written(folder, outcomes):
 @pytest.mark.parametrize(
     ("name", "texts"),
     [
-        ("help train", ["--config", "--workdir", "--progress", "run it again"]),
+        ("help train", ["--config", "--workdir", "--progress", "resumes the run"]),
         ("help evaluate", ["--workdir", "Evaluates the student"]),
         ("help demo", ["--workdir", "--seeds", "The whole way on real images"]),
     ],
