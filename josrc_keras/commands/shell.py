@@ -105,7 +105,7 @@ def _explain(module):
     sys.modules["__main__"].__doc__ = module.__doc__
     by_module = flags.FLAGS.flags_by_module_dict()
     own = by_module.get(module.__name__, ())
-    # Those of this module are the ones that the command has asked for.
+    # The flags of this module are those that the command has asked for.
     for flag in (*own, *by_module[__name__]):
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
