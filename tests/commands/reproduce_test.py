@@ -224,7 +224,10 @@ def test_a_dry_run_writes_nothing(whole, commands, folder):
         "  left ",
         "1 of 3 ",
     ]
-    assert out.splitlines()[-1] == "1 of 3 runs done, the rest should take 1 min"
+    said = re.fullmatch(
+        r"1 of 3 runs done, the rest should take (\d+) min", out.splitlines()[-1]
+    )
+    assert said and int(said[1]) >= 1  # A busy machine takes longer than one.
     assert times(workdir) == before
 
 
