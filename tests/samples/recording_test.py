@@ -85,7 +85,7 @@ def test_shuffled_datasets_land_in_the_right_rows(backend, results):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_numbers_out_of_range_are_counted_over_devices(backend, results):
-    """-1, and 41 to 77 in twos."""
+    """40 to 78 in twos."""
     error = results(backend)["many"]["outside"]
     assert error.startswith("ValueError: Expected each sample's number in [0, 39]")
     assert "Received: 20 out of range in this epoch." in error

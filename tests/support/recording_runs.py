@@ -71,9 +71,9 @@ def shuffled():
 
 
 def out_of_range():
-    """What an index that is too large and one below 0 lead to."""
+    """What numbers that are too large lead to."""
     images, given = models.pair_batch(COUNT)
-    labels = {"label": given, "index": np.arange(COUNT) * 2 - 1}
+    labels = {"label": given, "index": np.arange(COUNT) * 2}
     return attempt(fit, make_model(), images, labels, VerdictHistory(COUNT))
 
 
