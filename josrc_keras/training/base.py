@@ -85,6 +85,17 @@ class NoisyLabelModel(ReportingModel):
         """The student's logits `(N, C)`; of the first view if there are two."""
         return self.student(self.seen_in_evaluation(images), training=training)
 
+    def export(self, *args: Any, **kwargs: Any) -> None:
+        """Exports the network that answers, as `keras.Model.export` does.
+
+        Keras exports a model only once it has been called, which `fit` does not do.
+        """
+        shape = input_shape(self.student)
+        if shape is not None:
+            sides = [64 if side is None else side for side in shape[1:]]
+            self(keras.ops.zeros((1, *sides)), training=False)
+        super().export(*args, **kwargs)
+
     def seen_in_evaluation(self, images: Any) -> Any:
         """What a network sees of images that are not augmented, such as their middle.
 
