@@ -88,12 +88,12 @@ class NoisyLabelModel(ReportingModel):
     def export(self, *args: Any, **kwargs: Any) -> None:
         """Exports the network that answers, as `keras.Model.export` does.
 
-        Keras exports a model only once it has been called, which `fit` does not do.
+        Without an `input_signature` it takes float32 images of the network's size.
         """
         shape = input_shape(self.student)
-        if shape is not None:
-            sides = [64 if side is None else side for side in shape[1:]]
-            self(keras.ops.zeros((1, *sides)), training=False)
+        if shape is not None and len(args) < 4:
+            signature = [keras.InputSpec("float32", (None, *shape[1:]))]
+            kwargs.setdefault("input_signature", signature)
         super().export(*args, **kwargs)
 
     def seen_in_evaluation(self, images: Any) -> Any:
