@@ -106,11 +106,16 @@ def with_state_of(network, copy, *, tolerance=EQUAL):
 
 
 def take_state(layer, original):
-    """Gives a layer what `original` would save in a file, without its inner layers."""
+    """Gives a layer what `original` would save in a file, without its inner layers.
+
+    The values pass through NumPy: on JAX, a variable that is assigned a variable shares
+    its memory, which a training step then gives away twice.
+    """
     store: dict = {}
     original.save_own_variables(store)
     if store:
-        layer.load_own_variables(store)
+        values = {key: keras.ops.convert_to_numpy(value) for key, value in store.items()}
+        layer.load_own_variables(values)
 
 
 def layer_pairs(copy, network):
