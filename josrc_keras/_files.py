@@ -4,11 +4,12 @@ import contextlib
 import csv
 import ctypes
 import errno
-import glob
+import hashlib
 import importlib
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -21,6 +22,9 @@ with contextlib.suppress(ImportError):
 UNSUPPORTED = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
 PREFIX = ".josrc-unfinished-"
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # Linux: see renameat2(2).
+LONGEST = 255  # Bytes of a name, on almost every file system.
+# A cell that begins like this is run by a spreadsheet, or is a protected one.
+FORMULA = re.compile("'*([\t\r\n]|[ \u00a0]*[=+@\uff1d\uff0b\uff0d\uff20-])")
 
 
 def remove_unfinished(folder, name=None):
@@ -30,15 +34,41 @@ def remove_unfinished(folder, name=None):
 
     Args:
         folder: Where it wrote.
-        name: Name of the file or folder that it wrote; None removes all of them.
+        name: Name of the file or folder that it wrote, or a set of names; None removes
+            all of them.
     """
-    pattern = "*" if name is None else glob.escape(name)
-    for unfinished in Path(folder).glob(f"{PREFIX}{pattern}-????????"):
+    names = {name} if isinstance(name, str) else name
+    shown = None if names is None else {_shortened(each) for each in names}
+    for unfinished in Path(folder).glob(f"{PREFIX}*-????????"):
+        if shown is not None and unfinished.name[len(PREFIX) : -9] not in shown:
+            continue
         before = unfinished / "replaced"
-        place = unfinished.with_name(unfinished.name[len(PREFIX) : -9])
-        if before.exists() and not os.path.lexists(place):
-            os.replace(before, place)
+        for new in list(unfinished.iterdir()) if before.exists() else ():
+            place = unfinished.with_name(new.name)
+            if new != before and not os.path.lexists(place):
+                os.replace(before, place)
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _shortened(name):
+    """A name that leaves room for what `folder_beside` adds to it."""
+    encoded = os.fsencode(name)
+    room = LONGEST - len(f"{PREFIX}-????????")
+    if len(encoded) <= room:
+        return name
+    ending = "-" + hashlib.sha256(encoded).hexdigest()[:16]
+    return encoded[: room - len(ending)].decode("utf-8", "ignore") + ending
+
+
+@contextlib.contextmanager
+def folder_beside(path):
+    """Yields a new folder beside a path, which is removed at the end."""
+    prefix = f"{PREFIX}{_shortened(path.name)}-"
+    beside = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+    try:
+        yield beside
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -56,8 +86,7 @@ def replacing(path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{path.name}-", dir=path.parent))
-    try:
+    with folder_beside(path) as beside:
         yield beside / path.name
         _flush(beside / path.name)
         folders = path.is_dir() or (path.exists() and (beside / path.name).is_dir())
@@ -73,8 +102,6 @@ def replacing(path):
             if (beside / "replaced").exists():
                 os.replace(beside / "replaced", path)
             raise
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -154,8 +181,25 @@ def write_json(path, value):
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
+def cell_of(value):
+    """A value for a CSV file, in which a spreadsheet runs no text as a formula.
+
+    A text that begins like a formula gets an apostrophe, and so does one that begins
+    like a text with that apostrophe. `value_of` takes it away.
+    """
+    is_formula = isinstance(value, str) and FORMULA.match(value)
+    return f"'{value}" if is_formula else value
+
+
+def value_of(cell):
+    """The value that `cell_of` made a cell of."""
+    is_text = isinstance(cell, str) and cell.startswith("'")
+    return cell[1:] if is_text and FORMULA.match(cell) else cell
+
+
 def write_csv(path, rows):
     """Writes dicts as CSV, whole or not at all; a missing value is an empty cell."""
+    rows = [{cell_of(k): cell_of(v) for k, v in row.items()} for row in rows]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")

@@ -210,3 +210,36 @@ def test_an_error_keeps_the_old_one(old, new, fails, tmp_path, monkeypatch):
             raise RuntimeError("stop")
     after = {p.relative_to(tmp_path): p.is_dir() for p in tmp_path.rglob("*")}
     assert after == before
+
+
+LONG = "n" * 255, "é" * 127, "é" * 100 + "n" * 50
+
+
+@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("write", [write_file, write_folder])
+def test_a_name_without_room_for_what_is_written_beside(name, write, tmp_path):
+    """Kind: a name that is too long only while it is written."""
+    for _ in range(2):
+        with _files.replacing(tmp_path / name) as beside:
+            write(beside)
+            (unfinished,) = (p for p in tmp_path.iterdir() if p.name != name)
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+    unfinished.mkdir()
+    _files.remove_unfinished(tmp_path, name[:-1])
+    assert unfinished.exists()
+    _files.remove_unfinished(tmp_path, {name, "other"})
+    assert not unfinished.exists()
+
+
+def test_a_folder_of_a_long_name_is_put_back(tmp_path):
+    """It is known by what is beside the old one, since the name was shortened."""
+    name = LONG[0]
+    with _files.replacing(tmp_path / name) as beside:
+        write_folder(beside)
+        left = beside.parent.with_name(beside.parent.name[:-8] + "12345678")
+    left.mkdir()
+    write_folder(left / name)
+    (tmp_path / name).rename(left / "replaced")
+    _files.remove_unfinished(tmp_path, name)
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name / "inside").read_text() == "new"

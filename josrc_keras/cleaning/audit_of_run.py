@@ -12,7 +12,7 @@ from absl import logging
 from josrc_keras import _files
 from josrc_keras.audit import summary, truth
 from josrc_keras.audit.table import Part, audit_parts
-from josrc_keras.cleaning import plan, report
+from josrc_keras.cleaning import changed, plan, report
 from josrc_keras.data import batches, records
 from josrc_keras.runs import build_data
 from josrc_keras.runs import folder as run_folder
@@ -32,7 +32,7 @@ def write(run, output, *, view_pairs=4, max_thumbnails=1200):
     Args:
         run: The run folder.
         output: Folder for `audit.csv`, `audit.parquet` (with pyarrow),
-            `findings.json` and `report.html`.
+            `findings.json`, `report.html` and, of photos, `photos.json`.
         view_pairs: Number of pairs of views of each image, at least 1.
         max_thumbnails: The most images in the report.
 
@@ -68,6 +68,7 @@ def write(run, output, *, view_pairs=4, max_thumbnails=1200):
         known = np.concatenate([split.true_labels for split in splits])[order]
         findings["quality"] = truth.compare(table, known)
     _write(output, table, findings)
+    changed.record(run, output, validation_dir_of(config))
     report.write_report(
         output / "report.html",
         table,
@@ -93,6 +94,33 @@ def photos_of(run):
             f"{config['data']['name']}. Use --apply=csv."
         )
     return Path(config["data"]["dir"]).expanduser()
+
+
+def validation_dir_of(config):
+    """The folder of held-out photos of a configuration; None if it has none."""
+    data = config["data"]
+    if data["name"] != "image_folder" or data["validation_dir"] is None:
+        return None
+    return Path(data["validation_dir"]).expanduser().absolute()
+
+
+def keep_changed(planned, run, output):
+    """A plan in which photos are kept that have changed since a run was audited.
+
+    Args:
+        planned: What `plan.plan` returned.
+        run: The run folder.
+        output: The folder of the audit.
+
+    Returns:
+        A `pandas.DataFrame` like `planned`.
+    """
+    config = run_folder.read_config(run)
+    if config["data"]["name"] != "image_folder":
+        return planned
+    run, output = Path(run), Path(output)
+    audited = changed.recorded(run, output, validation_dir_of(config))
+    return changed.keep_changed(planned, photos_of(run), audited, run)
 
 
 def _make(output):
@@ -136,8 +164,7 @@ def read_history(run):
 
 def _held_out(config, benchmark):
     """Noisy splits that were not trained on, with ids that no other image has."""
-    if config.data.name == "image_folder" and config.data.validation_dir is not None:
-        folder = Path(config.data.validation_dir).expanduser().absolute()
+    if folder := validation_dir_of(config):
         return [_below(folder, benchmark.test)]
     held_out, taken = [], benchmark.train.ids
     for name in ("validation", "test"):

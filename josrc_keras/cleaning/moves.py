@@ -12,9 +12,10 @@ from pathlib import Path
 from absl import logging
 
 from josrc_keras import _checks, _files
-from josrc_keras.cleaning import plan, relocation
+from josrc_keras.cleaning import links, plan, relocation
+from josrc_keras.cleaning.undo import JOURNAL, move_back
 
-JOURNAL = "moved.csv"
+__all__ = ["JOURNAL", "copy", "move", "move_back"]
 
 
 def copy(planned, photos, output):
@@ -79,8 +80,9 @@ def _take_back(output, places):
 def _copy_to(folder, pairs):
     """Copies each file to a path in a new folder."""
     folder.mkdir()
+    taken: dict = {}
     for source, target in pairs:
-        place = relocation.free(folder / target)
+        place = relocation.free(folder / target, taken)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, place)
 
@@ -103,7 +105,9 @@ def move(planned, photos, output):
 
     Out-of-distribution photos go to `OUTPUT/set_aside/CLASS/...`. `OUTPUT/moved.csv`
     lists every move before the first is made. `move_back` undoes them, whether or not
-    all of them were made. Symbolic links are moved as links to the same file.
+    all of them were made. Symbolic links are moved as links to the same file, and links
+    in the folder that stay lead to photos that moved. A photo stays, too, if a link in
+    a `validation_dir` leads to it.
 
     Args:
         planned: What `plan` returned. Its ids are paths `CLASS/...` in the folder.
@@ -119,31 +123,20 @@ def move(planned, photos, output):
         OSError: If a photo can't be moved.
     """
     photos, output = Path(photos).resolve(), Path(output).resolve()
+    needed = links.ways(Path(row) for row in planned["id"] if os.path.isabs(row))
     planned = _in_folder(planned, photos)
     _check(planned, photos, output)
     journal = output / JOURNAL
-    taken: set = set()
-    moves = []
-    for row in planned[planned["action"] != "keep"].itertuples():
-        inner = Path(row.id).parts[1:]
-        if row.action == "set_aside":
-            target = output / "set_aside" / Path(row.given_name, *inner)
-        else:
-            target = photos / Path(row.new_name, *inner)
-        moves.append((photos / row.id, relocation.free(target, taken)))
+    moves = _moves(planned, photos, output, needed)
     _check_present(source for source, _ in moves)
-    links = [os.readlink(a) if a.is_symlink() else "" for a, _ in moves]
-    made = [_first_missing(b.parent) for _, b in moves]
-    rows = [
-        (str(a), str(b), c, d) for (a, b), c, d in zip(moves, links, made, strict=True)
-    ]
-    pandas = _checks.imported("pandas", "An audit is a table of pandas", "report")
-    table = pandas.DataFrame(rows, columns=["from", "to", "link", "made"])
-    plan.write_table(table, journal)
-    ends = _ends(moves)
+    kept = links.kept(photos, (photos / row for row in planned["id"]), moves)
+    plan.write_table(_listed(moves, kept), journal)
+    ends = links.ends(moves)
     try:
         for source, target in moves:
             relocation.move(source, target, ends.get(source))
+        for link, end in kept.items():
+            relocation.relink(link, end)
     except OSError as error:
         raise OSError(
             f"Not all photos could be moved ({error}). Those that were are in "
@@ -152,126 +145,50 @@ def move(planned, photos, output):
     return journal
 
 
-def _first_missing(folder):
-    """The outermost folder that has to be made for this one, as text, or `""`."""
-    missing = ""
+def _moves(planned, photos, output, needed):
+    """`(from, to)` of each photo that is to move, but for those that are needed."""
+    taken: dict = {}
+    moves, stay = [], []
+    for row in planned[planned["action"] != "keep"].itertuples():
+        inner = Path(row.id).parts[1:]
+        if row.action == "set_aside":
+            target = output / "set_aside" / Path(row.given_name, *inner)
+        else:
+            target = photos / Path(row.new_name, *inner)
+        if needed and links.entry(photos / row.id) in needed:
+            stay.append(row.id)
+        else:
+            moves.append((photos / row.id, relocation.free(target, taken)))
+    if stay:
+        logging.warning(
+            "%d photos stay where they are, such as %s: links in the validation_dir "
+            "lead to them. Replace the links by copies, undo, and move again.",
+            len(stay),
+            stay[:3],
+        )
+    return moves
+
+
+def _listed(moves, kept):
+    """The table of moves. A link that stays, and gets another end, has two equal paths.
+
+    `link` is where a link led before, `made` the outermost folder that was made.
+    """
+    rows = [
+        (str(a), str(b), os.readlink(a) if a.is_symlink() else "", _first_missing(b))
+        for a, b in moves
+    ]
+    rows += [(str(link), str(link), os.readlink(link), "") for link in kept]
+    pandas = _checks.imported("pandas", "An audit is a table of pandas", "report")
+    return pandas.DataFrame(rows, columns=["from", "to", "link", "made"], dtype=str)
+
+
+def _first_missing(path):
+    """The outermost folder that has to be made for a file, as text, or `""`."""
+    missing, folder = "", path.parent
     while not folder.exists():
         missing, folder = str(folder), folder.parent
     return missing
-
-
-def _ends(moves):
-    """The file that each link is to lead to, in the place that it is moved to."""
-    moved = {os.path.realpath(a): str(b) for a, b in moves if not a.is_symlink()}
-    ends = {a: os.path.realpath(a) for a, _ in moves if a.is_symlink()}
-    return {a: moved.get(end, end) for a, end in ends.items()}
-
-
-def move_back(output, photos=None):
-    """Moves every photo in `OUTPUT/moved.csv` back.
-
-    The list is then renamed to `moved-back.csv`, with a number if that exists. Photos
-    that are no longer where they were moved to stay in the list. Put them there, and
-    call `move_back` again.
-
-    Args:
-        output: Folder of the list.
-        photos: The folder of photos, out of which and into which nothing else is moved,
-            whatever the list says; None takes the list's word.
-
-    Returns:
-        The number of photos that were moved back.
-
-    Raises:
-        ValueError: If there is no list, the folder of photos is gone, or another photo
-            has taken a place.
-    """
-    journal = Path(output) / JOURNAL
-    if not journal.exists():
-        raise ValueError(
-            f"Expected a list of moves to undo. Received: {journal}, which does not "
-            "exist. `--apply=move` writes it."
-        )
-    pandas = _checks.imported("pandas", "An audit is a table of pandas", "report")
-    table = pandas.read_csv(journal, dtype=str, keep_default_na=False)
-    links = table.get("link", [""] * len(table))  # Older lists lack this column.
-    moves = [
-        (Path(a), Path(b), c)
-        for a, b, c in zip(table["from"], table["to"], links, strict=True)
-    ]
-    _check_folder([before for before, *_ in moves])
-    if photos is not None:
-        _check_inside(moves, Path(photos), Path(output))
-    moved = [each for each in moves if os.path.lexists(each[1])]
-    taken = [str(a) for a, b, c in moved if os.path.lexists(a) and not _twice(a, b, c)]
-    if taken:
-        raise ValueError(
-            f"Expected the places of moved photos to be free. Received: {len(taken)} "
-            "that another photo has taken since, or a link, such as "
-            f"{taken[:3]}. Move it away, and undo again. Nothing was moved."
-        )
-    for before, now, link in moved:
-        if os.path.lexists(before):
-            now.unlink()
-        else:
-            relocation.move(now, before, link if link and now.is_symlink() else None)
-    made = table.get("made", [None] * len(table))  # Older lists lack it, too.
-    for (_, now, _), first in zip(moves, made, strict=True):
-        _files.remove_unfinished(now.parent, now.name)
-        if first != "":
-            relocation.remove_empty(now.parent, first)
-    lost = [not os.path.lexists(before) for before, *_ in moves]
-    if any(lost):
-        plan.write_table(table[lost], journal)
-        logging.warning(
-            "%d photos are where they were moved to no longer, such as %s. Put them "
-            "there and undo again, or delete %s, which lists them, if they are gone.",
-            sum(lost),
-            list(table["to"][lost][:3]),
-            journal,
-        )
-    else:
-        os.replace(journal, relocation.free(journal.with_name("moved-back.csv")))
-    return len(moved)
-
-
-def _check_inside(moves, photos, output):
-    """Refuses a list that would move anything but photos of this audit."""
-    photos, aside = photos.resolve(), output.resolve() / "set_aside"
-    for before, now, _ in moves:
-        source, target = now.parent.resolve(), before.parent.resolve()
-        known = source.is_relative_to(photos) or source.is_relative_to(aside)
-        if not known or not target.is_relative_to(photos):
-            raise ValueError(
-                f"Expected a list of photos of {photos} and of {aside}. Received: "
-                f"{output / JOURNAL}, by which {now} would be moved to {before}. The "
-                "list was not written by this audit, or the photos were moved since. "
-                "Nothing was moved."
-            )
-
-
-def _check_folder(places):
-    """Refuses places whose folder of photos is gone, such as a disconnected disk's."""
-    if not places:
-        return
-    # This is the folder of the class folders, or a class folder if all lay deeper.
-    folder = min(places, key=lambda place: len(place.parts)).parents[1]
-    if not folder.is_dir() or not any(folder.iterdir()):
-        raise ValueError(
-            "Expected the folder of photos that they are moved back to. Received: "
-            f"{folder}, which does not exist or is empty. Connect the disk that it is "
-            f"on, or make {places[0].parent} if you removed it, and undo again. "
-            "Nothing was moved."
-        )
-
-
-def _twice(before, now, link):
-    """Whether a photo is in both places, since a move was stopped half-way."""
-    if link:
-        return before.is_symlink() and now.is_symlink() and os.readlink(before) == link
-    if before.is_symlink() or not relocation.equal(before, now):
-        return False
-    return not before.samefile(now)
 
 
 def _in_folder(planned, photos):

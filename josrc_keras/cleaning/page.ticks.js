@@ -45,9 +45,13 @@ function cellOf(column) {
   return (row) => data.others[column][row] ?? "";
 }
 
+/** What a spreadsheet would run as a formula; `_files.py` has the same. */
+const FORMULA = /^'*([\t\r\n]|[ \u00a0]*[=+@\uff1d\uff0b\uff0d\uff20-])/;
+
 function csv() {
   const quoted = (value) => {
-    const text = String(value);
+    const isFormula = typeof value === "string" && FORMULA.test(value);
+    const text = isFormula ? `'${value}` : String(value);
     return /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   const cells = data.columns.map(cellOf);

@@ -38,6 +38,7 @@ def read_table(path):
         raise ValueError(
             f"Expected the CSV file of an audit. Received: {path} ({error})."
         ) from error
+    table = with_texts(table, _files.value_of)
     missing = [name for name in TEXTS if name not in table]
     unknown = set(map(str, table.get("verdict", ()))) - set(ACTIONS)
     if missing or unknown:
@@ -53,10 +54,29 @@ def read_table(path):
 def write_table(table, path):
     """Writes a table that `read_table` can read, completely or not at all.
 
-    Texts are in quotes, since a name may hold any character, even a carriage return.
+    Texts are in quotes, since a name may hold any character, even a carriage return. A
+    text that a spreadsheet would run as a formula has an apostrophe before it.
     """
+    table = with_texts(table, _files.cell_of)
     with _files.replacing(path) as beside:
         table.to_csv(beside, index=False, quoting=csv.QUOTE_NONNUMERIC)
+
+
+def with_texts(table, function):
+    """Applies a function to each text of a table, the columns' names included.
+
+    Args:
+        table: A `pandas.DataFrame`, which stays as it is.
+        function: `_files.cell_of`, or its inverse `_files.value_of`.
+
+    Returns:
+        A `pandas.DataFrame`.
+    """
+    table = table.rename(columns=function)
+    for name in table:
+        if table[name].dtype.kind not in "biuf":
+            table[name] = table[name].map(function)
+    return table
 
 
 def plan(table, chosen=None):

@@ -4,6 +4,7 @@ import errno
 import filecmp
 import os
 import shutil
+import unicodedata
 
 from josrc_keras import _files
 
@@ -59,16 +60,47 @@ def remove_empty(folder, outermost=None):
         folder = folder.parent
 
 
+def relink(path, end):
+    """Lets a symbolic link lead to another end, in one step."""
+    with _files.folder_beside(path) as beside:
+        os.symlink(end, beside / path.name)
+        os.replace(beside / path.name, path)
+
+
 def free(path, taken=None):
     """The path if it is free, else a free one with a number before the suffix.
 
-    The path is added to the set `taken`. It is folded to lower case there, since some
-    file systems do not distinguish case.
+    Args:
+        path: A `pathlib.Path`.
+        taken: A dict of the paths that are given away, to which the result is added,
+            with the number of the last one that was made of each. Some file systems
+            distinguish neither case nor the ways to write an accent, so paths are
+            folded in it.
+
+    Returns:
+        A `pathlib.Path` whose name is no longer than file systems allow.
     """
-    taken = set() if taken is None else taken
-    number, place = 1, path
-    while os.path.lexists(place) or str(place).casefold() in taken:
-        place = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    taken = {} if taken is None else taken
+    wanted = _folded(path)
+    number = taken[wanted] + 1 if wanted in taken else 0
+    place = _numbered(path, number)
+    while os.path.lexists(place) or _folded(place) in taken:
         number += 1
-    taken.add(str(place).casefold())
+        place = _numbered(path, number)
+    taken |= {_folded(place): 0, wanted: number}
     return place
+
+
+def _folded(path):
+    return unicodedata.normalize("NFC", str(path).casefold())
+
+
+def _numbered(path, number):
+    """The path with a number; a name that becomes too long loses its end."""
+    if not number:
+        return path
+    ending = f"-{number}{path.suffix}"
+    room = _files.LONGEST - len(os.fsencode(ending))
+    return path.with_name(
+        os.fsencode(path.stem)[:room].decode("utf-8", "ignore") + ending
+    )

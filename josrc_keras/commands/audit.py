@@ -4,12 +4,14 @@ josrc-audit --run=runs/photos
 josrc-audit --run=runs/photos --apply=copy
 josrc-audit --run=runs/photos --apply=move --rows=ticked.csv
 
-Writes audit.csv, audit.parquet, findings.json and report.html into RUN/audit.
+Writes audit.csv, audit.parquet, findings.json and report.html into RUN/audit, and of
+photos their sizes and times into photos.json.
 
 --apply acts on the audit that is there. `csv` writes a table of new labels. `copy`
 writes a cleaned copy of the photos. `move` moves photos to the class that is suggested
 and sets out-of-distribution photos aside, and `undo` moves them back. `csv` and `copy`
-audit first if there is no audit. No photo is ever deleted.
+audit first if there is no audit. A photo that was replaced since the audit stays as it
+is. No photo is ever deleted.
 """
 
 import contextlib
@@ -41,6 +43,8 @@ _ROWS = flags.DEFINE_string(
     "rows", None, "CSV file of rows, as the report exports them: apply to these only."
 )
 flags.mark_flags_as_required(["run"])
+WRITTEN = {"audit.csv", "audit.parquet", "findings.json", "photos.json", "report.html"}
+WRITTEN |= {"relabel.csv", "moved.csv"}
 
 
 def _audit():
@@ -82,6 +86,7 @@ def _alone_in(output):
         for folder in dict.fromkeys(folders):
             if folder is not None and Path(folder).is_dir():
                 stack.enter_context(_files.locked(folder))
+        _files.remove_unfinished(output, WRITTEN)  # A killed process left it.
         yield
 
 
@@ -118,6 +123,7 @@ def _act(output, chosen):
     from josrc_keras.cleaning import audit_of_run, moves, plan
 
     planned = plan.plan(plan.read_table(output / "audit.csv"), chosen)
+    planned = audit_of_run.keep_changed(planned, _RUN.value, output)
     counts = planned["action"].value_counts()
     if _APPLY.value == "csv":
         done = plan.write_csv(planned, output)

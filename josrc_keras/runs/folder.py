@@ -171,7 +171,8 @@ def read_history(workdir: str | os.PathLike) -> list[dict[str, float]]:
     with open(Path(workdir) / "history.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return [
-        {name: float(value) for name, value in row.items() if value} for row in rows
+        {_files.value_of(name): float(value) for name, value in row.items() if value}
+        for row in rows
     ]
 
 

@@ -5,8 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from josrc_keras.cleaning import moves
-from tests.support.photo_moves import MOVED, planned, tree
+from josrc_keras.cleaning import moves, relocation
+from tests.support.photo_moves import (
+    CLEAN,
+    MOVED,
+    NOISE,
+    ROWS,
+    planned,
+    tree,
+    warnings_of,
+)
 
 pytest.importorskip("pandas")
 
@@ -83,3 +91,105 @@ def test_links_in_a_list_of_before(linked, output):
     (output / "moved.csv").write_text(f'"from","to"\n{moved}\n')
     assert moves.move_back(output) == 1
     check_links_are_back(linked, before)
+
+
+# Links that stay: to a photo that moves, by way of a link that moves and of one that
+# stays, an absolute one, one in a folder deep down, and one that was never audited.
+STAY = {
+    "01/stays.png": "../b/last.png",
+    "a/keep.png": "x.png",
+    "b/same.png": "../01/stays.png",
+    "b/absolute.png": "{photos}/a/same.png",
+    "01/deep/down.png": "../../b/last.png",
+    "stray.lnk": "b/last.png",
+}
+
+
+@pytest.fixture
+def kept(photos):
+    """The photos, of which links lead to some that move."""
+    if os.name == "nt":
+        pytest.skip("needs symbolic links")
+    (photos / "a/x.png").unlink()
+    (photos / "a/x.png").symlink_to("same.png")
+    for name, end in STAY.items():
+        (photos / name).parent.mkdir(exist_ok=True)
+        (photos / name).unlink(missing_ok=True)
+        (photos / name).symlink_to(end.format(photos=photos))
+    return photos
+
+
+@pytest.mark.parametrize("disks", [1, 2])
+def test_a_link_that_stays_leads_to_the_photo_that_moved(kept, output, request, disks):
+    """Kind: a link that leads nowhere afterwards. A relative one stays relative."""
+    before = tree(kept)
+    ends = {name: os.readlink(kept / name) for name in STAY}
+    if disks == 2:
+        request.getfixturevalue("other_disk")
+    moves.move(planned(), kept, output)
+    for name in STAY:
+        assert (kept / name).is_symlink()
+        assert (kept / name).read_bytes() == before[name], name
+        assert os.path.isabs(os.readlink(kept / name)) == (name == "b/absolute.png")
+    assert moves.move_back(output, kept) == MOVED
+    assert tree(kept) == before
+    assert {name: os.readlink(kept / name) for name in STAY} == ends
+
+
+def test_links_elsewhere_are_as_they_were(kept, output):
+    """None is written anew that leads over no photo that moves."""
+    (kept / "b/other.png").symlink_to("../01/last.png")
+    (kept / "b/nowhere.png").symlink_to("absent")
+    (kept / "b/round.png").symlink_to("round.png")
+    moves.move(planned([("a/same.png", NOISE, "b")]), kept, output)
+    for name, end in (("other", "../01/last.png"), ("nowhere", "absent")):
+        assert os.readlink(kept / f"b/{name}.png") == end
+    assert os.readlink(kept / "b/round.png") == "round.png"
+
+
+def test_an_undo_of_links_alone_is_stopped_and_goes_on(kept, output, monkeypatch):
+    before = tree(kept)
+    moves.move(planned(), kept, output)
+    relink, done = relocation.relink, []
+
+    def interrupt(path, end):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(path)
+        relink(path, end)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(relocation, "relink", interrupt)
+        moves.move_back(output, kept)
+    assert moves.move_back(output, kept) == 0
+    assert tree(kept) == before
+
+
+def test_a_photo_stays_that_a_held_out_link_leads_to(photos, output, monkeypatch):
+    """A `validation_dir` is left as it is, and its links must not lead nowhere."""
+    lines = warnings_of(moves, monkeypatch)
+    held = photos.parent / "held"
+    (held / "b").mkdir(parents=True)
+    (held / "b/last.png").symlink_to("../../photos/b/last.png")
+    plan = planned([*ROWS, ("b/held.png", CLEAN, "b")])
+    plan.loc[len(ROWS), "id"] = f"{held}/b/last.png"
+    moves.move(plan, photos, output)
+    assert (held / "b/last.png").read_text() == "b/last.png" * 3
+    assert lines[-1].startswith("1 photos stay where they are, such as ['b/last.png']")
+    assert moves.move_back(output, photos) == MOVED - 1
+
+
+@pytest.mark.parametrize("disks", [1, 2])
+def test_a_class_folder_that_is_a_link(photos, output, request, disks):
+    """Kind: a move that can't be undone. The folder may be anywhere."""
+    away = photos.parent / "away"
+    (photos / "b").rename(away)
+    (photos / "b").symlink_to(away)
+    before = tree(photos.parent)
+    if disks == 2:
+        request.getfixturevalue("other_disk")
+    moves.move(planned(), photos, output)
+    assert (away / "same-1.png").read_text() == "a/same.png" * 3
+    assert moves.move_back(output, photos) == MOVED
+    after = {k: v for k, v in tree(photos.parent).items() if not k.startswith("run")}
+    assert after == before

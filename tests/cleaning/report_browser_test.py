@@ -11,6 +11,8 @@ import numpy as np
 import pandas
 import pytest
 
+from josrc_keras import _files
+from josrc_keras.cleaning import plan
 from josrc_keras.cleaning.report import write_report
 from tests.support.audit_tables import (
     HOSTILE,
@@ -326,6 +328,26 @@ def test_missing_values_and_more_columns_are_exported(show, tmp_path):
     assert page.locator("th.is-last-epochs").count() == 0
     page.click("#tick-all")
     assert_is_part(export(page, tmp_path), table, range(40))
+
+
+def test_names_that_spreadsheets_would_run_are_exported_as_text(show, tmp_path):
+    """Cells are those that the package writes itself, and are read back by it."""
+    names = ["=1+1", "-x", "'=y", "\t@z", "it's", "\uff1d1"]
+    ids = [f"{names[i % 6]}/{i}.png" for i in range(24)]
+    table = make_table(24, 6, names=names, ids=ids)
+    table["verdict"] = VERDICTS[1]
+    page = show(table, make_findings(table) | {"class_names": names})
+    page.click("#tick-all")
+    with page.expect_download() as download:
+        page.click("#export")
+    download.value.save_as(tmp_path / "ticked.csv")
+    read = plan.read_table(tmp_path / "ticked.csv")
+    for name in ("id", "given_name", "predicted_name"):
+        assert read[name].tolist() == table[name].tolist()
+    raw = pandas.read_csv(tmp_path / "ticked.csv", dtype=str, keep_default_na=False)
+    for name in ("id", "given_name", "predicted_name"):
+        assert raw[name].tolist() == [_files.cell_of(each) for each in table[name]]
+    assert raw["duplicate_set"].tolist() == table["duplicate_set"].map(str).tolist()
 
 
 def test_hostile_names_are_only_text(show, tmp_path):
