@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
+from josrc_keras import _runtime
 from josrc_keras.export import calibration, sources
 
 BATCHES = (1, 2, 33)
@@ -158,11 +159,13 @@ def served_outputs(format, path, batches):
         np.savez(inputs, **batches)
         script = Path(__file__).with_name("served_process.py")
         command = [sys.executable, "-I", script, format, path, inputs, outputs]
+        # TensorFlow imports Keras, and Keras matplotlib: both write into HOME.
+        home = {"KERAS_HOME": _runtime.NOWHERE, "MPLCONFIGDIR": folder}
         done = subprocess.run(
             [str(part) for part in command],
             capture_output=True,
             text=True,
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+            env={**home, **os.environ, "CUDA_VISIBLE_DEVICES": ""},
         )
         if done.returncode:
             last = done.stderr.strip().splitlines()[-1:] or ["no message"]

@@ -4,9 +4,10 @@ from josrc_keras._layout import ensure_subpackages
 
 ensure_subpackages()
 
-from josrc_keras._runtime import set_defaults
+from josrc_keras._runtime import import_keras, set_defaults
 
 set_defaults()  # TensorFlow reads them when it is imported.
+import_keras()
 
 from josrc_keras import (
     adaptive,

@@ -5,7 +5,13 @@ overridden, which only a subclass can do: `HOOKS` lists them. tests/runtime_test
 names the parts that a new version of Keras lacks.
 """
 
+import contextlib
+import importlib
+import importlib.util
 import os
+import sys
+import tempfile
+from pathlib import Path
 
 # Private methods of Keras that this package overrides or replaces, by file.
 HOOKS = {
@@ -13,6 +19,7 @@ HOOKS = {
     "networks/normalization.py": ("_moments",),
     "runs/head_rate.py": ("update_step",),
 }
+NOWHERE = os.path.join(os.devnull, ".keras")  # A `KERAS_HOME` that takes no file.
 
 
 def set_defaults():
@@ -28,6 +35,48 @@ def set_defaults():
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
+def import_keras():
+    """Imports Keras, which writes nothing into the home directory.
+
+    It would write a `keras.json` that holds its defaults. What a user downloads with
+    Keras still goes to `~/.keras`.
+    """
+    if "keras" in sys.modules or "KERAS_HOME" in os.environ:
+        return
+    home = Path("~").expanduser()
+    folder = (home if os.access(home, os.W_OK) else Path("/tmp")) / ".keras"
+    if not (folder / "keras.json").exists():
+        os.environ["KERAS_HOME"] = NOWHERE
+    try:
+        with fonts_elsewhere():  # Keras imports matplotlib.
+            importlib.import_module("keras")
+    finally:
+        os.environ.pop("KERAS_HOME", None)
+    sys.modules["keras.src.backend.config"]._KERAS_DIR = str(folder)
+
+
+@contextlib.contextmanager
+def fonts_elsewhere():
+    """Lets an import of matplotlib write its list of fonts into a temporary folder.
+
+    A user who has used matplotlib has that list in the home directory already.
+    """
+    bases = ("XDG_CONFIG_HOME", "~/.config"), ("XDG_CACHE_HOME", "~/.cache")
+    known = [Path(os.environ.get(name) or base, "matplotlib") for name, base in bases]
+    known.append(Path("~/.matplotlib"))
+    is_used = any(path.expanduser().is_dir() for path in known)
+    is_there = importlib.util.find_spec("matplotlib") is not None
+    if is_used or not is_there or "MPLCONFIGDIR" in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="josrc-fonts-") as folder:
+        os.environ["MPLCONFIGDIR"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["MPLCONFIGDIR"]
 
 
 def all_layers(layer):

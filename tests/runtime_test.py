@@ -1,9 +1,13 @@
 """What the package relies on of Keras beyond its documented interface."""
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
+import pytest
 
 from josrc_keras import _runtime
 
@@ -69,3 +73,49 @@ def test_overridden_methods_are_those_of_keras():
         for name in names:
             assert hasattr(owners[name], name)
             assert f"def {name}(" in text
+
+
+USES = {
+    "the package": "import josrc_keras",
+    "a command": "from josrc_keras.commands import train",
+    "plots": "from josrc_keras.runs import plots; plots.import_pyplot()",
+    "Keras first": "import josrc_keras, keras; assert keras.config.backend()",
+}
+
+
+def home_after(home, code, **environment):
+    """What a process leaves in its home directory, and what it prints."""
+    kept = ("PATH", "KERAS_BACKEND", "LANG")
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={name: os.environ[name] for name in kept if name in os.environ}
+        | {"HOME": str(home), "PYTHONPATH": str(ROOT), "TMPDIR": str(home.parent)}
+        | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return sorted(str(path.relative_to(home)) for path in home.rglob("*")), done.stdout
+
+
+@pytest.mark.parametrize("use", USES)
+def test_nothing_is_written_into_the_home_directory(use, tmp_path):
+    """Kind: files that nobody asked for, of ours or of what we import."""
+    (tmp_path / "home").mkdir()
+    code = f"{USES[use]}\nfrom keras.src.backend import config\n"
+    code += "import os; print(config.keras_home(), os.environ.get('KERAS_HOME'))"
+    left, printed = home_after(tmp_path / "home", code)
+    assert left == [] and [path.name for path in tmp_path.iterdir()] == ["home"]
+    assert printed == f"{tmp_path}/home/.keras None\n"
+
+
+def test_the_defaults_of_a_user_s_home_directory_are_read(tmp_path):
+    """And those in `KERAS_HOME`, into which Keras may write."""
+    (tmp_path / "home/.keras").mkdir(parents=True)
+    (tmp_path / "home/.keras/keras.json").write_text('{"epsilon": 1e-3}')
+    code = "import josrc_keras, keras; print(keras.config.epsilon())"
+    assert home_after(tmp_path / "home", code)[1] == "0.001\n"
+    (tmp_path / "asked").mkdir()
+    home_after(tmp_path / "home", code, KERAS_HOME=str(tmp_path / "asked"))
+    assert [path.name for path in (tmp_path / "asked").iterdir()] == ["keras.json"]

@@ -1,6 +1,6 @@
 """The pictures of a run, from its history."""
 
-from josrc_keras import _checks, _files
+from josrc_keras import _checks, _files, _runtime
 from josrc_keras.runs.folder import network_columns
 
 BARS = 50  # Number of bars that the bins of the metric's histogram are merged into.
@@ -19,10 +19,10 @@ def import_pyplot():
     Raises:
         ImportError: If matplotlib is not installed.
     """
-    matplotlib = _checks.imported("matplotlib", "The plots need matplotlib", "report")
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    with _runtime.fonts_elsewhere():
+        needs = "The plots need matplotlib"
+        _checks.imported("matplotlib", needs, "report").use("Agg")
+        from matplotlib import pyplot
     return pyplot
 
 

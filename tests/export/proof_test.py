@@ -5,8 +5,10 @@ import copy
 import keras
 import numpy as np
 import pytest
+from keras import layers
 
-from josrc_keras.export import ExportError, Serving, proof
+from josrc_keras.export import ExportError, Serving, export_classifier, proof
+from tests.support.exports import network_of
 
 NETWORK = (None, 2, 4, 1)
 
@@ -335,3 +337,17 @@ def test_broken_file_is_refused(format, package, text, tmp_path):
     text = f"exported {format} could not be loaded in a fresh process: .*{text}"
     with pytest.raises(ExportError, match=text):
         proof.served_outputs(format, path, {"one": np.zeros((1, 2, 4, 1))})
+
+
+@pytest.mark.parametrize("format", ["saved_model", "onnx"])
+def test_the_proof_writes_nothing_into_the_home_directory(
+    format, tmp_path, monkeypatch
+):
+    """Kind: files that a process which we start leaves, here of Keras and fonts."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("KERAS_HOME", "MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    network = network_of(layers.Rescaling(1 / 255))
+    export_classifier(network, tmp_path / "model.onnx", format)
+    assert not list((tmp_path / "home").iterdir())
