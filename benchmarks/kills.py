@@ -45,7 +45,7 @@ FLAGS = [
     "--config.checkpoint_every=1",
     "--config.batch_size=32",
     "--config.threshold.warmup_epochs=2",
-    "--config.decay.start_epoch=4",
+    "--config.learning_rate_decay.start_epoch=4",
 ]
 KINDS = ("random time", "checkpoint write", "between epochs")
 PER_RUN = 4  # Kills in each run.

@@ -186,6 +186,22 @@ class LabelTrust(VerdictHistory):
         if logs is not None:
             logs["noise_rate"] = self.noise_rate or 0.0
 
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Warns if more labels are doubted than can be wrong; removes the table."""
+        trusted = keras.ops.convert_to_numpy(self.model.label_trust)
+        doubted = float((trusted <= self.rule.doubt).mean())
+        classes = self.model.num_classes
+        # Labels drawn at random would be right for one sample in C.
+        if doubted > min(1 - 1 / classes, self.rule.most_rate):
+            logging.warning(
+                "%.0f%% of the labels are doubted, which is more than labels drawn at "
+                "random would deserve. The training was too short, or the network "
+                "learns nothing of these images: don't use the verdicts. Train for "
+                "more epochs, or with another learning rate.",
+                100 * doubted,
+            )
+        super().on_train_end(logs)
+
     def trust(self, epochs_done: int | None = None) -> np.ndarray:
         """The trust in each label.
 

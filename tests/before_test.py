@@ -87,6 +87,7 @@ def commands(tmp_path_factory):
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_run_folder_is_audited(tmp_path, commands, recipe):
+    """As before; only the paper's run is too short to be audited by its history."""
     run = shutil.copytree(BEFORE / recipe, tmp_path / "run")
     commands("josrc_keras.commands.audit", f"--run={run}")
     with open(run / "audit" / "audit.csv", newline="", encoding="utf-8") as file:

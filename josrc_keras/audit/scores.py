@@ -41,6 +41,51 @@ def label_score(given_prob: Any, agrees: Any) -> np.ndarray:
     return x**2 / (x**2 + 0.25)
 
 
+def weighed(of_history: Any, of_now: Any) -> tuple[np.ndarray, float]:
+    """The average of the label scores of training's history and of its end.
+
+    The history ranks wrong labels best, since a network learns some of them by heart in
+    the end. But in a short training most epochs know little, and then the history calls
+    fewer labels wrong than the trained network does. So it counts in full where it
+    calls at least as many wrong, and not at all where it calls at most half as many.
+    The scores are averaged as log-odds.
+
+    Args:
+        of_history: `(N,)` label scores in [0, 1], from the mean over the epochs.
+        of_now: `(N,)` label scores in [0, 1], from the trained network.
+
+    Returns:
+        `(N,)` float64 label scores, and the weight of the history in [0, 1].
+    """
+    before, now = (float((each < ISSUE_BELOW).mean()) for each in (of_history, of_now))
+    weight = 1.0 if before >= now else max(2 * before / now - 1, 0.0)
+    if weight == 1.0:
+        return np.asarray(of_history, "float64"), weight
+    odds = weight * _log_odds(of_history) + (1 - weight) * _log_odds(of_now)
+    return 1 / (1 + np.exp(-odds)), weight
+
+
+def on_scale_of(score: Any, reference: Any) -> np.ndarray:
+    """Label scores of samples not trained on, on the scale of those that were.
+
+    A network contradicts more labels of images that it has not seen, right ones, too.
+    So a score is raised to the score at the same place in the reference, counted from
+    the worst to the best. None is lowered: labels of which fewer are wrong stay as
+    they are. Where more are wrong than in the reference, too few are called so, in the
+    right order.
+
+    Args:
+        score: `(N,)` label scores in [0, 1], to be raised.
+        reference: `(M,)` label scores in [0, 1] of samples that were trained on.
+
+    Returns:
+        `(N,)` float64 in the order of `score`.
+    """
+    score = np.asarray(score, "float64")
+    places = (np.argsort(np.argsort(score, kind="stable")) + 0.5) / max(len(score), 1)
+    return np.maximum(score, np.quantile(reference, places))
+
+
 def ood_score(
     given_logit: Any, other_logit: Any, score: Any, belief: Any = None
 ) -> np.ndarray:
@@ -99,6 +144,11 @@ def verdicts(score: Any, ood: Any, agrees: Any) -> np.ndarray:
     wrong = score < ISSUE_BELOW
     outside = wrong & ((ood > 0.5) | agrees)
     return np.select([outside, wrong], [OUT_OF_DISTRIBUTION, IN_DISTRIBUTION], CLEAN)
+
+
+def _log_odds(score):
+    score = np.clip(score, 1e-9, 1 - 1e-9)
+    return np.log(score) - np.log(1 - score)
 
 
 def _median(values, chosen):

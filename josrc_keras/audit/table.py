@@ -57,8 +57,9 @@ def audit(
     - `is_label_issue`: whether the verdict is not clean: `label_score` is below 0.5.
     - `label_score`: from 0 (wrong) to 1 (right), see `audit.scores.label_score`. It is
       computed from the mean probability of the given label over the epochs of training
-      if they were recorded (`callbacks.VerdictHistory`), else from the teacher's on the
-      views.
+      if they were recorded (`callbacks.VerdictHistory`), and from the teacher's on the
+      views where they were not, or where a short training knew less than the teacher
+      does now (`audit.scores.weighed`).
     - `clean_likelihood`: eq. 3 of the paper, the student's mean over the views, in
       [0, 1]. A confident right prediction does not have a high likelihood.
     - `ood_score`: evidence that the image is out-of-distribution, from 0 to 1, see
@@ -123,7 +124,8 @@ def audit_parts(model, parts, *, class_names=None, view_pairs=4, batch_size=256)
 
     Args:
         model: A trained `JoSRC` or `AdaptiveJoSRC` model.
-        parts: A list of `Part`s, each of which is scored by itself.
+        parts: A list of `Part`s. Those without a history are scored on the scale of
+            the first one that has one (`scores.on_scale_of`).
         class_names: As for `audit`.
         view_pairs: As for `audit`.
         batch_size: As for `audit`.
@@ -144,7 +146,7 @@ def audit_parts(model, parts, *, class_names=None, view_pairs=4, batch_size=256)
                 f"{name}={number}."
             )
     names = _class_names(class_names, model.num_classes)
-    tables, fingerprints = [], []
+    tables, fingerprints, reference = [], [], None
     for part in parts:
         with same_views(model.augmentation):
             found = _predict(model, part.x, part.y, view_pairs, batch_size)
@@ -152,7 +154,13 @@ def audit_parts(model, parts, *, class_names=None, view_pairs=4, batch_size=256)
         past = model.sample_history if part.history else None
         if past is not None:
             _check_history(past, found["label"])
-        tables.append(_table(found, past, names, _ids(part.ids, found["index"])))
+        score = _label_score(found, past)
+        if past is not None and reference is None:
+            reference = score
+        elif past is None and reference is not None:
+            score = scores.on_scale_of(score, reference)
+        ids = _ids(part.ids, found["index"])
+        tables.append(_table(found, past, score, names, ids))
         fingerprints.append(found["fingerprint"])
     table = pandas.concat(tables, ignore_index=True)
     table["duplicate_set"] = _duplicates(np.concatenate(fingerprints))
@@ -201,13 +209,30 @@ def _predict(model, x, y, view_pairs, batch_size):
     return {name: each[order] for name, each in found.items()}
 
 
-def _table(found, past, names, ids):
+def _label_score(found, past):
+    """`(N,)` label scores, from the history of training and its end."""
+    agrees = found["predicted"] == found["label"]
+    now = scores.label_score(found["given_prob"], agrees)
+    if past is None:
+        return now
+    probs = _filled(past.mean("given_prob"), found["given_prob"])
+    score, weight = scores.weighed(scores.label_score(probs, agrees), now)
+    if weight < 0.5:
+        logging.warning(
+            "The history of training calls far fewer labels wrong than the trained "
+            "network does, as after a training of few epochs. The audit follows the "
+            "network: the history's weight is %.2f. Train for more epochs.",
+            weight,
+        )
+    return score
+
+
+def _table(found, past, score, names, ids):
     agrees = found["predicted"] == found["label"]
     basis = {
         name: found[name] if past is None else _filled(past.mean(name), found[name])
-        for name in ("given_prob", "given_logit", "other_logit")
+        for name in ("given_logit", "other_logit")
     }
-    score = scores.label_score(basis["given_prob"], agrees)
     ood = scores.ood_score(
         basis["given_logit"],
         basis["other_logit"],

@@ -114,7 +114,7 @@ def take_state(layer, original):
     store: dict = {}
     original.save_own_variables(store)
     if store:
-        values = {key: keras.ops.convert_to_numpy(value) for key, value in store.items()}
+        values = {key: np.asarray(value) for key, value in store.items()}
         layer.load_own_variables(values)
 
 

@@ -1,6 +1,7 @@
 """A student, its mean teacher and two views: what both Jo-SRC methods share."""
 
 import contextlib
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,7 +11,7 @@ from keras import ops
 from josrc_keras import _checks, losses, metrics, teacher
 from josrc_keras.audit import table as audit_table
 from josrc_keras.data.checks import contract
-from josrc_keras.samples import evidence, findings, numbering
+from josrc_keras.samples import evidence, findings, history, numbering
 from josrc_keras.training.base import NoisyLabelModel
 from josrc_keras.training.reporting import weighted
 from josrc_keras.training.step import Outcome
@@ -18,6 +19,7 @@ from josrc_keras.training.step import Outcome
 if TYPE_CHECKING:
     import pandas
 
+HISTORY = "sample_history.npz"
 TEACHER_VIEWS = ("both", "first")
 TEACHER_STATISTICS = ("batch", "moving")
 EVALUATED = ("both", "student", "teacher")
@@ -244,6 +246,17 @@ class MeanTeacherModel(NoisyLabelModel):
             A `pandas.DataFrame` with a row for each sample, in dataset order.
         """
         return audit_table.audit(self, x, y, **options)
+
+    def save_assets(self, folder: str) -> None:
+        """Saves the history beside the weights: a loaded model audits as before."""
+        if self.sample_history is not None:
+            self.sample_history.save(os.path.join(folder, HISTORY))
+
+    def load_assets(self, folder: str | None) -> None:
+        """Reads the history that `save_assets` wrote; older files have none."""
+        if folder is not None and os.path.exists(os.path.join(folder, HISTORY)):
+            path = os.path.join(folder, HISTORY)
+            self.sample_history = history.SampleHistory.load(path)
 
     # Prediction uses one network. Evaluation also reports the other one.
 

@@ -175,7 +175,7 @@ def test_the_model_is_left_as_it_was(model, equal_arrays, tmp_path):
     assert model.epoch_findings is None
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert loaded.audit(X, Y, view_pairs=1)["clean_share"].isna().all()
+    np.testing.assert_array_equal(loaded.sample_history.epochs, epochs)
 
 
 OTHER = r"Expected the dataset that the model was trained on.*Received: "
