@@ -5,6 +5,7 @@ import filecmp
 import os
 import shutil
 import unicodedata
+from pathlib import Path
 
 from josrc_keras import _files
 
@@ -51,11 +52,16 @@ def remove_empty(folder, outermost=None):
 
     Args:
         folder: A `pathlib.Path`.
-        outermost: The last folder to remove; None sets no limit.
+        outermost: The last folder to remove; None sets no limit. Folders below it may
+            be missing.
     """
-    while folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
-        if outermost is not None and str(folder) == str(outermost):
+    last = None if outermost is None else Path(outermost)
+    while folder.is_dir() or (last is not None and last in folder.parents):
+        if folder.is_dir():
+            if any(folder.iterdir()):
+                return
+            folder.rmdir()
+        if folder == last:
             return
         folder = folder.parent
 

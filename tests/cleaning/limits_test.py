@@ -183,3 +183,38 @@ def test_no_copy_is_left_among_the_photos(photos, output, other_disk, monkeypatc
     moves.move_back(output, photos)
     assert files(photos) == before
     assert not [*photos.rglob(".josrc-*"), *output.rglob(".josrc-*")]
+
+
+@pytest.mark.parametrize("folders", [1, 2, 3])
+def test_folders_that_a_killed_move_made_in_part_are_removed(
+    photos, output, monkeypatch, folders
+):
+    """Kind: an empty folder that is left over, since the one within was not made."""
+    before = sorted(photos.rglob("*"))
+    mkdir, made = os.mkdir, []
+
+    def interrupt(path, *mode, **options):
+        mkdir(path, *mode, **options)
+        made.append(path)
+        if len(made) == folders:
+            raise KeyboardInterrupt
+
+    rows = [("b/3.png", OUTSIDE, "b"), ("a/2.png", NOISE, "new")]
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(
+            plan, "write_table", written_first(plan.write_table, patch, interrupt)
+        )
+        moves.move(planned(rows), photos, output)
+    moves.move_back(output, photos)
+    assert sorted(photos.rglob("*")) == before
+    assert [path.name for path in output.iterdir()] == ["moved-back.csv"]
+
+
+def written_first(write_table, patch, interrupt):
+    """Writes the list of moves; folders that are made later are interrupted."""
+
+    def write(table, path):
+        write_table(table, path)
+        patch.setattr(os, "mkdir", interrupt)
+
+    return write
