@@ -3,6 +3,7 @@
 josrc-export --run=runs/digits --format=saved_model,onnx,litert,keras
 """
 
+import contextlib
 from pathlib import Path
 
 from absl import flags, logging
@@ -71,11 +72,20 @@ NAMES = {
 
 
 def _export():
-    from josrc_keras._checks import check_choice
-    from josrc_keras.export import classifier, run_exports
+    from josrc_keras import _files
 
     logging.set_verbosity(logging.WARNING)  # The converters log a lot.
     run = Path(str(_RUN.value))
+    # Each of two exports at the same time would lose the report of the other.
+    with _files.locked(run) if run.is_dir() else contextlib.nullcontext():
+        _files.remove_unfinished(run / "export")  # A killed export leaves these.
+        _export_from(run)
+
+
+def _export_from(run):
+    from josrc_keras._checks import check_choice
+    from josrc_keras.export import classifier, run_exports
+
     folder = run / "export"
     if not _FORMATS.value or not _PRECISIONS.value:
         raise ValueError(

@@ -47,8 +47,14 @@ def check_options(images_per_file, encoding, quality):
 
 
 def check_new(folder):
-    """Raises a `ValueError` if the folder for the records exists."""
-    if Path(folder).exists():
+    """Raises a `ValueError` if the folder for the records exists.
+
+    What a killed process left beside the folder is removed, also when its last act was
+    to give the folder its name.
+    """
+    folder = Path(folder)
+    _files.remove_unfinished(folder.parent, folder.name)
+    if folder.exists():
         raise ValueError(
             f"Expected a new folder for the records. Received: {folder}, which exists. "
             "Choose another folder, or delete it."
@@ -59,14 +65,10 @@ def check_new(folder):
 def new_folder(folder):
     """Yields a folder to write to, which gets its name when everything is written.
 
-    What a killed process left behind is removed.
-
     Raises:
         ValueError: If the folder exists.
     """
     check_new(folder)
-    folder = Path(folder)
-    _files.remove_unfinished(folder.parent, folder.name)
     with _files.replacing(folder) as beside:
         beside.mkdir()
         yield beside

@@ -211,3 +211,14 @@ def test_a_write_that_was_killed_is_done_again(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
     with pytest.raises(ValueError, match="which exists"):
         write(tmp_path, examples(9))
+
+
+def test_nothing_is_left_by_a_kill_after_the_last_rename(tmp_path, monkeypatch):
+    """Kind: what lies beside a folder that is whole, when the next write is refused."""
+    with monkeypatch.context() as patched:
+        patched.setattr(_files.shutil, "rmtree", lambda *_, **__: None)
+        write(tmp_path, examples(9))
+    assert len(list(tmp_path.iterdir())) == 2  # As after `kill -9`.
+    with pytest.raises(ValueError, match="which exists"):
+        write(tmp_path, examples(9))
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
