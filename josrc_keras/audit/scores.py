@@ -14,7 +14,8 @@ import numpy as np
 CLEAN = "clean"
 IN_DISTRIBUTION = "in_distribution_noise"
 OUT_OF_DISTRIBUTION = "out_of_distribution"
-VERDICTS = (CLEAN, IN_DISTRIBUTION, OUT_OF_DISTRIBUTION)
+UNDECIDED = "undecided"  # The label looks wrong, and whether a class fits is open.
+VERDICTS = (CLEAN, IN_DISTRIBUTION, OUT_OF_DISTRIBUTION, UNDECIDED)
 ISSUE_BELOW = 0.5
 
 
@@ -139,7 +140,7 @@ def verdicts(score: Any, ood: Any, agrees: Any) -> np.ndarray:
             out-of-distribution, too.
 
     Returns:
-        `(N,)` array of strings from `VERDICTS`.
+        `(N,)` array of strings from `VERDICTS`, none of them `UNDECIDED`.
     """
     wrong = score < ISSUE_BELOW
     outside = wrong & ((ood > 0.5) | agrees)

@@ -25,8 +25,8 @@ def summarise(table: "pandas.DataFrame") -> dict[str, Any]:
         A dict that JSON can hold:
 
         - `images` and `classes`, their numbers;
-        - `noise_rate`, `in_distribution_rate` and `out_of_distribution_rate`, in
-          [0, 1];
+        - `noise_rate`, and its parts `in_distribution_rate`,
+          `out_of_distribution_rate` and `undecided_rate`, in [0, 1];
         - `by_class`, the same rates of each given class;
         - `confused_pairs`, how many images of a given class should have which other
           label, largest numbers first, at most 50 pairs;
@@ -62,6 +62,7 @@ def _rates(verdict):
         "out_of_distribution_rate": float(
             np.mean(verdict == scores.OUT_OF_DISTRIBUTION)
         ),
+        "undecided_rate": float(np.mean(verdict == scores.UNDECIDED)),
     }
 
 

@@ -53,7 +53,8 @@ def audit(
     - `id`: from `ids`, or the number in the dataset.
     - `given_label`, `given_name`: the label as it stands.
     - `verdict`: `"clean"`, `"in_distribution_noise"` (another class is right) or
-      `"out_of_distribution"` (none is).
+      `"out_of_distribution"` (none is). Audits of other kinds may have `"undecided"`,
+      too: the label looks wrong, but it is open whether another class is right.
     - `is_label_issue`: whether the verdict is not clean: `label_score` is below 0.5.
     - `label_score`: from 0 (wrong) to 1 (right), see `audit.scores.label_score`. It is
       computed from the mean probability of the given label over the epochs of training

@@ -30,6 +30,7 @@ def compare(table: "pandas.DataFrame", true_labels: Any) -> dict[str, Any]:
           is the true one;
         - `noise_rate` and `out_of_distribution_rate`, and both as `..._estimated`;
         - `verdicts`: for each verdict its precision, recall and share of all samples.
+          Undecided says only that the label is wrong, and is measured by that.
 
     Raises:
         ValueError: If there is not one true label for each row.
@@ -69,7 +70,7 @@ def compare(table: "pandas.DataFrame", true_labels: Any) -> dict[str, Any]:
         "verdicts": {
             name: _quality(verdict == name, truth)
             for name, truth in zip(
-                scores.VERDICTS, (~wrong, noisy, outside), strict=True
+                scores.VERDICTS, (~wrong, noisy, outside, wrong), strict=True
             )
         },
     }

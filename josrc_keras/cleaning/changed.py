@@ -8,6 +8,7 @@ from pathlib import Path
 from absl import logging
 
 from josrc_keras import _files
+from josrc_keras.cleaning import plan
 from josrc_keras.data.photos import cache
 
 AUDITED = "photos.json"  # Size and time of each photo, as it was audited.
@@ -81,7 +82,7 @@ def keep_changed(planned, photos, audited, run):
     Returns:
         A `pandas.DataFrame` like `planned`.
     """
-    acted = planned[planned["action"] != "keep"]
+    acted = plan.acted_on(planned)
     faults = {
         place: fault
         for place, row in acted["id"].items()

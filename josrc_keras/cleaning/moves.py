@@ -41,7 +41,8 @@ def copy(planned, photos, output):
     planned = _in_folder(planned, photos)
     _check(planned, photos, output)
     places: dict = {"cleaned": [], "set_aside": []}
-    for row in planned.sort_values("action", key=lambda a: a != "keep").itertuples():
+    staying_first = planned.sort_values("action", key=lambda a: ~a.isin(plan.STAY))
+    for row in staying_first.itertuples():
         aside = row.action == "set_aside"
         name = row.given_name if aside else row.new_name
         target = Path(name, *Path(row.id).parts[1:])
@@ -149,7 +150,7 @@ def _moves(planned, photos, output, needed):
     """`(from, to)` of each photo that is to move, but for those that are needed."""
     taken: dict = {}
     moves, stay = [], []
-    for row in planned[planned["action"] != "keep"].itertuples():
+    for row in plan.acted_on(planned).itertuples():
         inner = Path(row.id).parts[1:]
         if row.action == "set_aside":
             target = output / "set_aside" / Path(row.given_name, *inner)

@@ -15,7 +15,9 @@ ACTIONS = {
     scores.CLEAN: "keep",
     scores.IN_DISTRIBUTION: "relabel",
     scores.OUT_OF_DISTRIBUTION: "set_aside",
+    scores.UNDECIDED: "look",
 }
+STAY = ("keep", "look")  # Nothing is done; a person is to look at the latter.
 TEXTS = ("id", "given_name", "verdict", "predicted_name")
 
 
@@ -89,8 +91,8 @@ def plan(table, chosen=None):
             other rows are kept. None follows the audit in all rows.
 
     Returns:
-        A `pandas.DataFrame` with `id`, `given_name`, `action` (`"keep"`, `"relabel"` or
-        `"set_aside"`), `new_name` (empty if set aside) and `label_score`.
+        A `pandas.DataFrame` with `id`, `given_name`, `action` (`"keep"`, `"relabel"`,
+        `"set_aside"` or `"look"`), `new_name` (empty if set aside) and `label_score`.
 
     Raises:
         ValueError: If a chosen row is not in the audit, occurs twice, or is to get a
@@ -115,6 +117,11 @@ def plan(table, chosen=None):
     return result.reset_index(drop=True)
 
 
+def acted_on(planned):
+    """The rows of a plan whose samples are to be relabelled or set aside."""
+    return planned[~planned["action"].isin(STAY)]
+
+
 def _check_chosen(chosen, table):
     strange = chosen.index.difference(table.index)
     if len(strange):
@@ -137,13 +144,15 @@ def _check_chosen(chosen, table):
             f"{unknown['predicted_name'].iloc[0]!r} for {unknown.index[0]!r}. Use one "
             f"of {sorted(classes)[:10]}."
         )
-    clean = int((chosen["verdict"] == scores.CLEAN).sum())
-    if clean:
-        logging.warning(
-            "%d of the chosen rows are called clean, and are kept. Change `verdict` in "
-            "the file to act on them.",
-            clean,
-        )
+    for verdict in (scores.CLEAN, scores.UNDECIDED):
+        number = int((chosen["verdict"] == verdict).sum())
+        if number:
+            logging.warning(
+                "%d of the chosen rows are called %s, and stay as they are. Change "
+                "`verdict` in the file to act on them.",
+                number,
+                verdict,
+            )
 
 
 def write_csv(planned, output):

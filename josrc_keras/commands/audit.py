@@ -110,13 +110,20 @@ def _audit_in(output, chosen):
 def _say(findings, output):
     shell.say(
         f"{findings['images']} images of {findings['classes']} classes: "
-        f"{findings['noise_rate']:.1%} of the labels look wrong, "
-        f"{findings['in_distribution_rate']:.1%} in-distribution noise and "
-        f"{findings['out_of_distribution_rate']:.1%} out-of-distribution."
+        f"{findings['noise_rate']:.1%} of the labels look wrong, {_parts(findings)}."
     )
     if "quality" in findings:
         shell.say(json.dumps({"against_the_truth": findings["quality"]}, indent=2))
     shell.say(f"Look at {output / 'report.html'}")
+
+
+def _parts(findings):
+    """The parts of the noise rate, as a text."""
+    inside = f"{findings['in_distribution_rate']:.1%} in-distribution noise"
+    outside = f"{findings['out_of_distribution_rate']:.1%} out-of-distribution"
+    if not findings["undecided_rate"]:
+        return f"{inside} and {outside}"
+    return f"{inside}, {outside} and {findings['undecided_rate']:.1%} undecided"
 
 
 def _act(output, chosen):
@@ -131,7 +138,8 @@ def _act(output, chosen):
         photos = audit_of_run.photos_of(_RUN.value)
         act = {"copy": moves.copy, "move": moves.move}[_APPLY.value]
         done = act(planned, photos, output)
-    kinds = ", ".join(f"{counts.get(a, 0)} {a}" for a in plan.ACTIONS.values())
+    names = [a for a in plan.ACTIONS.values() if a != "look" or a in counts]
+    kinds = ", ".join(f"{counts.get(a, 0)} {a}" for a in names)
     shell.say(f"{kinds}: {done}")
     if _APPLY.value == "move":
         shell.say("--apply=undo moves them back.")

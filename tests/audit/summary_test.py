@@ -9,7 +9,10 @@ import pytest
 
 from josrc_keras.audit import scores, summarise
 
-CLEAN, NOISY, FOREIGN = scores.VERDICTS
+CLEAN, NOISY, FOREIGN, UNDECIDED = scores.VERDICTS
+
+
+RATES = ("in_distribution_rate", "out_of_distribution_rate", "undecided_rate")
 
 
 @pytest.fixture
@@ -56,6 +59,16 @@ def test_ids_of_any_kind_are_written(make, table):
     table["id"] = pandas.Series([make(i) for i in range(6)], dtype=object)
     found = json.loads(json.dumps(summarise(table)))
     assert found["duplicates"][0]["ids"] == [str(make(i)) for i in (0, 1, 5)]
+
+
+def test_undecided_is_a_part_of_the_noise(table):
+    """Of three ants two are wrong, of which one is undecided and in no pair."""
+    table.loc[1, "verdict"] = UNDECIDED
+    found = summarise(table)
+    assert found["noise_rate"] == 4 / 6
+    assert [found[rate] for rate in RATES] == [2 / 6, 1 / 6, 1 / 6]
+    assert [found["by_class"][0][rate] for rate in RATES] == [1 / 3, 0, 1 / 3]
+    assert [pair["images"] for pair in found["confused_pairs"]] == [1, 1]
 
 
 def test_nothing_wrong(table):

@@ -8,7 +8,7 @@ import pytest
 
 from josrc_keras.audit import compare, scores
 
-CLEAN, NOISY, FOREIGN = scores.VERDICTS
+CLEAN, NOISY, FOREIGN, UNDECIDED = scores.VERDICTS
 
 
 def table(given, score, ood, predicted, verdict):
@@ -71,6 +71,7 @@ def test_values_by_hand(six):
 def test_quality_of_each_verdict(six):
     """Of two called clean one is, of two clean ones one is called so, and so on."""
     found = compare(six, TRUTH)["verdicts"]
+    assert found[UNDECIDED] == {"precision": None, "recall": 0, "share": 0}
     assert list(found) == list(scores.VERDICTS)
     half = {"precision": 1 / 2, "recall": 1 / 2, "share": 2 / 6}
     assert found[CLEAN] == pytest.approx(half)
@@ -78,6 +79,16 @@ def test_quality_of_each_verdict(six):
     assert found[FOREIGN] == pytest.approx(
         {"precision": 1, "recall": 1, "share": 1 / 3}
     )
+
+
+def test_undecided_is_measured_by_wrong_labels(six):
+    """Rows 1 and 3 are called so; 3 is wrong, and one of the four wrong ones."""
+    six.loc[[1, 3], "verdict"] = UNDECIDED
+    found = compare(six, TRUTH)["verdicts"]
+    assert found[UNDECIDED] == pytest.approx(
+        {"precision": 1 / 2, "recall": 1 / 4, "share": 2 / 6}
+    )
+    assert found[NOISY]["precision"] == 1 and found[FOREIGN]["recall"] == 1
 
 
 def test_nothing_wrong_and_nothing_found():

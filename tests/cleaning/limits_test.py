@@ -9,7 +9,7 @@ from josrc_keras.cleaning import moves, plan, relocation
 
 pandas = pytest.importorskip("pandas")
 
-CLEAN, NOISE, OUTSIDE = plan.ACTIONS
+CLEAN, NOISE, OUTSIDE, _ = plan.ACTIONS
 ROWS = [("a/1.png", CLEAN, "a"), ("a/2.png", NOISE, "b"), ("b/3.png", OUTSIDE, "b")]
 ROWS += [("b/4.png", CLEAN, "b")]
 

@@ -13,6 +13,7 @@ from tests.support.photo_moves import (
     CLEAN,
     MOVED,
     NOISE,
+    UNDECIDED,
     check_moved,
     contents,
     planned,
@@ -173,3 +174,14 @@ def test_names_that_differ_in_case_only(photos, output):
     moves.move(planned([*rows, ("b/same.png", CLEAN, "b")]), photos, output)
     assert (photos / "b/Up.png").read_text() == "a/Up.png"
     assert (photos / "b/up-1.PNG").read_text() == "01/up.PNG"
+
+
+@pytest.mark.parametrize("act", [moves.move, moves.copy])
+def test_undecided_photos_stay_under_their_name(photos, output, act):
+    """Even where a photo of that name comes into their class."""
+    (photos / "b/keep.png").write_bytes(b"undecided")
+    rows = [("a/keep.png", NOISE, "b"), ("b/keep.png", UNDECIDED, "a")]
+    act(planned(rows), photos, output)
+    cleaned = photos if act == moves.move else output / "cleaned"
+    assert (cleaned / "b/keep.png").read_bytes() == b"undecided"
+    assert (cleaned / "b/keep-1.png").read_bytes() == b"a/keep.png" * 3

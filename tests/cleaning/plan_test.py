@@ -8,7 +8,7 @@ from josrc_keras.cleaning import plan
 
 pandas = pytest.importorskip("pandas")
 
-CLEAN, NOISE, FOREIGN = plan.ACTIONS
+CLEAN, NOISE, FOREIGN, UNDECIDED = plan.ACTIONS
 NAMES = ["01", "1.0", "NA", "null", "nan", "True", "Ärger", "a, b", 'so "so"', " x "]
 
 
@@ -45,6 +45,27 @@ def test_each_verdict_has_its_action():
     }
     assert planned["label_score"].tolist() == AUDIT["label_score"].tolist()
     assert planned["given_name"].tolist() == AUDIT["given_name"].tolist()
+
+
+def test_nothing_is_done_about_undecided_rows():
+    """Their action is counted apart, and they keep their label."""
+    audit = AUDIT.copy()
+    audit.loc[1, "verdict"] = UNDECIDED
+    planned = plan.plan(audit)
+    assert actions(planned)["a/2.png"] == ("look", "a")
+    assert plan.acted_on(planned)["id"].tolist() == ["a/3.png"]
+
+
+def test_chosen_rows_that_are_undecided_stay_with_a_warning(monkeypatch):
+    lines = []
+    monkeypatch.setattr(logging, "warning", lambda text, *v: lines.append(text % v))
+    chosen = table(("a/1.png", "a", UNDECIDED, "b"), ("a/3.png", "a", FOREIGN, "b"))
+    planned = actions(plan.plan(AUDIT, chosen))
+    assert planned["a/1.png"] == ("look", "a") and planned["a/2.png"][0] == "keep"
+    assert lines == [
+        "1 of the chosen rows are called undecided, and stay as they are. Change "
+        "`verdict` in the file to act on them."
+    ]
 
 
 def test_only_chosen_rows_change_as_they_were_edited():

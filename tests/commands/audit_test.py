@@ -144,6 +144,7 @@ def test_findings_of_digits(digits):
         "noise_rate",
         "in_distribution_rate",
         "out_of_distribution_rate",
+        "undecided_rate",
         "by_class",
         "confused_pairs",
         "duplicates",
@@ -313,6 +314,33 @@ def test_apply_acts_on_the_audit_that_is_there(world, copied):
     assert contents(copied / "photos") == before
     assert audit.items() <= contents(copied / "run/audit").items()
     assert "does not exist" in bad(world.run(run, "--apply=undo"))
+
+
+def test_undecided_rows_are_counted_and_stay(world, copied):
+    rows = edit(
+        copied,
+        ("01/000.png", "in_distribution_noise", "NA"),
+        ("NA/001.png", "undecided", "01"),
+    )
+    out, err = good(world.run(f"--run={copied / 'run'}", "--apply=csv", rows))
+    counts = "32 keep, 1 relabel, 0 set_aside, 1 look"
+    assert out == f"{counts}: {copied}/run/audit/relabel.csv\n"
+    assert "1 of the chosen rows are called undecided, and stay" in err
+
+
+def test_undecided_is_said_only_where_there_is_any():
+    program = (
+        f"from {AUDIT} import _parts\n"
+        "names = ('in_distribution_rate', 'out_of_distribution_rate')\n"
+        "for rate in (0, 0.02):\n"
+        "    findings = {**dict.fromkeys(names, 0.125), 'undecided_rate': rate}\n"
+        "    print(_parts(findings))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True)
+    assert done.stdout.decode().splitlines() == [
+        "12.5% in-distribution noise and 12.5% out-of-distribution",
+        "12.5% in-distribution noise, 12.5% out-of-distribution and 2.0% undecided",
+    ]
 
 
 def test_rows_that_lead_out_of_the_folder_are_refused(world, copied):

@@ -4,7 +4,7 @@ import hashlib
 
 from josrc_keras.cleaning import plan as changes
 
-CLEAN, NOISE, FOREIGN = changes.ACTIONS
+CLEAN, NOISE, FOREIGN, UNDECIDED = changes.ACTIONS
 
 # Id, verdict, suggested class. "a/same.png" gets the name of one that stays in b.
 ROWS = [
