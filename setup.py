@@ -35,6 +35,7 @@ EXTRAS = {
     "pretrained": ["keras-hub"],
     "keras-cv": ["keras-cv"],
     "heif": ["pillow-heif"],
+    "photos": ["pillow", "ImageHash>=4.3"],
     "report": ["pandas", "matplotlib", "pillow", "pyarrow", "scikit-learn"],
     "gpu": ["tensorflow[and-cuda]>=2.21"],
     "tensorboard": ["tensorboard"],
@@ -64,7 +65,7 @@ EXTRAS = {
 # What the demo needs.
 EXTRAS["all"] = [
     requirement
-    for extra in ("onnx", "litert", "report", "tensorboard", "digits")
+    for extra in ("onnx", "litert", "report", "photos", "tensorboard", "digits")
     for requirement in EXTRAS[extra]
 ]
 
@@ -114,7 +115,7 @@ setup(
     install_requires=[
         "keras>=3.15",
         "tensorflow>=2.21",
-        "numpy",
+        "numpy>=2",
         "absl-py",
         "ml_collections",
         "tensorflow-datasets",

@@ -18,7 +18,7 @@ LAYERS = (
     ("samples", "teacher"),
     ("audit",),
     ("training",),
-    ("adaptive", "baselines"),
+    ("adaptive", "baselines", "probe"),
     ("model",),
     ("callbacks",),
     ("recipes",),
