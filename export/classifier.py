@@ -20,6 +20,7 @@ from josrc_keras.networks import input_shape
 FORMATS = tuple(writers.WRITERS)
 SUFFIXES = {"litert": ".tflite", "keras": ".keras"}  # The loaders insist on these.
 OPSETS = range(13, 19)  # tf2onnx 1.17 writes up to 18.
+LARGEST = 2**31 - 2**20  # Bytes of weights: Protobuf and FlatBuffers end at 2 GiB.
 CALIBRATION_IMAGES = 200  # The most images for the quantiser's ranges.
 
 
@@ -172,6 +173,16 @@ def _require(what, packages, install):
             )
 
 
+def _check_size(network, format):
+    """Refuses a network whose weights do not fit into one file of a format."""
+    needed = 4 * network.count_params()
+    if format in ("onnx", "litert") and needed > LARGEST:
+        raise proof.ExportError(
+            f"Expected weights of at most {LARGEST:,} bytes for {format}, the most "
+            f"that one file holds. Received: {needed:,} bytes. Export as saved_model."
+        )
+
+
 def export_prepared(prepared, path, options, *, extra_metadata=None, tolerance=1e-4):
     """Writes and proves one artefact; see `export_classifier`.
 
@@ -192,6 +203,7 @@ def export_prepared(prepared, path, options, *, extra_metadata=None, tolerance=1
     path = Path(path)
     network, serving = prepared.network, prepared.serving
     exact = options["precision"] == "float32"
+    _check_size(network, options["format"])
     if not exact and prepared.images is None:
         raise ValueError(
             f"Expected real images beside precision={options['precision']!r}, to "

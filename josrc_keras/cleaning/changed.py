@@ -122,5 +122,8 @@ def _change(path, audited):
 
 
 def _shown(time):
-    local = datetime.datetime.fromtimestamp(time / 1e9).astimezone()
+    try:
+        local = datetime.datetime.fromtimestamp(time / 1e9).astimezone()
+    except (OverflowError, ValueError, OSError):  # A clock was far off.
+        return f"{time / 1e9:,.3f} seconds after 1970"
     return local.isoformat(" ", "milliseconds")

@@ -82,6 +82,16 @@ def run(main):
         if not _is_meant(error):
             raise
         _fail(name, error)
+    except Exception as error:
+        if type(error).__name__ != "DataLossError":  # Only TensorFlow has this class.
+            raise
+        found = re.search(r"(truncated|corrupted) record at \d+", str(error))
+        _fail(
+            name,
+            "Expected TFRecord files as they were written. Received: one with a "
+            f"{found[0] if found else 'wrong checksum'}, which was damaged since. Copy "
+            "the files again, or write them anew.",
+        )
 
 
 def _is_meant(error):
@@ -161,7 +171,7 @@ def _stop(signum, frame):
 def _fail(name, error):
     text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
     line = " ".join(text.split())
-    logging.debug("Traceback of the error below:", exc_info=error)
+    logging.debug("Traceback of the error below:", exc_info=True)
     sys.stderr.write(f"{name}: error: {line}\n")
     raise SystemExit(2)
 

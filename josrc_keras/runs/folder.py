@@ -124,6 +124,21 @@ def unwritable(workdir: str | os.PathLike, error: OSError) -> OSError:
     )
 
 
+def check_there(workdir: str | os.PathLike) -> None:
+    """Checks that a run folder is still the one that training began in.
+
+    Raises:
+        OSError: If it was removed or emptied. What training writes from then on would
+            make a folder that no other command can read.
+    """
+    if not (Path(workdir) / "config.json").exists():
+        raise FileNotFoundError(
+            f"The run folder was removed while it trained. Received: {workdir}, "
+            "without its config.json. Expected a folder that no one else moves or "
+            "deletes. Put it back and run again to resume, or train in a new --workdir."
+        )
+
+
 def _config_in(path):
     try:
         config = json.loads(path.read_text())

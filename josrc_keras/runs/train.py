@@ -96,10 +96,13 @@ def _train_in(workdir, config, verbose, callbacks):
     )
     if (held_out := benchmark.validation) is not None:
         own.append(HeldOut(lambda: evaluation_batches(held_out)))
+    if replicas.is_chief():  # It looks before the others write.
+        own.insert(0, _Watch(workdir))
     own += [checkpoint, Progress(verbose if replicas.is_chief() else 0)]
     try:
         return _train(model, benchmark, config, [*own, *callbacks], checkpoint, workdir)
     except OSError as error:
+        run_folder.check_there(workdir)
         raise run_folder.unwritable(workdir, error) from error
 
 
@@ -123,6 +126,17 @@ def _train(model, benchmark, config, callbacks, checkpoint, workdir):
     else:
         runs_summary.draw(workdir, checkpoint.history)
     return summary
+
+
+class _Watch(keras.callbacks.Callback):
+    """Stops a training whose run folder was removed, before anything is written."""
+
+    def __init__(self, workdir):
+        super().__init__()
+        self.workdir = workdir
+
+    def on_epoch_end(self, epoch, logs=None):
+        run_folder.check_there(self.workdir)
 
 
 def _save(model, path):

@@ -123,3 +123,15 @@ def test_photos_that_no_verdict_moves_are_not_looked_at(photos, audited, monkeyp
     replace(photos / "a/keep.png", "size")
     act_on(planned([("a/keep.png", CLEAN, "b"), ("a/x.png", NOISE, "b")]), audited)
     assert lines == []
+
+
+@pytest.mark.parametrize("time", [-(10**18), 0, 4 * 10**18, 10**21, -(10**21)])
+def test_a_clock_that_was_far_off(photos, audited, monkeypatch, time):
+    """Kind: a time in the future, or before all others, of a photo or of its list."""
+    lines = warnings_of(changed, monkeypatch)
+    known = changed.recorded(audited.run, audited.output)
+    assert changed.keep_changed(planned(), photos, known, audited.run) is not None
+    assert lines == []
+    known["b/last.png"][1] = time
+    changed.keep_changed(planned(), photos, known, audited.run)
+    assert "'b/last.png' was of " in lines[0]

@@ -21,6 +21,7 @@ MEANT = {
     "meant": "`smoothing` must be at least 0 and below",
     "install": "`pip install josrc-keras[report]`",
     "own class": "The artefact differs.",
+    "damaged": "one with a corrupted record at 12, which was damaged since. Copy the",
     "file": "No such file or directory: 'absent.txt'",
 }
 # How it ends, and the last line of the traceback.

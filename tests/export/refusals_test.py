@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from josrc_keras import JoSRC, data, networks
-from josrc_keras.export import ExportError, export_classifier, proof
+from josrc_keras.export import ExportError, classifier, export_classifier, proof
 from tests.support.exports import (
     NAMES,
     check_same,
@@ -205,3 +205,14 @@ def test_missing_package_says_what_to_install(
     with pytest.raises(ImportError, match=text):
         export_classifier(network, tmp_path / NAMES[format], format)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("format", ["onnx", "litert"])
+def test_weights_beyond_the_format_are_refused_at_once(
+    format, network, tmp_path, monkeypatch
+):
+    """Kind: a file that a format can't hold, of which parts would lie beside it."""
+    monkeypatch.setattr(classifier, "LARGEST", 4 * network.count_params() - 1)
+    with pytest.raises(ExportError, match=r"bytes for .* Export as saved_model"):
+        export_classifier(network, tmp_path / NAMES[format], format)
+    assert not list(tmp_path.iterdir())

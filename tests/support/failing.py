@@ -28,6 +28,17 @@ def bug_that_names_what_it_received():
     raise TypeError("Received: this, from outside of the package.")
 
 
+def read_damaged_records():
+    """What TensorFlow says of a file of which a byte was changed since."""
+    import tensorflow as tf
+
+    with tf.io.TFRecordWriter("damaged.tfrecord") as writer:
+        writer.write(b"an image")
+    path = Path("damaged.tfrecord")
+    path.write_bytes(path.read_bytes().replace(b"image", b"Image"))
+    list(tf.data.TFRecordDataset(str(path)))
+
+
 def own_class():
     raise ExportError("The artefact differs.")
 
@@ -37,6 +48,7 @@ ENDS = {
     "install": lambda: _checks.imported("no_such_package", "this", "report"),
     "own class": own_class,
     "file": Path("absent.txt").read_text,
+    "damaged": read_damaged_records,
     "bug": bug_within_the_package,
     "attribute": lambda: schedules.no_such_plan,
     "key": lambda: {}["absent"],

@@ -67,11 +67,23 @@ def new_folder(folder):
 
     Raises:
         ValueError: If the folder exists.
+        OSError: If it can't be written.
     """
     check_new(folder)
     with _files.replacing(folder) as beside:
         beside.mkdir()
-        yield beside
+        try:
+            yield beside
+        except Exception as error:
+            # TensorFlow has errors of its own, which say what file it could not write.
+            if isinstance(error, OSError) or str(beside) not in str(error):
+                raise
+            reason = str(error).partition("; ")[2] or error
+            raise OSError(
+                f"The records can't be written. Received: {folder} ({reason}). "
+                "Expected a folder with write permission and free space. Make room, or "
+                "choose another folder."
+            ) from error
 
 
 def write_index(folder, fields, **index):

@@ -222,3 +222,22 @@ def test_nothing_is_left_by_a_kill_after_the_last_rename(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="which exists"):
         write(tmp_path, examples(9))
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path, monkeypatch):
+    """Kind: an error of TensorFlow's own, of a disk that takes no more."""
+
+    def refuse(writer, record):
+        text = f"{writer.path}; No space left on device"
+        raise tf.errors.ResourceExhaustedError(None, None, text)
+
+    class Writer(tf.io.TFRecordWriter):
+        def __init__(self, path):
+            super().__init__(path)
+            self.path = path
+
+    monkeypatch.setattr(Writer, "write", refuse)
+    monkeypatch.setattr(tf.io, "TFRecordWriter", Writer)
+    with pytest.raises(OSError, match=r"set \(No space left on device\)\. Exp"):
+        write(tmp_path, examples(9))
+    assert not list(tmp_path.iterdir())
