@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from josrc_keras.probe.ranks import mean_ranks
+
 MERGE = 0.7  # The overlap from which on two classes should be merged.
 LISTED = 50  # The most pairs that are returned.
 NEAREST = 10  # Other classes that are compared with each class.
@@ -98,7 +100,7 @@ def _overlap(probs, rows, other_rows, one, other):
     )
     odds = np.log(first) - np.log(second)
     counts = len(rows), len(other_rows)
-    area = (_ranks(odds)[: counts[0]].sum() - counts[0] * (counts[0] + 1) / 2) / (
+    area = (mean_ranks(odds)[: counts[0]].sum() - counts[0] * (counts[0] + 1) / 2) / (
         counts[0] * counts[1]
     )
     area = min(max(float(area), 0.5), 1.0)
@@ -108,12 +110,6 @@ def _overlap(probs, rows, other_rows, one, other):
     variance = area * (1 - area) + (counts[0] - 1) * (q1 - area**2)
     variance += (counts[1] - 1) * (q2 - area**2)
     return 2 * (1 - area), 2 * float(max(variance, 0) / (counts[0] * counts[1])) ** 0.5
-
-
-def _ranks(values):
-    """Ranks from 1, the mean rank for equal values."""
-    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[which]
 
 
 def _checked(probs, labels):
