@@ -139,7 +139,7 @@ function resetFilters() {
 }
 
 /** Shows the samples of a plot's bar, or of a list's entry. */
-function showOnly({ verdict = [0, 1, 2], ...values }) {
+function showOnly({ verdict = [...VERDICTS.keys()], ...values }) {
   resetFilters();
   for (const input of controls.verdict) input.checked = verdict.includes(+input.value);
   for (const [name, value] of Object.entries(values)) controls[name].value = value;

@@ -7,7 +7,7 @@ const data = JSON.parse($("data").textContent);
 $("data").remove(); // It holds megabytes of text that are no longer needed.
 
 const SCALE = 10000; // Scores are integers, in ten thousandths. -1 is a missing score.
-const VERDICTS = [
+const KINDS = [
   {
     key: "clean",
     name: "clean",
@@ -29,6 +29,14 @@ const VERDICTS = [
     share: "out_of_distribution_share",
     means: "The image looks like none of the classes. Remove it if you agree.",
   },
+  {
+    key: "undecided",
+    name: "can't tell",
+    rate: "undecided_rate",
+    means:
+      "The label looks wrong, but the evidence is too weak to say whether another class " +
+      "is right. Look at it. It stays as it is unless you change its verdict in the CSV.",
+  },
 ];
 const BINS = 20;
 const CLASSES_SHOWN = 30;
@@ -38,11 +46,17 @@ const { ids, classes, given, predicted, duplicates, thumbnails } = data;
 const { findings, totals } = data;
 const total = ids.length;
 const verdicts = Uint8Array.from(data.verdicts);
+// Most audits decide everything, and their page does not mention the last verdict.
+const VERDICTS = KINDS.filter(
+  ({ key }, verdict) => key !== "undecided" || verdicts.includes(verdict),
+);
+const UNCLEAN = [...VERDICTS.keys()].slice(1);
+const SHARED = VERDICTS.filter(({ share }) => share); // Those that training gives.
 const scores = {};
 for (const [name, column] of Object.entries(data.scores)) {
   scores[name] = Int16Array.from(column ?? ids, (each) => (column ? (each ?? -1) : -1));
 }
-const hasHistory = VERDICTS.some(({ share }) => data.scores[share]);
+const hasHistory = SHARED.some(({ share }) => data.scores[share]);
 // Whether the column `is_label_issue` says more than the verdict.
 const issuesDiffer = verdicts.some((verdict, row) => (verdict > 0) !== (data.issues[row] === "1"));
 const hasDuplicates = duplicates.some((set) => set >= 0);

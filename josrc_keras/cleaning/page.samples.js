@@ -68,10 +68,10 @@ function makeScore(name, title, score) {
 
 /** Makes a bar of how often each verdict was given in the last epochs. */
 function makeHistory(row) {
-  const shares = VERDICTS.map(({ share }) => scores[share][row]);
+  const shares = SHARED.map(({ share }) => scores[share][row]);
   if (shares.some((share) => share < 0)) return make("span", { class: "muted" }, "–");
   const text = shares
-    .map((share, verdict) => `${percent(share / SCALE, 0)} ${VERDICTS[verdict].name}`)
+    .map((share, verdict) => `${percent(share / SCALE, 0)} ${SHARED[verdict].name}`)
     .join(", ");
   const label = `Verdicts of the last epochs: ${text}`;
   const parts = shares.map((share, verdict) =>

@@ -4,6 +4,7 @@ function showSummary() {
   const rates = {
     in_distribution_rate: findings.in_distribution_rate ?? 0,
     out_of_distribution_rate: findings.out_of_distribution_rate ?? 0,
+    undecided_rate: findings.undecided_rate ?? 0,
   };
   const wrong = findings.noise_rate ?? 0;
   rates.clean_rate = Math.max(0, 1 - wrong);
@@ -34,6 +35,7 @@ function showSummary() {
       ),
     );
   });
+  if (rates.undecided_rate === 0) $("by-undecided").remove();
   const meanings = VERDICTS.flatMap(({ name, means }, verdict) => [
     make("dt", {}, mark(verdict), name),
     make("dd", {}, means),
@@ -96,16 +98,19 @@ function showClasses() {
   );
   const most = Math.max(...rows.map((row) => row.noise_rate ?? 0), 1e-9);
   const bars = rows.slice(0, CLASSES_SHOWN).map((row) => {
-    const parts = [1, 2].map((verdict) =>
+    const parts = UNCLEAN.map((verdict) =>
       sized(make("i", { class: `v${verdict}` }), row[VERDICTS[verdict].rate] / most),
     );
+    const rates = UNCLEAN.map((verdict) => {
+      const { name, rate } = VERDICTS[verdict];
+      return `${percent(row[rate])} ${name}`;
+    });
     const text =
       `${row.name}: ${percent(row.noise_rate)} of ${count(row.images, "image")}; ` +
-      `${percent(row.in_distribution_rate)} in-distribution noise, ` +
-      `${percent(row.out_of_distribution_rate)} out-of-distribution`;
+      rates.join(", ");
     const button = makeButton(
       { title: text, "aria-label": text },
-      () => showOnly({ given: row.label, verdict: [1, 2] }),
+      () => showOnly({ given: row.label, verdict: UNCLEAN }),
       make("span", { class: "name" }, row.name),
       make("span", { class: "bar" }, ...parts),
       make("span", { class: "number" }, percent(row.noise_rate)),

@@ -55,7 +55,8 @@ def write_report(path, table, findings, thumbnail=None, *, title, max_thumbnails
             and at least `COLUMNS`. Other columns are kept for the page's CSV.
         findings: Dict of `images`, `classes`, `class_names`, `noise_rate`,
             `in_distribution_rate`, `out_of_distribution_rate`, `by_class`,
-            `confused_pairs` and `duplicates`, and optionally `skipped` and `source`.
+            `confused_pairs` and `duplicates`, and optionally `undecided_rate`,
+            `skipped` and `source`.
         thumbnail: Function from a row's number to its image, uint8 `(H, W, channels)`
             with 1, 3 or 4 channels. None makes a page without images.
         title: Title of the page.
@@ -80,7 +81,7 @@ def write_report(path, table, findings, thumbnail=None, *, title, max_thumbnails
 def rows_with_thumbnails(table, limit):
     """The rows whose images are shown: the worst, shared fairly among given classes.
 
-    The classes take turns, and within a class its two unclean verdicts. Each gives its
+    The classes take turns, and within a class its unclean verdicts. Each gives its
     lowest `label_score` first. So every class has an image if `limit` is at least their
     number, even a class in which all is clean. Room that is left goes to images that
     occur under different labels, then to the lowest clean scores.

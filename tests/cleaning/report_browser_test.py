@@ -16,6 +16,7 @@ from josrc_keras.cleaning import plan
 from josrc_keras.cleaning.report import write_report
 from tests.support.audit_tables import (
     HOSTILE,
+    UNDECIDED,
     VERDICTS,
     make_findings,
     make_image,
@@ -583,3 +584,67 @@ def test_a_phone_shows_it_without_scrolling_sideways(show, view):
     page.click("#duplicates summary")
     page.click(f"#{view}")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def undecided_table():
+    """Every fifth of the samples whose label looks wrong is undecided."""
+    table = make_table(240)
+    table.loc[table.index[table.verdict != VERDICTS[0]][::5], "verdict"] = UNDECIDED
+    return table
+
+
+def test_undecided_samples_are_counted_filtered_and_exported(show, tmp_path):
+    """In the summary, the histogram, the classes, the filters and the CSV."""
+    table = undecided_table()
+    number = int((table.verdict == UNDECIDED).sum())
+    assert number > 15
+    page = show(table, thumbnail=make_image)
+    assert page.locator("#verdicts h3").all_inner_texts()[3] == "can't tell"
+    figure = page.locator("#verdicts .figure").nth(3).inner_text().split()
+    assert figure == [str(number), f"{100 * number / 240:.1f}%"]
+    assert f"{100 * number / 240:.1f}% can't tell" in page.get_attribute(
+        "#shares", "aria-label"
+    )
+    assert page.locator("#histogram p b").nth(3).inner_text() == str(number)
+    assert page.locator("#histogram .bins i.v3").count() == 20
+    page.select_option("#class-order", "undecided_rate")
+    shares = table.groupby("given_name").verdict.apply(
+        lambda v: (v == UNDECIDED).mean()
+    )
+    first = page.locator("#classes button").first.get_attribute("title")
+    assert first.startswith(f"{shares.idxmax()}:")
+    assert first.endswith(f"{100 * shares.max():.1f}% can't tell")
+    page.locator("#classes button").first.click()
+    wrong = (table.given_name == shares.idxmax()) & (table.verdict != VERDICTS[0])
+    assert matches(page) == wrong.sum()
+    page.click("#reset-filters")
+    assert matches(page) == 240
+    for place in range(3):
+        page.locator("[name=verdict]").nth(place).uncheck()
+    assert matches(page) == number
+    assert set(page.locator(".card .verdict").all_inner_texts()) == {"can't tell"}
+    history = page.locator(".card .stack").first.get_attribute("title")
+    assert "can't tell" not in history and "out-of-distribution" in history
+    page.click("#tick-all")
+    exported = export(page, tmp_path)
+    assert_is_part(exported, table, np.flatnonzero(table.verdict == UNDECIDED))
+    page.reload()
+    assert matches(page) == number  # The address keeps the filter.
+
+
+def test_a_page_without_undecided_samples_does_not_mention_them(show):
+    page = show(make_table(240), thumbnail=make_image)
+    assert page.locator("[name=verdict]").count() == 3
+    assert page.locator("#by-undecided").count() == 0
+    assert "can't tell" not in page.locator("body").inner_text()
+    assert page.locator(".v3").count() == 0
+
+
+def test_findings_of_before_have_no_undecided_rate(show):
+    table = make_table(60)
+    findings = make_findings(table)
+    for each in (findings, *findings["by_class"]):
+        del each["undecided_rate"]
+    page = show(table, findings)
+    assert page.locator("#verdicts .figure").count() == 3
+    assert "%" in page.locator("#classes button").first.inner_text()

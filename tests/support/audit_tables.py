@@ -4,6 +4,7 @@ import numpy as np
 import pandas
 
 VERDICTS = ("clean", "in_distribution_noise", "out_of_distribution")
+UNDECIDED = "undecided"
 HOSTILE = (
     "<script>window.hacked = 1; alert(1)</script>",
     '"><img src=x onerror="window.hacked = 1">',
@@ -59,6 +60,7 @@ def _rates(table):
         "noise_rate": (table.verdict != VERDICTS[0]).mean(),
         "in_distribution_rate": (table.verdict == VERDICTS[1]).mean(),
         "out_of_distribution_rate": (table.verdict == VERDICTS[2]).mean(),
+        "undecided_rate": (table.verdict == UNDECIDED).mean(),
     }
 
 
