@@ -42,8 +42,10 @@ class Queue:
         self.left = []
         self.broken = {}
         for run, config in self.configs.items():
+            path = records.path_of(results, run)
+            _files.remove_unfinished(path.parent, path.name)  # A killed one left it.
             if records.is_done(results, run, config.to_dict()):
-                found = records.read(records.path_of(results, run))
+                found = records.read(path)
                 self.seconds[run] = found["summary"]["wall_seconds"]
             else:
                 self.left.append(run)
@@ -189,6 +191,7 @@ def write_page(results, protocol):
             "Run it with --table or --suite first."
         )
     path = results / "README.md"
+    _files.remove_unfinished(results, path.name)
     if protocol == robustness.NAME:
         _files.write_text(path, robustness_page.write(found))
         return path
@@ -197,6 +200,7 @@ def write_page(results, protocol):
         logging.info("No figures: `pip install josrc-keras[report]` adds them.")
     else:
         drawn = figures.draw(found, results)
+        _files.remove_unfinished(results, {name for _, name in drawn})
     _files.write_text(path, tables_page.write(found, protocol, drawn))
     return path
 

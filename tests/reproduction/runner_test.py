@@ -346,3 +346,18 @@ def test_without_matplotlib_the_page_has_no_figures(tmp_path, monkeypatch, log):
     assert (tmp_path / "README.md").read_text() == tables_page.write(made, "digits")
     assert not list(tmp_path.glob("*.png"))
     assert any(r"pip install josrc-keras[report]" in text for text in log())
+
+
+def test_what_a_killed_reproduction_was_writing_is_removed(trainer, tmp_path):
+    """Kind: what lies beside a file that is whole, or is not written again."""
+    (run,) = make_runs()
+    work = runner.Queue([run], tmp_path / "runs", tmp_path / "results", tmp_path)
+    assert work.work()
+    record = results.path_of(tmp_path / "results", run)
+    for path in (record, tmp_path / "results/README.md"):
+        path.with_name(f"{_files.PREFIX}{path.name}-12345678").mkdir()
+    other = record.with_name(f"{_files.PREFIX}other.json-12345678")
+    other.mkdir()  # Another process writes it.
+    runner.Queue([run], tmp_path / "runs", tmp_path / "results", tmp_path)
+    runner.write_page(tmp_path / "results", "digits")
+    assert list((tmp_path / "results").rglob(f"{_files.PREFIX}*")) == [other]
