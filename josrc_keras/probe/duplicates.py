@@ -67,7 +67,7 @@ def near_duplicates(
     clothes and features of EfficientNet-Lite0, see `benchmarks/near_duplicates.py`.
 
     All pairs of hashes are compared, in tiles, so that memory does not grow with the
-    number of pairs. That takes about 20 seconds of a core for 100,000 photos.
+    number of pairs. That takes about half a minute of a core for 100,000 photos.
 
     Args:
         hashes: `(N, 2)` uint64, a row of `hashes_of` for each photo.
