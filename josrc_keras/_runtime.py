@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 # Private methods of Keras that this package overrides or replaces, by file.
 HOOKS = {
@@ -54,7 +55,8 @@ def import_keras():
             importlib.import_module("keras")
     finally:
         os.environ.pop("KERAS_HOME", None)
-    sys.modules["keras.src.backend.config"]._KERAS_DIR = str(folder)
+    config: Any = sys.modules["keras.src.backend.config"]
+    config._KERAS_DIR = str(folder)
 
 
 @contextlib.contextmanager
