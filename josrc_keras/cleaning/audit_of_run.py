@@ -47,7 +47,7 @@ def write(run, output, *, view_pairs=4, max_thumbnails=1200):
     """
     run, output = Path(run), Path(output)
     config = _read_config(run)
-    _make(output)
+    make_folder(output)
     benchmark = build_data.make_benchmark(config, run)
     model = keras.saving.load_model(run / "model.keras")
     model.sample_history = read_history(run)
@@ -67,7 +67,7 @@ def write(run, output, *, view_pairs=4, max_thumbnails=1200):
     if all(split.true_labels is not None for split in splits):
         known = np.concatenate([split.true_labels for split in splits])[order]
         findings["quality"] = truth.compare(table, known)
-    _write(output, table, findings)
+    write_table(output, table, findings)
     changed.record(run, output, validation_dir_of(config))
     report.write_report(
         output / "report.html",
@@ -120,10 +120,10 @@ def keep_changed(planned, run, output):
         return planned
     run, output = Path(run), Path(output)
     audited = changed.recorded(run, output, validation_dir_of(config))
-    return changed.keep_changed(planned, photos_of(run), audited, run)
+    return changed.keep_changed(planned, photos_of(run), audited, f"--run={run}")
 
 
-def _make(output):
+def make_folder(output):
     """Makes the folder, so that an error shows before anything that takes time."""
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -216,7 +216,8 @@ def _source(run, config):
     }
 
 
-def _write(output, table, findings):
+def write_table(output, table, findings):
+    """Writes `audit.csv`, `findings.json` and, with pyarrow, `audit.parquet`."""
     plan.write_table(table, output / "audit.csv")
     _files.write_json(output / "findings.json", findings)
     if importlib.util.find_spec("pyarrow") is None:

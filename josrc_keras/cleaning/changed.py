@@ -68,7 +68,7 @@ def _decoded(run, validation_dir):
     }
 
 
-def keep_changed(planned, photos, audited, run):
+def keep_changed(planned, photos, audited, again):
     """The plan, in which photos that have changed since the audit are kept.
 
     The log says which they are, and why.
@@ -77,7 +77,7 @@ def keep_changed(planned, photos, audited, run):
         planned: What `plan` returned.
         photos: The folder of photos.
         audited: What `recorded` returned.
-        run: The run folder, for the log.
+        again: Arguments of `josrc-audit` that audit again, for the log.
 
     Returns:
         A `pandas.DataFrame` like `planned`.
@@ -93,11 +93,11 @@ def keep_changed(planned, photos, audited, run):
     shown = [f"{acted['id'][place]!r} {faults[place]}" for place in faults]
     logging.warning(
         "%d photos have changed since the audit, and its verdicts are not about them. "
-        "They stay as they are: %s. Audit again (josrc-audit --run=%s) for verdicts on "
+        "They stay as they are: %s. Audit again (josrc-audit %s) for verdicts on "
         "the photos of now, or put back what was audited.",
         len(faults),
         "; ".join(shown[:SHOWN]) + (" and others" if len(shown) > SHOWN else ""),
-        run,
+        again,
     )
     planned = planned.copy()
     places = list(faults)

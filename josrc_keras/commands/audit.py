@@ -1,11 +1,17 @@
-"""Lists the labels of a run's training data that are probably wrong, with a report.
+"""Lists labels that are probably wrong, of photos or of a run's data, with a report.
 
+josrc-audit --photos=photos --output=audit
+josrc-audit --photos=photos --output=audit --apply=copy
 josrc-audit --run=runs/photos
-josrc-audit --run=runs/photos --apply=copy
 josrc-audit --run=runs/photos --apply=move --rows=ticked.csv
 
-Writes audit.csv, audit.parquet, findings.json and report.html into RUN/audit, and of
-photos their sizes and times into photos.json.
+--photos=DIR takes photos as DIR/CLASS/NAME.jpg, or those that --table lists, and trains
+nothing but heads on the features of a pretrained backbone: minutes without a GPU. The
+features are kept in OUTPUT/features, so that the next audit takes seconds. --run=DIR
+takes the data, the model and the history of a run that josrc-train has finished.
+
+Writes audit.csv, audit.parquet, findings.json and report.html into the output folder,
+and of photos their sizes and times into photos.json.
 
 --apply acts on the audit that is there. `csv` writes a table of new labels. `copy`
 writes a cleaned copy of the photos. `move` moves photos to the class that is suggested
@@ -23,7 +29,29 @@ from absl import flags, logging
 from josrc_keras.commands import shell
 
 _RUN = flags.DEFINE_string("run", None, "The run folder that was trained.")
-_OUTPUT = flags.DEFINE_string("output", None, "Where to write; RUN/audit by default.")
+_PHOTOS = flags.DEFINE_string("photos", None, "The folder of photos to audit.")
+_TABLE = flags.DEFINE_string(
+    "table", None, "CSV file of photos: path (within --photos), label, perhaps split."
+)
+_BACKBONE = flags.DEFINE_string(
+    "backbone",
+    "efficientnet_lite0",
+    "The pretrained network for --photos: a name, keras_applications:MODEL, "
+    "keras_hub:PRESET, a .keras file, or the folder of a preset.",
+)
+_SHARD = flags.DEFINE_string(
+    "shard",
+    None,
+    "Only compute features, of a part of the photos, such as 3/8; several processes "
+    "share the work.",
+)
+_CLASSIFIER = flags.DEFINE_string(
+    "classifier", None, "Save backbone and head as a classifier, to this .keras file."
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of an audit of --photos.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Where to write; RUN/audit by default, required with --photos."
+)
 _VIEW_PAIRS = flags.DEFINE_integer(
     "view_pairs", 4, "Pairs of views of each image.", lower_bound=1
 )
@@ -42,24 +70,23 @@ _APPLY = flags.DEFINE_enum(
 _ROWS = flags.DEFINE_string(
     "rows", None, "CSV file of rows, as the report exports them: apply to these only."
 )
-flags.mark_flags_as_required(["run"])
 WRITTEN = {"audit.csv", "audit.parquet", "findings.json", "photos.json", "report.html"}
-WRITTEN |= {"relabel.csv", "moved.csv"}
+WRITTEN |= {"relabel.csv", "moved.csv", "source.json"}
+OF_PHOTOS = (_TABLE, _SHARD, _CLASSIFIER)
 
 
 def _audit():
-    from josrc_keras.cleaning import audit_of_run, moves, plan
+    from josrc_keras.cleaning import moves, plan
 
-    if _ROWS.value is not None and _APPLY.value not in ("csv", "copy", "move"):
-        raise ValueError(
-            "--rows says which rows to act on. Received: --rows without --apply=csv, "
-            "copy or move. Add one of them."
-        )
+    _check_flags()
     output = Path(_OUTPUT.value or Path(str(_RUN.value)) / "audit")
+    if _SHARD.value is not None:
+        _look_at_shard(output)
+        return
     if _APPLY.value == "undo":
         with _alone_in(output):
             listed = (output / moves.JOURNAL).exists()
-            photos = audit_of_run.photos_of(_RUN.value) if listed else None
+            photos = _photos_of(output) if listed else None
             shell.say(f"{moves.move_back(output, photos)} photos moved back.")
         return
     if _APPLY.value == "move" and not (output / "audit.csv").exists():
@@ -73,15 +100,78 @@ def _audit():
         _audit_in(output, chosen)
 
 
+def _check_flags():
+    """Raises a `ValueError` for flags that do not go together."""
+    if (_RUN.value is None) == (_PHOTOS.value is None):
+        raise ValueError(
+            "Expected what to audit: --photos=DIR or --run=DIR. Received: "
+            f"{'neither' if _RUN.value is None else 'both'}. Give one of them."
+        )
+    if _PHOTOS.value is not None and _OUTPUT.value is None:
+        raise ValueError(
+            "Expected a folder for the audit of photos. Received: --photos without "
+            "--output. Add --output=DIR, outside of the photos."
+        )
+    for flag in OF_PHOTOS:
+        if _PHOTOS.value is None and flag.value is not None:
+            raise ValueError(
+                f"--{flag.name} is of an audit of photos. Received: --{flag.name} "
+                "with --run. Give --photos=DIR, or leave it out."
+            )
+    if _ROWS.value is not None and _APPLY.value not in ("csv", "copy", "move"):
+        raise ValueError(
+            "--rows says which rows to act on. Received: --rows without --apply=csv, "
+            "copy or move. Add one of them."
+        )
+    if _TABLE.value is not None and _APPLY.value in ("copy", "move"):
+        raise ValueError(
+            "Only photos in class folders can be copied or moved. Received: --table "
+            f"with --apply={_APPLY.value}. Use --apply=csv."
+        )
+
+
+def _look_at_shard(output):
+    from josrc_keras.cleaning import audit_of_run
+    from josrc_keras.probe import audits
+
+    audit_of_run.make_folder(output)
+    audits.look_at(
+        _PHOTOS.value,
+        _BACKBONE.value,
+        features=audits.default_features(output),
+        table=_TABLE.value,
+        shard=_SHARD.value,
+    )
+    shell.say(
+        f"Part {_SHARD.value} is done. Once all are, run the same command without "
+        "--shard."
+    )
+
+
+def _photos_of(output):
+    """The folder of photos to act on."""
+    from josrc_keras.cleaning import audit_of_photos, audit_of_run
+
+    if _PHOTOS.value is None:
+        return audit_of_run.photos_of(_RUN.value)
+    audited = audit_of_photos.photos_of(output)
+    if audited != Path(_PHOTOS.value).expanduser().absolute():
+        raise ValueError(
+            f"Expected the photos that the audit in {output} is of, {audited}. "
+            f"Received: --photos={_PHOTOS.value}. Give that folder, or audit this one "
+            "with another --output."
+        )
+    return audited
+
+
 @contextlib.contextmanager
 def _alone_in(output):
     """Keeps other audits out of the audit's folder and of the folder of photos."""
     from josrc_keras import _files
-    from josrc_keras.cleaning import audit_of_run
 
     folders = [output if output.exists() else None]
-    if _APPLY.value in ("copy", "move"):
-        folders.append(audit_of_run.photos_of(_RUN.value))
+    if _APPLY.value in ("copy", "move") and (output / "audit.csv").exists():
+        folders.append(_photos_of(output))
     with contextlib.ExitStack() as stack:
         for folder in dict.fromkeys(folders):
             if folder is not None and Path(folder).is_dir():
@@ -91,20 +181,34 @@ def _alone_in(output):
 
 
 def _audit_in(output, chosen):
-    from josrc_keras.cleaning import audit_of_run
-
     if _APPLY.value == "none" or not (output / "audit.csv").exists():
-        findings = audit_of_run.write(
+        _say(_write(output), output)
+    else:
+        logging.info("Acting on the audit in %s.", output)
+    if _APPLY.value != "none":
+        _act(output, chosen)
+
+
+def _write(output):
+    """Audits; returns the findings."""
+    from josrc_keras.cleaning import audit_of_photos, audit_of_run
+
+    if _RUN.value is not None:
+        return audit_of_run.write(
             _RUN.value,
             output,
             view_pairs=_VIEW_PAIRS.value,
             max_thumbnails=_THUMBNAILS.value,
         )
-        _say(findings, output)
-    else:
-        logging.info("Acting on the audit in %s.", output)
-    if _APPLY.value != "none":
-        _act(output, chosen)
+    return audit_of_photos.write(
+        _PHOTOS.value,
+        output,
+        backbone=_BACKBONE.value,
+        table=_TABLE.value,
+        seed=_SEED.value,
+        max_thumbnails=_THUMBNAILS.value,
+        classifier=_CLASSIFIER.value,
+    )
 
 
 def _say(findings, output):
@@ -112,6 +216,11 @@ def _say(findings, output):
         f"{findings['images']} images of {findings['classes']} classes: "
         f"{findings['noise_rate']:.1%} of the labels look wrong, {_parts(findings)}."
     )
+    if "estimates" in findings:
+        from josrc_keras.cleaning import audit_of_photos
+
+        for line in audit_of_photos.said(findings):
+            shell.say(line)
     if "quality" in findings:
         shell.say(json.dumps({"against_the_truth": findings["quality"]}, indent=2))
     shell.say(f"Look at {output / 'report.html'}")
@@ -127,15 +236,18 @@ def _parts(findings):
 
 
 def _act(output, chosen):
-    from josrc_keras.cleaning import audit_of_run, moves, plan
+    from josrc_keras.cleaning import audit_of_photos, audit_of_run, moves, plan
 
     planned = plan.plan(plan.read_table(output / "audit.csv"), chosen)
-    planned = audit_of_run.keep_changed(planned, _RUN.value, output)
+    if _RUN.value is not None:
+        planned = audit_of_run.keep_changed(planned, _RUN.value, output)
+    else:
+        planned = audit_of_photos.keep_changed(planned, output)
     counts = planned["action"].value_counts()
     if _APPLY.value == "csv":
         done = plan.write_csv(planned, output)
     else:
-        photos = audit_of_run.photos_of(_RUN.value)
+        photos = _photos_of(output)
         act = {"copy": moves.copy, "move": moves.move}[_APPLY.value]
         done = act(planned, photos, output)
     names = [a for a in plan.ACTIONS.values() if a != "look" or a in counts]

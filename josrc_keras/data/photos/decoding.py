@@ -19,6 +19,7 @@ from josrc_keras.data.photos import listing
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF", "TIFF", "HEIF")
 TEXT = 64 * 2**20  # Bytes that a text or a colour profile in a PNG may have.
 ORIENTATION = 0x0112  # The EXIF tag.
+SIDEWAYS = (5, 6, 7, 8)  # Its values for photos whose width is shown as height.
 # Bytes that all threads together may take while they decode large images. A PNG of a
 # few hundred kB can have 180 million pixels.
 MEMORY = 2**20 * int(os.environ.get("JOSRC_PHOTO_MEMORY_MB", "2048"))
@@ -63,17 +64,39 @@ def decode(path, size):
         OSError, ValueError and others: Whatever Pillow raises for a broken file, or for
             one of more than 179 million pixels (twice `PIL.Image.MAX_IMAGE_PIXELS`).
     """
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
+
+    with opened(path, size) as (image, upright, _):
+        return np.asarray(upright(ImageOps.fit(image, (size, size))))
+
+
+@contextlib.contextmanager
+def opened(path, size):
+    """Yields a photo as RGB, and a function that turns images made of it upright.
+
+    Args:
+        path: The file: a path, or an open binary file.
+        size: Pixels that are needed of each side: a JPEG that has more than twice as
+            many is decoded at a half, a quarter or an eighth of its size.
+
+    Yields:
+        `(image, upright, full)`: a `PIL.Image.Image`; a function from an image of any
+        size to the image as its EXIF data say; and the upright photo's full width and
+        height.
+
+    Raises:
+        OSError, ValueError and others: As for `decode`.
+    """
+    from PIL import Image
 
     known = [name for name in FORMATS if name in Image.OPEN]
     with Image.open(path, formats=known) as image:
-        # A JPEG is decoded at a half, a quarter or an eighth of its size, if each side
-        # then still has twice the pixels that are needed.
+        turn = _orientation(image)
+        full = image.size[::-1] if turn in SIDEWAYS else image.size
         image.draft("RGB", (2 * size, 2 * size))
         with _memory.taken(_bytes_of(image)):
             image.load()
-            square = ImageOps.fit(_to_rgb(image), (size, size))
-        return np.asarray(_upright(square, _orientation(image)))
+            yield _to_rgb(image), lambda made: _upright(made, turn), full
 
 
 def _bytes_of(image):
@@ -145,7 +168,7 @@ def _upright(square, orientation):
     return square if turn is None else square.transpose(turn)
 
 
-def decode_all(paths, size):
+def decode_all(paths, size, function=None):
     """Decodes files on all cores, with a few images in memory at a time.
 
     Threads do the work, since Pillow releases the interpreter's lock while it decodes
@@ -155,18 +178,21 @@ def decode_all(paths, size):
     Args:
         paths: An iterable of files, each as in `decode`.
         size: Height and width of the images, in pixels.
+        function: What makes the images of a file, with the arguments of `decode`;
+            None takes `decode`.
 
     Yields:
-        For each file, in order, its `(size, size, 3)` uint8 array, or a string that
-        says why it is broken.
+        For each file, in order, what `function` returns, or a string that says why it
+        is broken.
     """
+    function = function or decode
     threads = _cores()
     waiting: collections.deque = collections.deque()
     with warnings.catch_warnings(), _pool(threads) as pool:
         # Pillow warns of large images, corrupt EXIF data and so on.
         warnings.filterwarnings("ignore", module=r"PIL\.")
         for path in paths:
-            waiting.append(pool.submit(_attempt, path, size))
+            waiting.append(pool.submit(_attempt, function, path, size))
             if len(waiting) > AHEAD * threads:
                 yield waiting.popleft().result()
         while waiting:
@@ -189,12 +215,12 @@ def _cores():
     return os.cpu_count() or 1
 
 
-def _attempt(path, size):
-    """The image, or the reason why it can't be decoded."""
+def _attempt(function, path, size):
+    """What the function makes of the file, or the reason why it can't be decoded."""
     from PIL import Image, UnidentifiedImageError
 
     try:
-        return decode(path, size)
+        return function(path, size)
     except MemoryError:  # The file is not at fault.
         raise
     except UnidentifiedImageError:
