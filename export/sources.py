@@ -162,6 +162,10 @@ def _as_unrolled(layer):
     config = layer.get_config()
     if isinstance(layer, keras.layers.RNN):
         config["unroll"] = True
+    elif isinstance(layer, keras.layers.Bidirectional):
+        for inner in ("layer", "backward_layer"):
+            if config.get(inner) is not None:
+                config[inner]["config"]["unroll"] = True
     return type(layer).from_config(config)
 
 
