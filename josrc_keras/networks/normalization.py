@@ -41,7 +41,7 @@ class BatchNormalization(layers.BatchNormalization):
             and self.variable_dtype == "float32"
             and self.compute_dtype in FUSED
             and mask is None
-            and not self.renorm
+            and not getattr(self, "renorm", False)  # Older versions of Keras have none.
             and not self._shared()
         )
 

@@ -23,7 +23,8 @@ def by_name(name: str) -> Callable[..., keras.Model]:
         return functools.partial(of_backbone, name)
     if name not in NETWORKS:
         raise ValueError(
-            f"Expected config.network.name as one of {tuple(NETWORKS)}, "
+            "Expected config.network.name as one of "
+            f"{(*NETWORKS, *backbones.efficientnet_lite.VARIANTS)}, "
             f"{backbones.HUB}PRESET or {backbones.APPLICATIONS}MODEL. Received: "
             f"{name!r}."
         )

@@ -96,7 +96,8 @@ def of_backbone(
     """A classifier on a backbone by name; see `backbones.features`.
 
     Args:
-        name: `"keras_hub:PRESET"` or `"keras_applications:MODEL"`.
+        name: `"keras_hub:PRESET"`, `"keras_applications:MODEL"` or
+            `"efficientnet_lite0"`.
         num_classes: Number of outputs.
         head: `"linear"`, or `"mlp"` as in `cnn7`, on the averaged features.
         input_shape: `(H, W, 3)`; H and W may be None where the backbone allows it.

@@ -40,7 +40,7 @@ def load(name):
     """
     name = str(name)
     if name in efficientnet_lite.VARIANTS:
-        return efficientnet_lite.load(name)
+        return efficientnet_lite.load(name)  # At the size of its own images.
     if backbones.is_backbone(name):
         return _with_size(name, SIZE)
     path = Path(name).expanduser()

