@@ -1,5 +1,17 @@
 // The top of the page: numbers, plots and lists.
 
+/** Says what an audit of photos estimates, and how it is applied. */
+function showEstimates({ noise_rate, noise_rate_interval, check }) {
+  const [low, high] = noise_rate_interval;
+  $("sizes").textContent =
+    `${count(findings.images, "photo")} in ${count(findings.classes, "class", "classes")}. ` +
+    `Wrong by the estimate: ${percent(noise_rate)}, with 95% confidence ` +
+    `${percent(low)} to ${percent(high)}. The ${whole(check.photos)} photos with the ` +
+    `lowest label scores hold about ${percent(check.share, 0)} of these.`;
+  $("apply").textContent =
+    "josrc-audit --photos=PHOTOS --output=OUTPUT --apply=copy --rows=ticked.csv";
+}
+
 function showSummary() {
   const rates = {
     in_distribution_rate: findings.in_distribution_rate ?? 0,
@@ -18,6 +30,7 @@ function showSummary() {
   $("sizes").textContent =
     `${percent(wrong)} of ${count(findings.images, "image")} in ` +
     `${count(findings.classes, "class", "classes")}, as training estimates it`;
+  if (findings.estimates) showEstimates(findings.estimates);
   VERDICTS.forEach(({ name, rate, means }, verdict) => {
     $("shares").append(sized(make("i", { class: `v${verdict}` }), rates[rate]));
     $("verdicts").append(

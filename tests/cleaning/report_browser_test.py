@@ -648,3 +648,19 @@ def test_findings_of_before_have_no_undecided_rate(show):
     page = show(table, findings)
     assert page.locator("#verdicts .figure").count() == 3
     assert "%" in page.locator("#classes button").first.inner_text()
+
+
+def test_estimates_of_an_audit_of_photos(show):
+    """They stand above the verdicts, which are only counted."""
+    table = make_table(20)
+    estimates = {
+        "noise_rate": 0.123,
+        "noise_rate_interval": [0.1, 0.152],
+        "check": {"photos": 1234, "share": 0.9},
+    }
+    page = show(table, make_findings(table) | {"estimates": estimates})
+    text = page.locator("#sizes").inner_text()
+    assert "Wrong by the estimate: 12.3%, with 95% confidence 10.0% to 15.2%" in text
+    assert "The 1,234 photos with the lowest label scores hold about 90%" in text
+    assert "--photos=PHOTOS" in page.locator("#apply").inner_text()
+    assert "--run=RUN" in show(table).locator("#apply").inner_text()
