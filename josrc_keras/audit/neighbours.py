@@ -34,13 +34,13 @@ def belief(features, score, *, neighbours=NEIGHBOURS, references=REFERENCES):
     neighbours = min(neighbours, max(1, len(chosen) // 10))
     if len(chosen) <= neighbours:
         return np.asarray(score, "float64")
-    directions = _directions(features[chosen])
+    directions = directions_of(features[chosen])
     place = np.full(count, -1)
     place[chosen] = np.arange(len(chosen))
     means = np.empty(count)
     for start in range(0, count, ROWS):
         rows = slice(start, start + ROWS)
-        likeness = _directions(features[rows]) @ directions.T
+        likeness = directions_of(features[rows]) @ directions.T
         own = place[rows]
         itself = np.flatnonzero(own >= 0)
         likeness[itself, own[itself]] = -np.inf
@@ -49,7 +49,8 @@ def belief(features, score, *, neighbours=NEIGHBOURS, references=REFERENCES):
     return means
 
 
-def _directions(features):
+def directions_of(features):
+    """Features `(N, F)` at length 1, float32."""
     features = np.asarray(features, "float32")
     length = np.linalg.norm(features, axis=1, keepdims=True)
     return features / np.maximum(length, np.finfo("float32").tiny)

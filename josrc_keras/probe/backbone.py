@@ -1,7 +1,6 @@
 """Pretrained backbones by name: networks from pixels to features."""
 
 import hashlib
-import json
 import os
 from pathlib import Path
 
@@ -207,8 +206,3 @@ def _convert(network, path):
     network(np.zeros((1, *[each or SIZE for each in shape]), "float32"))
     with _files.replacing(path) as beside:
         network.export(beside, format="onnx", verbose=False)
-
-
-def described(name):
-    """The backbone and its identity as JSON, for the record of an audit."""
-    return json.dumps({"backbone": str(name), "identity": identity(name)})

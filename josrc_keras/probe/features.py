@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import logging
 
+from josrc_keras import _files
 from josrc_keras.data.photos import decoding
 from josrc_keras.probe import backbone as backbones
 from josrc_keras.probe import quality, views
@@ -91,7 +92,7 @@ def of_photos(photos, backbone, folder, shard=None):
         extract, size = backbones.extractor(backbone, folder)
         if store is None:
             width = extract(np.zeros((1, size, size, 3), "uint8")).shape[1]
-            (folder / f"width-{name}").write_text(str(width))
+            _files.write_text(folder / f"width-{name}", str(width))
             store = Store(folder, name, views.COUNT, width, _ending(shard))
         broken = _look_at([photos[row] for row in new], store, keys, new, extract, size)
     if shard is not None:

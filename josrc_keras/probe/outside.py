@@ -14,6 +14,7 @@ import numpy as np
 from absl import logging
 
 from josrc_keras import _checks
+from josrc_keras.audit.neighbours import directions_of
 from josrc_keras.probe.head import softmax
 
 NEIGHBOURS = 50
@@ -126,12 +127,12 @@ def neighbour_labels(features, labels, predicted, classes):
     if count > REFERENCES:
         chosen = np.sort(np.random.default_rng(6).permutation(count)[:REFERENCES])
     wanted = min(NEIGHBOURS, max(1, len(chosen) // 10))
-    directions, given = _directions(features[chosen]), labels[chosen]
+    directions, given = directions_of(features[chosen]), labels[chosen]
     taken_for = predicted[chosen]
     found = np.zeros((2, count, classes), "float32")
     for start in range(0, count, ROWS):
         rows = np.arange(start, min(start + ROWS, count))
-        likeness = _directions(features[rows]) @ directions.T
+        likeness = directions_of(features[rows]) @ directions.T
         itself = np.searchsorted(chosen, rows)
         itself = np.where(itself < len(chosen), itself, 0)
         same = np.flatnonzero(chosen[itself] == rows)
@@ -153,12 +154,6 @@ def _histogram(likeness, given, wanted, classes):
     histogram = np.zeros((len(likeness), classes))
     np.add.at(histogram, (rows, given[nearest].ravel()), counted.ravel())
     return histogram / np.maximum(histogram.sum(1, keepdims=True), 1)
-
-
-def _directions(features):
-    features = np.asarray(features, "float32")
-    length = np.linalg.norm(features, axis=1, keepdims=True)
-    return features / np.maximum(length, np.finfo("float32").tiny)
 
 
 def _entropy(probs):
