@@ -192,7 +192,8 @@ def said(findings):
 
     lines = [
         f"Wrong labels: an estimated {share('noise_rate')} of all; of no class: "
-        f"{share('ood_rate')}.",
+        f"{share('ood_rate')}. Errors that follow the photos themselves, as those of "
+        "another model do, are not seen.",
         f"Check the {known['check']['photos']} photos with the lowest label_score to "
         f"find about {known['check']['share']:.0%} of the wrong labels.",
     ]
