@@ -207,7 +207,7 @@ def held_out_accuracy(config, candidate):
         steps_per_epoch=steps,
         validation_data=batches.evaluation_batches(held_out, batch_size=500),
         callbacks=[
-            build_callbacks.make_decay(config),
+            *build_callbacks.make_decay(config),
             *METHODS[config.method].callbacks(config, train, None),
         ],
         shuffle=False,

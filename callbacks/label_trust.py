@@ -242,7 +242,11 @@ class LabelTrust(VerdictHistory):
     def _estimate(self, given, other, epochs_done):
         """The noise rate, estimated from the samples that were seen."""
         known = self._memory.seen
-        stable, consistent = self._stable[known], self._newest["consistent"][known]
+        stable = self._stable[known]
+        # A single view of each image is compared with its view of the epoch before.
+        consistent = stable
+        if self.model.judges_by_two_views:
+            consistent = self._newest["consistent"][known]
         rate = trust.noise_rate(given, other, stable, consistent)
         rule = self.rule
         late = epochs_done >= rule.hold_after(self.params["epochs"])

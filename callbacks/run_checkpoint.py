@@ -56,6 +56,7 @@ class RunCheckpoint(keras.callbacks.Callback):
         history: A list with a dict for each epoch: `epoch` counted from 1, and what
             `fit` reported.
         seconds: Wall time of the epochs that are done, over all resumptions.
+        cpu_seconds: Time of all processor cores, over all resumptions.
 
     Raises:
         ValueError: If `keep` or `every` is below 1.
@@ -82,8 +83,8 @@ class RunCheckpoint(keras.callbacks.Callback):
         self.every = every
         self.carried = tuple(carried)
         self.history: list[dict[str, Any]] = []
-        self.seconds = 0.0
-        self._since = time.monotonic()
+        self.seconds = self.cpu_seconds = 0.0
+        self._since = _now()
         self._due = 0.0
         self._saved: int | None = None  # The newest epoch that is saved.
         self._restored = False
@@ -121,6 +122,7 @@ class RunCheckpoint(keras.callbacks.Callback):
             callback.set_state(_part(arrays, f"carried{number}"))
         self.history[:] = [_by_names_of_now(row, model) for row in state["history"]]
         self.seconds = state["seconds"]
+        self.cpu_seconds = state.get("cpu_seconds", 0.0)  # Older ones have none.
         self._saved = state["epoch"]
         if replicas.is_chief(model):
             self._write_history()
@@ -148,14 +150,15 @@ class RunCheckpoint(keras.callbacks.Callback):
                 "first, or use another folder."
             )
         self._restored = True  # From now on, checkpoints in the folder are this run's.
-        self._since = time.monotonic()
+        self._since = _now()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the epoch to the history, and saves a checkpoint if it is due."""
         row = {k: np.asarray(v, "float64").tolist() for k, v in (logs or {}).items()}
         self.history.append({"epoch": epoch + 1, **row})
-        now = time.monotonic()
-        self.seconds, self._since = self.seconds + now - self._since, now
+        before, self._since = self._since, _now()
+        self.seconds += self._since[0] - before[0]
+        self.cpu_seconds += self._since[1] - before[1]
         self._states = [callback.state() for callback in self.carried]
         if not replicas.is_chief(self.model):
             return
@@ -189,7 +192,7 @@ class RunCheckpoint(keras.callbacks.Callback):
             folder.mkdir()
             np.savez(folder / "variables.npz", **arrays)
             state = {"epoch": epoch, "history": self.history}
-            state["seconds"] = self.seconds
+            state |= {"seconds": self.seconds, "cpu_seconds": self.cpu_seconds}
             state["sha256"] = _checksum(folder / "variables.npz", state)
             (folder / "state.json").write_text(json.dumps(state))
         # A broken checkpoint of a later epoch would count as the newest.
@@ -291,3 +294,8 @@ def _checksum(path, state):
         digest = hashlib.file_digest(file, "sha256")
     digest.update(json.dumps(state, sort_keys=True).encode())
     return digest.hexdigest()
+
+
+def _now():
+    """Seconds on the clock, and of all processor cores in this process."""
+    return time.monotonic(), time.process_time()

@@ -17,7 +17,9 @@ Where the paper's text and its published code differ, a recipe chooses, after a 
 `paper` takes the text where it speaks, and the code's choice where the paper's figures
 need it. docs/explanation/paper_and_code.md has the whole list of differences. The
 default, `adaptive`, is the adaptive method, `config.method = "josrc_adaptive"`, which
-reads `config.adaptive` instead of `config.model` and `config.threshold`.
+reads `config.adaptive` instead of `config.model` and `config.threshold`. `lean` is the
+adaptive method for a small budget of arithmetic: half of its views, and SGD with a
+short schedule. results/budget/README.md has what that brings.
 """
 
 import dataclasses
@@ -28,7 +30,8 @@ from ml_collections import config_dict
 from josrc_keras import labels, losses, model, schedules, selection, teacher
 from josrc_keras.adaptive.rule import TrustRule
 
-RECIPES = ("adaptive", "paper", "published_code", "paper_text")
+RECIPES = ("adaptive", "lean", "paper", "published_code", "paper_text")
+ADAPTIVE = ("adaptive", "lean")
 
 
 def get_config(recipe="adaptive"):
@@ -40,7 +43,7 @@ def get_config(recipe="adaptive"):
     # The method: "josrc_adaptive" (the adaptive method), "josrc" (the paper's),
     # "standard", "decoupling", or "coteaching", "coteaching_plus" or "jocor", which
     # are told the noise rate.
-    config.method = "josrc_adaptive" if recipe == "adaptive" else "josrc"
+    config.method = "josrc_adaptive" if recipe in ADAPTIVE else "josrc"
     # Seed of the network, of the order of the data, and of the views.
     config.seed = 0
     # Where every operation is deterministic: "cpu" (unless there is an accelerator),
@@ -138,8 +141,10 @@ def get_config(recipe="adaptive"):
     config.strong_views.magnitude = 0.5
     config.strong_views.library = "auto"
 
-    # What "josrc_adaptive" reads: each field of adaptive.TrustRule, and three more.
+    # What "josrc_adaptive" reads: each field of adaptive.TrustRule, and four more.
     config.adaptive = section_of(TrustRule())
+    # Views that the student learns from: "both", or the "second" alone.
+    config.adaptive.student_views = "both"
     # How far views are blended, in [0, 1]; None follows the data, see
     # adaptive.values.mixup.
     config.adaptive.mixup = config_dict.placeholder(float)
@@ -196,6 +201,8 @@ def get_config(recipe="adaptive"):
     config.optimizer = ml_collections.ConfigDict()
     # Name of a Keras optimizer.
     config.optimizer.name = "adam"
+    # Whether weight decay is of biases and batch normalisation, too.
+    config.optimizer.decay_all = True
     # Factor on the learning rate of the head; None is 1.
     config.optimizer.head_factor = config_dict.placeholder(float)
     # Arguments of the Keras optimizer.
@@ -205,18 +212,35 @@ def get_config(recipe="adaptive"):
     config.optimizer.arguments.clipnorm = config_dict.placeholder(float)
 
     config.learning_rate_decay = ml_collections.ConfigDict()
-    # "linear" is LinearDecay with the other fields, "cosine" is CosineDecay without.
+    # "linear" is LinearDecay with the next two fields, "cosine" is CosineDecay without,
+    # "warmup_linear" is schedules.WarmupLinear with `warmup_share`.
     config.learning_rate_decay.name = "linear"
     config.learning_rate_decay.start_epoch = 80
     config.learning_rate_decay.beta_1 = config_dict.placeholder(float)
     config.learning_rate_decay.beta_1 = 0.1
+    # Share of the steps in which the rate of "warmup_linear" climbs, in [0, 1).
+    config.learning_rate_decay.warmup_share = 0.2
 
-    if recipe == "published_code":
+    if recipe == "lean":
+        make_lean(config)
+    elif recipe == "published_code":
         config.threshold.first_epoch = 0
     elif recipe == "paper_text":
         config.network.head = "linear"
         config.learning_rate_decay.beta_1 = None
     return config.lock()
+
+
+def make_lean(config):
+    """Sets what the recipe `lean` changes in a configuration."""
+    config.adaptive.student_views = "second"
+    config.model.teacher_views = "first"
+    config.optimizer.name = "sgd"
+    config.optimizer.arguments.learning_rate = 0.1
+    config.optimizer.arguments.momentum = 0.9
+    config.optimizer.arguments.nesterov = True
+    config.optimizer.decay_all = False
+    config.learning_rate_decay.name = "warmup_linear"
 
 
 def section_of(values):

@@ -1,6 +1,10 @@
-"""Schedules of thresholds and learning rates: pure functions of the epoch, from 1."""
+"""Schedules of thresholds and learning rates."""
 
 import math
+from typing import Any
+
+import keras
+from keras import ops
 
 # The paper's values of eq. 12 for CIFAR.
 TAU_C = 0.75  # Threshold at the end of the warm-up.
@@ -202,3 +206,43 @@ def largest_useful_smoothing(num_classes: int, tau_c: float) -> float:
         if contradiction_likelihood(num_classes, step / 20) < tau_c:
             return step / 20
     return 0.0
+
+
+@keras.saving.register_keras_serializable(package="josrc_keras")
+class WarmupLinear(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that climbs linearly, then falls linearly to zero at the end.
+
+    It changes with every step, which short trainings need.
+
+    Args:
+        peak: The highest learning rate, positive.
+        steps: Number of steps in all, at least 1.
+        warmup_share: Share of the steps in which it climbs, in [0, 1).
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(self, peak: float, steps: int, warmup_share: float = 0.2) -> None:
+        super().__init__()
+        if not peak > 0 or steps < 1 or not 0 <= warmup_share < 1:
+            raise ValueError(
+                "Expected a positive peak, at least one step, and a warmup_share in "
+                f"[0, 1). Received: peak={peak}, steps={steps}, warmup_share="
+                f"{warmup_share}."
+            )
+        self.peak = peak
+        self.steps = steps
+        self.warmup_share = warmup_share
+
+    def __call__(self, step: Any) -> Any:
+        """The rate of a step, counted from 0: a float32 scalar."""
+        done = (ops.cast(step, "float32") + 0.5) / self.steps
+        left = (1.0 - done) / (1.0 - self.warmup_share)
+        climbed = done / max(self.warmup_share, 1e-9)
+        return self.peak * ops.maximum(ops.minimum(climbed, left), 0.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        names = ("peak", "steps", "warmup_share")
+        return {name: getattr(self, name) for name in names}

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 import keras
 from keras import ops
 
-from josrc_keras import divergence, losses, selection
+from josrc_keras import _checks, divergence, losses, selection
 from josrc_keras import labels as label_distributions
 from josrc_keras.adaptive import mixup as blending
 from josrc_keras.adaptive import targets as trusted_targets
@@ -14,6 +14,8 @@ from josrc_keras.data.checks import contract
 from josrc_keras.devices import replicas
 from josrc_keras.samples import numbering
 from josrc_keras.training.mean_teacher import MeanTeacherModel, mean_probs
+
+STUDENT_VIEWS = ("both", "second")
 
 
 @keras.saving.register_keras_serializable(package="josrc_keras")
@@ -56,6 +58,9 @@ class AdaptiveJoSRC(MeanTeacherModel):
         mixup: How much of another image the student's views may be blended with, in
             [0, 1]; see `josrc_keras.adaptive.mixup`.
         rule: A `TrustRule`, the constants of the method.
+        student_views: Views that the student learns from: `"both"`, or the `"second"`
+            alone, which halves the arithmetic of a step if the teacher sees the
+            `"first"` alone.
         teacher_views: `"both"` or `"first"`, see `MeanTeacherModel`.
         teacher_statistics: `"batch"` or `"moving"`, see `MeanTeacherModel`.
         **kwargs: Arguments of `keras.Model`.
@@ -91,6 +96,7 @@ class AdaptiveJoSRC(MeanTeacherModel):
         *,
         mixup: float = 1.0,
         rule: TrustRule = TrustRule(),  # noqa: B008  (it is frozen)
+        student_views: Literal["both", "second"] = "both",
         teacher_views: Literal["both", "first"] = "both",
         teacher_statistics: Literal["batch", "moving"] = "batch",
         **kwargs: Any,
@@ -112,6 +118,9 @@ class AdaptiveJoSRC(MeanTeacherModel):
                 f"1. Received: {num_samples}."
             )
         self.num_samples = num_samples
+        self.student_views = _checks.check_choice(
+            "student_views", student_views, STUDENT_VIEWS
+        )
         self.mixup = blending.check_mixup(mixup)
         self.mixup_seed = keras.random.SeedGenerator()
         self.rule = rule
@@ -130,6 +139,17 @@ class AdaptiveJoSRC(MeanTeacherModel):
         """The smoothing of the given labels (eq. 5)."""
         return self.rule.smoothing
 
+    def views_of_networks(self) -> tuple[int, int]:
+        """Number of views that the student and the teacher predict in a step."""
+        _, teacher = super().views_of_networks()
+        return 1 + (self.student_views == "both"), teacher
+
+    @property
+    def judges_by_two_views(self) -> bool:
+        """Whether the history holds predictions of two views of each image."""
+        by_teacher = self.rule.judge == "teacher"
+        return (self.teacher_views if by_teacher else self.student_views) == "both"
+
     def data_contract(self) -> contract.Contract:
         """What this model expects of its data, sample numbers included."""
         return super().data_contract()._replace(num_samples=self.num_samples)
@@ -139,14 +159,17 @@ class AdaptiveJoSRC(MeanTeacherModel):
 
         def learn(batch):
             rule = self.rule
-            # The teacher predicts two views of each image.
-            view_a, view_b = self.two_views(batch.images)
-            teacher_logits = self.teacher_logits(view_a, view_b)
+            # The teacher predicts the images' views.
+            views = self.two_views(batch.images)
+            teacher_logits = self.teacher_logits(*views)
             teacher_probs = ops.stop_gradient(mean_probs(teacher_logits))
-            # The student predicts both views, each blended with the next image's view.
-            share_a, share_b = self._shares(batch), self._shares(batch)
-            logits_a = self.student(blending.blend(view_a, share_a), training=True)
-            logits_b = self.student(blending.blend(view_b, share_b), training=True)
+            # The student predicts its views, each blended with the next image's view.
+            learnt = views if self.student_views == "both" else views[1:]
+            shares = [self._shares(batch) for _ in learnt]
+            logits = [
+                self.student(blending.blend(view, share), training=True)
+                for view, share in zip(learnt, shares, strict=True)
+            ]
             # Each label is trusted as far as its history bears it out.
             trust = ops.take(
                 ops.convert_to_tensor(self.label_trust), self._rows_of(batch), axis=0
@@ -161,19 +184,20 @@ class AdaptiveJoSRC(MeanTeacherModel):
                 trust,
                 trusted_targets.weight(teacher_probs, rule.unclean_weight),
             )
-            # The loss is cross-entropy on both views, and a bounded consistency term.
-            classification = losses.soft_cross_entropy(
-                logits_a, blending.blend(targets, share_a)
-            ) + losses.soft_cross_entropy(logits_b, blending.blend(targets, share_b))
+            # The loss is cross-entropy on each view, and a bounded consistency term.
+            classification = sum(
+                losses.soft_cross_entropy(each, blending.blend(targets, share))
+                for each, share in zip(logits, shares, strict=True)
+            )
             consistency = divergence.js_divergence(
-                mean_probs([logits_a, logits_b]),
-                blending.blend(teacher_probs, (share_a + share_b) / 2),
+                mean_probs(logits),
+                blending.blend(teacher_probs, sum(shares) / len(shares)),
             )
             joint = losses.joint_loss(classification, consistency, rule.alpha)
-            judged = teacher_logits if rule.judge == "teacher" else [logits_a, logits_b]
+            judged = teacher_logits if rule.judge == "teacher" else logits
             return self.outcome(
                 batch,
-                logits_a,
+                logits[0],
                 selected=selected,
                 likelihood=trust,
                 losses_of=(classification, consistency, joint),
@@ -218,6 +242,7 @@ class AdaptiveJoSRC(MeanTeacherModel):
             "num_samples": self.num_samples,
             "mixup": self.mixup,
             "rule": keras.saving.serialize_keras_object(self.rule),
+            "student_views": self.student_views,
             "teacher_views": self.teacher_views,
             "teacher_statistics": self.teacher_statistics,
         }

@@ -4,6 +4,7 @@ josrc-reproduce --table=2 --seeds=3 --workdir=runs/full
 josrc-reproduce --table=2 --cell=symmetric-0.2 --workdir=runs/full
 josrc-reproduce --table=2 --table=6 --protocol=reduced --seeds=3 --workdir=runs/reduced
 josrc-reproduce --table=3 --table=4 --manual_dir=DOWNLOADS --workdir=runs/full
+josrc-reproduce --protocol=budget --budget=1 --table=1 --table=2 --workdir=runs/budget
 josrc-reproduce --suite=robustness --half=report --seeds=3 --workdir=runs/suite
 josrc-reproduce --page --workdir=runs/reduced
 
@@ -44,14 +45,22 @@ _METHOD = flags.DEFINE_multi_string(
 _RECIPE = flags.DEFINE_enum(
     "recipe",
     None,
-    ["paper", "published_code", "paper_text", "adaptive"],
-    "See configs/base.py; none: paper, and in the suite paper and adaptive.",
+    ["paper", "published_code", "paper_text", "adaptive", "lean"],
+    "See configs/base.py; none: paper, in the suite paper and adaptive, within a "
+    "budget lean.",
 )
 _PROTOCOL = flags.DEFINE_enum(
     "protocol",
     "full",
-    ["full", "reduced", "digits"],
-    "The paper's, one for a CPU, or one that needs no download.",
+    ["full", "reduced", "digits", "budget"],
+    "The paper's, one for a CPU, one that needs no download, or the paper's with a "
+    "budget of arithmetic.",
+)
+_BUDGET = flags.DEFINE_float(
+    "budget",
+    None,
+    "PFLOP (1e15 operations of the networks) of each run of --protocol=budget. The "
+    "paper's runs take 17.9.",
 )
 _SEEDS = flags.DEFINE_integer(
     "seeds", 1, "Number of seeds of each cell: 0, 1, ...", lower_bound=1
@@ -118,7 +127,7 @@ def _reproduce():
 
 def _runs():
     """The runs that the flags ask for, each once."""
-    from josrc_keras.reproduction import robustness, tables
+    from josrc_keras.reproduction import budget, tables
 
     if _HALF.value and not _SUITE.value:
         raise ValueError(
@@ -134,42 +143,58 @@ def _runs():
         raise ValueError(
             f"Expected --table=N, one of {tuple(tables.DATASETS)}. Received: none."
         )
+    within_budget = _PROTOCOL.value == budget.NAME and not _SUITE.value
+    if within_budget != (_BUDGET.value is not None):
+        raise ValueError(
+            "--protocol=budget and --budget=PFLOP belong together. Received: "
+            f"--protocol={_PROTOCOL.value}, --budget={_BUDGET.value}. Give both, such "
+            "as --protocol=budget --budget=1, or neither."
+        )
     overrides = [_parsed(text) for text in _OVERRIDE.value]
     if _EPOCHS.value is not None:
         overrides.append(("epochs", _EPOCHS.value))
+    choice = {
+        "cells": tuple(_CELL.value),
+        "methods": tuple(_METHOD.value),
+        "seeds": range(_SEEDS.value),
+        "overrides": overrides,
+    }
     if _SUITE.value:
-        runs = [
-            run
-            for half in _HALF.value or robustness.HALVES
-            for run in robustness.runs_of(
-                half=half,
-                cells=tuple(_CELL.value),
-                methods=tuple(_METHOD.value),
-                recipes=(_RECIPE.value,) if _RECIPE.value else (),
-                seeds=range(_SEEDS.value),
-                overrides=overrides,
-            )
-        ]
-        if not runs:
-            raise ValueError(
-                f"Expected cells of --half={_HALF.value}. Received: --cell="
-                f"{_CELL.value}, of the other half. Leave one of them out."
-            )
-        return runs
+        return _runs_of_suite(choice)
+    if within_budget:
+        recipes = (_RECIPE.value,) if _RECIPE.value else ()
+        return budget.runs_of(
+            _TABLE.value, budget=_BUDGET.value, recipes=recipes, **choice
+        )
     runs = [
         run
         for table in _TABLE.value
         for run in tables.runs_of(
             table,
             protocol=_PROTOCOL.value,
-            cells=tuple(_CELL.value),
-            methods=tuple(_METHOD.value),
             recipe=_RECIPE.value or "paper",
-            seeds=range(_SEEDS.value),
-            overrides=overrides,
+            **choice,
         )
     ]
     return list(dict.fromkeys(runs))
+
+
+def _runs_of_suite(choice):
+    from josrc_keras.reproduction import robustness
+
+    runs = [
+        run
+        for half in _HALF.value or robustness.HALVES
+        for run in robustness.runs_of(
+            half=half, recipes=(_RECIPE.value,) if _RECIPE.value else (), **choice
+        )
+    ]
+    if not runs:
+        raise ValueError(
+            f"Expected cells of --half={_HALF.value}. Received: --cell={_CELL.value}, "
+            "of the other half. Leave one of them out."
+        )
+    return runs
 
 
 def _parsed(text):

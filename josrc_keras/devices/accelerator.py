@@ -1,4 +1,6 @@
-"""Whether JAX has an accelerator."""
+"""What there is to compute with: cores, and whether JAX has an accelerator."""
+
+import os
 
 import keras
 
@@ -10,3 +12,10 @@ def on_accelerator():
     import jax
 
     return jax.default_backend() != "cpu"
+
+
+def core_count():
+    """Number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

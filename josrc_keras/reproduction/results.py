@@ -105,13 +105,14 @@ def _fields_in_use(config):
     return {name: field for name, field in config.items() if name != "adaptive"}
 
 
-def write(folder, run, workdir):
+def write(folder, run, workdir, audit=None):
     """Writes the record of a finished run.
 
     Args:
         folder: Folder of the protocol.
         run: A `tables.Run`.
         workdir: Its run folder, as `runs.train` left it.
+        audit: What `Run.audit` returned, or None.
 
     Returns:
         The path of the record.
@@ -122,20 +123,15 @@ def write(folder, run, workdir):
     history = run_folder.read_history(workdir)
     columns = dict.fromkeys(name for row in history for name in row)
     record = {
-        "run": {
-            "dataset": run.dataset,
-            "cell": run.cell,
-            "method": run.method,
-            "recipe": run.recipe,
-            "seed": run.seed,
-            "overrides": dict(run.overrides),
-        },
+        "run": run.fields(),
         "summary": run_folder.read_summary(workdir),
         "config": run_folder.read_config(workdir),
         "history": {
             name: [_rounded(row.get(name)) for row in history] for name in columns
         },
     }
+    if audit is not None:
+        record["audit"] = audit
     path = path_of(folder, run)
     _files.write_text(path, _compact(record))
     return path

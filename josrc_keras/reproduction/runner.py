@@ -10,7 +10,14 @@ import keras
 from absl import logging
 
 from josrc_keras import _files
-from josrc_keras.reproduction import figures, robustness, robustness_page, tables_page
+from josrc_keras.reproduction import (
+    budget,
+    budget_page,
+    figures,
+    robustness,
+    robustness_page,
+    tables_page,
+)
 from josrc_keras.reproduction import results as records
 from josrc_keras.runs import configuration, folder, large_sets, train
 
@@ -101,7 +108,7 @@ class Queue:
                 continue
             if summary is None:
                 return False
-            records.write(self.results, run, workdir)
+            records.write(self.results, run, workdir, run.audit(workdir))
             self.seconds[run] = summary["wall_seconds"]
             self.left.pop(0)
             rest = self.remaining() if self.left else ""
@@ -195,13 +202,18 @@ def write_page(results, protocol):
     if protocol == robustness.NAME:
         _files.write_text(path, robustness_page.write(found))
         return path
+    page = budget_page if protocol == budget.NAME else figures
     drawn = []
     if importlib.util.find_spec("matplotlib") is None:
         logging.info("No figures: `pip install josrc-keras[report]` adds them.")
     else:
-        drawn = figures.draw(found, results)
+        drawn = page.draw(found, results)
         _files.remove_unfinished(results, {name for _, name in drawn})
-    _files.write_text(path, tables_page.write(found, protocol, drawn))
+    if protocol == budget.NAME:
+        text = budget_page.write(found, drawn)
+    else:
+        text = tables_page.write(found, protocol, drawn)
+    _files.write_text(path, text)
     return path
 
 

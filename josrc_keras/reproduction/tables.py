@@ -96,6 +96,21 @@ class Run:
         run = f"{self.method}-{self.recipe}{changes}-{self.seed}"
         return f"{self.dataset}/{self.cell}/{run}"
 
+    def fields(self):
+        """What identifies the run in its record."""
+        return {
+            "dataset": self.dataset,
+            "cell": self.cell,
+            "method": self.method,
+            "recipe": self.recipe,
+            "seed": self.seed,
+            "overrides": dict(self.overrides),
+        }
+
+    def audit(self, workdir):
+        """What the finished run in a folder has found out; None keeps no such thing."""
+        del workdir
+
     def base_config(self):
         """The dataset's configuration, before the fields of cell and method."""
         page = importlib.import_module(f"josrc_keras.configs.{self.dataset}")
@@ -120,10 +135,10 @@ class Run:
             for name in overrides
             if name in (*FIXED, *self.closed, *METHODS[self.method])
         ]
-        if self.recipe == "adaptive" and self.method in ABLATION[:-1]:
+        if self.recipe in ("adaptive", "lean") and self.method in ABLATION[:-1]:
             raise ValueError(
                 "The ablation is of the paper's parts, which the adaptive recipe has "
-                f"not. Received: --recipe=adaptive, --method={self.method}. Use "
+                f"not. Received: --recipe={self.recipe}, --method={self.method}. Use "
                 "--recipe=paper."
             )
         if fixed:

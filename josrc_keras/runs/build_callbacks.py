@@ -15,6 +15,8 @@ from josrc_keras.devices import replicas
 from josrc_keras.runs.build_model import make_optimizer
 from josrc_keras.runs.methods import METHODS
 
+DECAYS = ("linear", "cosine", "warmup_linear")
+
 
 def make_callbacks(config, workdir, train_split):
     """The callbacks of the method and of the run folder.
@@ -30,23 +32,26 @@ def make_callbacks(config, workdir, train_split):
     monitors = []
     if train_split.true_labels is not None:
         monitors.append(SelectionMonitor(workdir / "clean_likelihood.json"))
-    decay = make_decay(config)
     path = workdir / "sample_history.npz"
     required = METHODS[config.method].callbacks(config, train_split, path)
-    return [decay, *monitors, *required, *_tensorboard(workdir)]
+    return [*make_decay(config), *monitors, *required, *_tensorboard(workdir)]
 
 
 def make_decay(config):
-    """The callback that lowers the learning rate, by `config.learning_rate_decay`."""
-    plan = config.learning_rate_decay.to_dict()
-    name = plan.pop("name")
-    _checks.check_choice("config.learning_rate_decay.name", name, ("linear", "cosine"))
+    """The callbacks that lower the learning rate, by `config.learning_rate_decay`.
+
+    `make_optimizer` has the schedules that change it in every step.
+    """
+    plan = config.learning_rate_decay
+    _checks.check_choice("config.learning_rate_decay.name", plan.name, DECAYS)
     learning_rate = config.optimizer.arguments.learning_rate
-    if name == "cosine":
-        return CosineDecay(learning_rate)
-    if not hasattr(make_optimizer(config), "beta_1"):
-        plan["beta_1"] = None  # It is Adam's.
-    return LinearDecay(learning_rate=learning_rate, **plan)
+    if plan.name == "warmup_linear":
+        return []
+    if plan.name == "cosine":
+        return [CosineDecay(learning_rate)]
+    # Only Adam and its relatives have a beta_1.
+    beta_1 = plan.beta_1 if hasattr(make_optimizer(config), "beta_1") else None
+    return [LinearDecay(plan.start_epoch, learning_rate, beta_1=beta_1)]
 
 
 def _tensorboard(workdir):

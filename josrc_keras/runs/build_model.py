@@ -60,7 +60,7 @@ def make_model(
         with _precision(config.precision):
             arguments["peer"] = _make_network(config, num_classes, image_shape)
     model = method.model(network, num_classes, augmentation=augmentation, **arguments)
-    optimizer = make_optimizer(config)
+    optimizer = make_optimizer(config, config.epochs * steps_per_epoch)
     if config.optimizer.head_factor is not None:
         heads = [v for net in model.trained_networks() for v in head_rate.head_of(net)]
         head_rate.scale(optimizer, heads, config.optimizer.head_factor)
@@ -110,18 +110,33 @@ def _make_network(config, num_classes, image_shape):
     return make(num_classes, head=fields.head, width=fields.width, **arguments)
 
 
-def make_optimizer(config: ml_collections.ConfigDict) -> keras.optimizers.Optimizer:
-    """The Keras optimizer that `config.optimizer` names."""
+def make_optimizer(
+    config: ml_collections.ConfigDict, steps: int | None = None
+) -> keras.optimizers.Optimizer:
+    """The Keras optimizer that `config.optimizer` names.
+
+    Args:
+        config: A configuration.
+        steps: Number of steps of the whole training, for `"warmup_linear"`.
+    """
     arguments = config.optimizer.arguments.to_dict()
+    plan = config.learning_rate_decay
+    if plan.name == "warmup_linear":
+        arguments["learning_rate"] = schedules.WarmupLinear(
+            arguments["learning_rate"], steps, plan.warmup_share
+        )
     name = config.optimizer.name
     try:
-        return keras.optimizers.get({"class_name": name, "config": arguments})
+        optimizer = keras.optimizers.get({"class_name": name, "config": arguments})
     except (TypeError, ValueError) as error:
         raise ValueError(
             "Expected an optimizer of Keras and arguments that it takes. Received: "
             f"config.optimizer.name={name}, arguments {arguments} ({error}). Set "
             "config.optimizer.name to adam, sgd or another name of Keras."
         ) from error
+    if not config.optimizer.decay_all:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
 
 
 @contextlib.contextmanager

@@ -62,6 +62,7 @@ def _adaptive_arguments(config):
     return {
         "rule": TrustRule(**{name: config.adaptive[name] for name in names}),
         "mixup": config.adaptive.mixup,
+        "student_views": config.adaptive.student_views,
         "teacher_views": config.model.teacher_views,
         "teacher_statistics": config.model.teacher_statistics,
     }

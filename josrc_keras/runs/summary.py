@@ -13,14 +13,14 @@ import keras
 
 from josrc_keras import _files
 from josrc_keras._version import __version__
-from josrc_keras.devices import replicas
+from josrc_keras.devices import accelerator, replicas
 from josrc_keras.runs import folder, plots
 from josrc_keras.runs.methods import JOSRC
 
 LAST = 10  # The paper's figure of merit is the mean over the last ten epochs.
 
 
-def summarise(config, benchmark, checkpoint):
+def summarise(config, benchmark, checkpoint, petaflop=None):
     """The final numbers of a run, and what is needed to repeat it.
 
     Accuracies are on the test images, whose labels are right or as given
@@ -31,6 +31,7 @@ def summarise(config, benchmark, checkpoint):
         config: The configuration.
         benchmark: The `data.Benchmark`.
         checkpoint: The run's `RunCheckpoint`.
+        petaflop: Arithmetic of the training, or None where it is not known.
 
     Returns:
         A dict that JSON can hold.
@@ -58,7 +59,10 @@ def summarise(config, benchmark, checkpoint):
         "test_images": len(benchmark.test),
         "skipped_images": len(benchmark.skipped),
         "test_labels": "as given" if benchmark.test.true_labels is None else "right",
+        "petaflop": petaflop,
         "wall_seconds": round(checkpoint.seconds, 1),
+        "cpu_seconds": round(checkpoint.cpu_seconds, 1),
+        "cores": accelerator.core_count(),
         "device": device(),
         "devices": replicas.part_count(),
         "processes": replicas.process_count(),

@@ -17,6 +17,7 @@ from josrc_keras.callbacks import (
     RunCheckpoint,
 )
 from josrc_keras.devices import replicas
+from josrc_keras.runs import arithmetic
 from josrc_keras.runs import folder as run_folder
 from josrc_keras.runs import summary as runs_summary
 from josrc_keras.runs.build_callbacks import make_callbacks
@@ -116,7 +117,9 @@ def _train(model, benchmark, config, callbacks, checkpoint, workdir):
         _fit(model, benchmark, config, callbacks, initial_epoch)
         if len(checkpoint.history) < config.epochs:
             return None
-    summary = runs_summary.summarise(config, benchmark, checkpoint)
+    samples = steps_per_epoch(benchmark.train, config) * config.batch_size
+    petaflop = arithmetic.petaflop(model, samples * len(checkpoint.history))
+    summary = runs_summary.summarise(config, benchmark, checkpoint, petaflop)
     _save(model, workdir / "model.keras")
     if not replicas.is_chief():
         return summary

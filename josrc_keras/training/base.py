@@ -79,6 +79,13 @@ class NoisyLabelModel(ReportingModel):
             self.num_classes, shape, self.augmentation, self.needs_two_views
         )
 
+    def passes(self) -> int:
+        """What a training step costs for each sample, in forward passes.
+
+        A backward pass counts as two forward ones.
+        """
+        return 3 * len(self.trained_networks())
+
     # Evaluation and prediction use the student.
 
     def call(self, images: Any, training: bool = False) -> Any:

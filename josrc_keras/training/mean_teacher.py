@@ -113,6 +113,15 @@ class MeanTeacherModel(NoisyLabelModel):
             self.augmentation(images, training=True),
         )
 
+    def passes(self) -> int:
+        """What a step costs; see the base class. Before `joint`, the teacher rests."""
+        student, teacher = self.views_of_networks()
+        return 3 * student + teacher
+
+    def views_of_networks(self) -> tuple[int, int]:
+        """Number of views that the student and the teacher predict in a step."""
+        return 2, 1 + (self.teacher_views == "both")
+
     def teacher_logits(self, view_a: Any, view_b: Any) -> list:
         """The teacher's logits on the views that it sees, a list of `(N, C)`."""
         seen = (view_a, view_b) if self.teacher_views == "both" else (view_a,)

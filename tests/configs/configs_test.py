@@ -19,11 +19,12 @@ NAMES = ("base", "cifar100n_c", "cifar80n_o", "cifar8n_o", "digits8n_o", "image_
 # The table of configs/base.py, and README.md's list of differences.
 RECIPES = {
     "adaptive": (1, False, "mlp", 0.1, "both", "josrc_adaptive"),
+    "lean": (1, False, "mlp", 0.1, "first", "josrc_adaptive"),
     "paper": (1, False, "mlp", 0.1, "both", "josrc"),
     "published_code": (0, True, "mlp", 0.1, "both", "josrc"),
     "paper_text": (1, False, "linear", None, "first", "josrc"),
 }
-PAPERS = tuple(name for name in RECIPES if name != "adaptive")
+PAPERS = tuple(name for name in RECIPES if name not in ("adaptive", "lean"))
 
 
 def chosen(config):
@@ -75,7 +76,21 @@ def test_a_recipe_is_what_the_table_says(name, recipe):
             ):
                 del other[part][field]
             del other["method"]
+            if recipe == "lean":
+                del other["optimizer"], other["adaptive"]["student_views"]
+                del other["learning_rate_decay"]["name"]
     assert config == paper
+
+
+def test_the_recipe_lean():
+    """SGD with momentum, a rate that changes with each step, and half of the views."""
+    config = get_config("cifar80n_o", "lean")
+    arguments = config.optimizer.arguments
+    assert (config.optimizer.name, config.optimizer.decay_all) == ("sgd", False)
+    assert (arguments.momentum, arguments.nesterov) == (0.9, True)
+    assert config.learning_rate_decay.name == "warmup_linear"
+    assert config.adaptive.student_views == "second"
+    assert get_config("cifar80n_o", "adaptive").adaptive.student_views == "both"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -83,8 +98,8 @@ def test_an_unknown_recipe_is_refused(name):
     with pytest.raises(ValueError) as caught:
         get_config(name, "papers")
     assert str(caught.value) == (
-        "Unknown recipe. Received: 'papers'. Expected one of ('adaptive', 'paper', "
-        "'published_code', 'paper_text')."
+        "Unknown recipe. Received: 'papers'. Expected one of ('adaptive', 'lean', "
+        "'paper', 'published_code', 'paper_text')."
     )
 
 

@@ -124,10 +124,12 @@ def summary_of(history, recipe="paper", **fields):
     labels = np.zeros(5, np.int64)
     split = Split(np.zeros((5, 2, 2, 1), np.uint8), labels, labels, labels)
     benchmark = Benchmark(split, split.head(3), ("a", "b"), "checksum")
-    checkpoint = types.SimpleNamespace(history=history, seconds=12.34)
+    checkpoint = types.SimpleNamespace(
+        history=history, seconds=12.34, cpu_seconds=45.67
+    )
     config = digits8n_o.get_config(recipe)
     config.update_from_flattened_dict(fields)
-    return runs_summary.summarise(config, benchmark, checkpoint)
+    return runs_summary.summarise(config, benchmark, checkpoint, 1.25)
 
 
 def test_summary_of_many_epochs():
@@ -148,7 +150,8 @@ def test_summary_of_many_epochs():
     }
     assert summary["teacher"]["last10_mean"] == pytest.approx(0.275)
     assert summary["verdicts_last_epoch"] == {"clean_precision": 0.11}
-    assert summary["wall_seconds"] == 12.3
+    assert (summary["wall_seconds"], summary["cpu_seconds"]) == (12.3, 45.7)
+    assert (summary["petaflop"], summary["cores"] >= 1) == (1.25, True)
     assert (summary["train_images"], summary["test_images"]) == (5, 3)
     assert summary["noise_checksum"] == "checksum"
     assert summary["seed"] == summary["noise_seed"] == 0

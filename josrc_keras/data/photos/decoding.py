@@ -12,6 +12,7 @@ import numpy as np
 
 from josrc_keras import _checks
 from josrc_keras.data.photos import listing
+from josrc_keras.devices import accelerator
 
 # A format is recognised by content, whatever the extension says. Not every format that
 # Pillow knows is allowed: for a PostScript file named photo.jpg it would start
@@ -186,7 +187,7 @@ def decode_all(paths, size, function=None):
         is broken.
     """
     function = function or decode
-    threads = _cores()
+    threads = accelerator.core_count()
     waiting: collections.deque = collections.deque()
     with warnings.catch_warnings(), _pool(threads) as pool:
         # Pillow warns of large images, corrupt EXIF data and so on.
@@ -207,12 +208,6 @@ def _pool(threads):
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _cores():
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _attempt(function, path, size):

@@ -141,7 +141,7 @@ def test_an_interrupt_while_decoding(photos, monkeypatch):
         return decode(path, size)
 
     monkeypatch.setattr(decoding, "AHEAD", 20)
-    monkeypatch.setattr(decoding, "_cores", lambda: 1)
+    monkeypatch.setattr(decoding.accelerator, "core_count", lambda: 1)
     monkeypatch.setattr(decoding, "decode", stop)
     with pytest.raises(KeyboardInterrupt):
         read(photos)

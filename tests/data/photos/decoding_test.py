@@ -256,7 +256,7 @@ def test_results_come_in_order_and_few_are_made_ahead(monkeypatch):
         return np.full((size, size, 3), path % 256, np.uint8)
 
     monkeypatch.setattr(decoding, "decode", decode)
-    monkeypatch.setattr(decoding, "_cores", lambda: 3)
+    monkeypatch.setattr(decoding.accelerator, "core_count", lambda: 3)
     images = decoding.decode_all(iter(range(1_000_000)), 1)
     for path in range(100):
         image = next(images)

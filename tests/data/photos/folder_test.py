@@ -207,7 +207,7 @@ def test_the_file_systems_order_does_not_matter(photos, monkeypatch):
             self.entries.close()
 
     monkeypatch.setattr(os, "scandir", Backwards)
-    monkeypatch.setattr(decoding, "_cores", lambda: 7)
+    monkeypatch.setattr(decoding.accelerator, "core_count", lambda: 7)
     assert content(read(photos, cache=photos.parent / "other")) == expected
 
 
