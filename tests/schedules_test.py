@@ -182,3 +182,20 @@ def test_the_smoothing_tells_a_contradiction(classes, tau_c):
     if least < tau_c:
         likelihood = oracle.clean_likelihood(*contradiction(classes, smoothing, 0.4))
         assert likelihood[0] < tau_c
+
+
+def test_warmup_linear_by_hand():
+    """Ten steps, two of which climb: the rate in the middle of each step."""
+    schedule = schedules.WarmupLinear(0.4, 10, warmup_share=0.2)
+    rates = [float(schedule(step)) for step in range(12)]
+    climb = [0.4 * 0.05 / 0.2, 0.4 * 0.15 / 0.2]
+    fall = [0.4 * (1 - (step + 0.5) / 10) / 0.8 for step in range(2, 10)]
+    assert rates == pytest.approx([*climb, *fall, 0.0, 0.0], abs=1e-7)
+    assert schedules.WarmupLinear.from_config(schedule.get_config())(3) == schedule(3)
+    assert float(schedules.WarmupLinear(1.0, 4, 0.0)(0)) == pytest.approx(0.875)
+
+
+@pytest.mark.parametrize("arguments", [(0.0, 10, 0.2), (0.1, 0, 0.2), (0.1, 10, 1.0)])
+def test_warmup_linear_refuses(arguments):
+    with pytest.raises(ValueError, match=r"positive peak.*Received: peak=0\."):
+        schedules.WarmupLinear(*arguments)

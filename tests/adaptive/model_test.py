@@ -12,7 +12,7 @@ from tests.support import models, oracle
 
 COUNT = 12
 SAMPLES = 20  # Of which a batch has twelve.
-OF_THE_MODEL = ("num_samples", "mixup", "teacher_views")
+OF_THE_MODEL = ("num_samples", "mixup", "student_views", "teacher_views")
 PLAIN = {"num_samples": SAMPLES, "mixup": 0.0, "temperature": 1.0}
 
 
@@ -271,6 +271,49 @@ def test_the_teacher_may_see_the_first_view_only(pairs):
     assert model.train_on_batch(once, labels, return_dict=True)["loss"] > 0
 
 
+def test_a_step_of_half_the_views_equals_numpy(pairs):
+    """The teacher predicts the first views, the student blends of the second ones."""
+    model = make_model(
+        student_views="second", teacher_views="first", mixup=1.0, alpha=0.3
+    )
+    seed = keras.random.SeedGenerator()
+    seed.state.assign(model.mixup_seed.state)
+    share = np.float64(mixup.draw(COUNT, 1.0, seed))
+    images, labels = pairs
+    trust = np.float64(model.label_trust)[labels["index"]][:, None]
+    q = oracle.softmax(predicted(model.teacher, images)[0])
+    certainty = q.max(axis=1, keepdims=True)
+    y = oracle.smooth(labels["label"], models.CLASSES, 0.0)
+    targets = trust * y + (1 - trust) * certainty * q
+    blended = roll(np.float64(images["view_b"]), share).astype("float32")
+    logits = np.float64(model.student(blended))
+    classification = -(roll(targets, share) * oracle.log_softmax(logits)).sum(axis=1)
+    consistency = oracle.js(oracle.softmax(logits), roll(q, share))
+    logs = model.train_on_batch(*pairs, return_dict=True)
+    for name, value in (
+        ("classification_loss", classification.mean()),
+        ("consistency_loss", consistency.mean()),
+        ("loss", oracle.joint(classification, consistency, 0.3).mean()),
+    ):
+        np.testing.assert_allclose(logs[name], value, rtol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("student", "teacher", "judge", "passes", "two"),
+    [
+        ("both", "both", "teacher", 8, True),
+        ("both", "first", "teacher", 7, False),
+        ("second", "first", "teacher", 4, False),
+        ("second", "both", "student", 5, False),
+    ],
+)
+def test_what_a_step_costs_and_judges_by(student, teacher, judge, passes, two):
+    """In forward passes, of which a backward pass is two."""
+    model = make_model(student_views=student, teacher_views=teacher, judge=judge)
+    assert model.passes() == passes
+    assert model.judges_by_two_views is two
+
+
 def test_verdicts_by_hand():
     """Trusted, sure of another class, and unsure compared with what is trusted."""
     model = make_model(num_samples=6)
@@ -322,6 +365,7 @@ BAD = {
     "judge": ("both", r"judge as one of \('teacher', 'student'\)\. Received: 'both'"),
     "mixup": (1.5, r"`mixup` must be in \[0, 1\]\. Received: mixup=1\.5"),
     "temperature": (0, r"`temperature` must be positive\. Received: temperature=0"),
+    "student_views": ("one", r"student_views as one of .*Received: 'one'"),
     "unclean_weight": ("two", r"unclean_weight as one of .*Received: 'two'"),
 }
 

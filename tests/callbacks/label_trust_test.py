@@ -82,6 +82,18 @@ def test_the_trust_of_every_epoch_by_hand(arguments, warmup, decay, pairs):
     assert set(spy.state) == {(RULE.doubt, 1.0)}
 
 
+def test_a_single_view_is_compared_with_that_of_the_epoch_before(pairs):
+    """Two equal views would always be predicted alike, and doubt too many labels."""
+    model, spy = make_model(teacher_views="first", hold=False), Spy()
+    shown = fit(model, *pairs, LabelTrust(), [spy], epochs=8)
+    before, now = (table["predicted"] for table in spy.tables[-2:])
+    assert spy.tables[-1]["consistent"].mean() == 1
+    spy.tables[-1]["consistent"] = (before == now).astype(float)
+    given, other = by_hand(spy.tables, 0.5)
+    expected = rate_by_hand(spy.tables, given, other)
+    assert shown["noise_rate"][-1] == pytest.approx(expected)
+
+
 def test_a_known_rate_is_not_estimated(pairs):
     model, spy = make_model(sharpness=1.5), Spy()
     callback = LabelTrust(rate=0.4)

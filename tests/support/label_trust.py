@@ -16,14 +16,27 @@ COUNT = 24
 RULE = TrustRule()
 
 
-def make_model(rate=0.5, samples=COUNT, mixup=0.0, augmentation=None, **fields):
+def make_model(
+    rate=0.5,
+    samples=COUNT,
+    mixup=0.0,
+    augmentation=None,
+    teacher_views="both",
+    **fields,
+):
     """With these fields of its rule; targets are not sharpened."""
     keras.utils.set_random_seed(0)
     network = models.linear_network()
     network.set_weights([0.1 * w for w in network.get_weights()])
     rule = TrustRule(**{"temperature": 1.0, **fields})
     model = AdaptiveJoSRC(
-        network, models.CLASSES, samples, augmentation, mixup=mixup, rule=rule
+        network,
+        models.CLASSES,
+        samples,
+        augmentation,
+        mixup=mixup,
+        rule=rule,
+        teacher_views=teacher_views,
     )
     model.compile(keras.optimizers.SGD(rate), metrics=["accuracy"])
     return model
