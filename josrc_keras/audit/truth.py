@@ -53,13 +53,13 @@ def compare(table: "pandas.DataFrame", true_labels: Any) -> dict[str, Any]:
     right = table["predicted_label"].to_numpy()[noisy] == true_labels[noisy]
     verdict = table["verdict"].to_numpy()
     return {
-        "label_auroc": _auroc(-score, wrong),
+        "label_auroc": auroc(-score, wrong),
         "label_average_precision": _average_precision(-score, wrong),
         "issue_precision": precision,
         "issue_recall": recall,
         "issue_f1": 2 * hits / max(int(issue.sum() + wrong.sum()), 1),
-        "ood_auroc": _auroc(ood[wrong], outside[wrong]),
-        "ood_auroc_all": _auroc(ood, outside),
+        "ood_auroc": auroc(ood[wrong], outside[wrong]),
+        "ood_auroc_all": auroc(ood, outside),
         "suggestion_accuracy": float(right.mean()) if len(right) else None,
         "noise_rate": float(wrong.mean()),
         "noise_rate_estimated": float(issue.mean()),
@@ -85,7 +85,7 @@ def _quality(said, truth):
     }
 
 
-def _auroc(values, positive):
+def auroc(values, positive):
     """Area under the ROC curve; None unless there are positives and negatives."""
     if positive.all() or not positive.any():
         return None
