@@ -141,7 +141,7 @@ def get_config(recipe="adaptive"):
     config.strong_views.magnitude = 0.5
     config.strong_views.library = "auto"
 
-    # What "josrc_adaptive" reads: each field of adaptive.TrustRule, and four more.
+    # What "josrc_adaptive" reads: each field of adaptive.TrustRule, and five more.
     config.adaptive = section_of(TrustRule())
     # Views that the student learns from: "both", or the "second" alone.
     config.adaptive.student_views = "both"
@@ -150,9 +150,11 @@ def get_config(recipe="adaptive"):
     config.adaptive.mixup = config_dict.placeholder(float)
     # The noise rate, where it is known, in [0, 1]; None estimates it.
     config.adaptive.rate = config_dict.placeholder(float)
-    # The teacher's decay, in [0, 1); None follows the data, see
+    # The teacher's decay, in [0, 1); None follows the data and the next field, see
     # adaptive.values.teacher_decay.
     config.adaptive.teacher_decay = config_dict.placeholder(float)
+    # Number of epochs that the teacher averages over, positive.
+    config.adaptive.teacher_epochs = 4.0
 
     choices = {
         "published_code": model.Choices.published_code(),
@@ -234,6 +236,8 @@ def get_config(recipe="adaptive"):
 def make_lean(config):
     """Sets what the recipe `lean` changes in a configuration."""
     config.adaptive.student_views = "second"
+    config.adaptive.mixup = 0.5
+    config.adaptive.teacher_epochs = 1.0
     config.model.teacher_views = "first"
     config.optimizer.name = "sgd"
     config.optimizer.arguments.learning_rate = 0.1

@@ -139,6 +139,16 @@ def check_effective(config: ml_collections.ConfigDict, names: Sequence[str]) -> 
             config.learning_rate_decay.name == "linear",
             tuple(decay),
         ),
+        (
+            "config.learning_rate_decay.name=warmup_linear",
+            config.learning_rate_decay.name == "warmup_linear",
+            ("learning_rate_decay.warmup_share",),
+        ),
+        (
+            "config.adaptive.teacher_decay=None",
+            config.adaptive.teacher_decay is None,
+            ("adaptive.teacher_epochs",),
+        ),
     )
     for needed, holds, prefixes in conditions:
         idle = [name for name in names if name.startswith(prefixes)]

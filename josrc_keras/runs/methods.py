@@ -75,7 +75,9 @@ def _adaptive_callbacks(config, train, path):
         if balanced:
             limit = balance.limit_of(train.labels, balanced)
             images = balance.epoch_size(train.labels, limit)
-        decay = values.teacher_decay(images, config.batch_size)
+        decay = values.teacher_decay(
+            images, config.batch_size, epochs=config.adaptive.teacher_epochs
+        )
     teacher = config.teacher.to_dict() | {"decay": decay}
     trust = LabelTrust(len(train), path, rate=config.adaptive.rate)
     return [trust, MeanTeacher(**teacher)]
