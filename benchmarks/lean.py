@@ -35,6 +35,7 @@ from josrc_keras.runs import (
 )
 from josrc_keras.runs.build_model import make_model
 from josrc_keras.runs.methods import METHODS
+from josrc_keras.training import muon  # noqa: F401  (it registers an optimizer)
 
 CLASSES = 30
 BUDGET = 0.07  # PFLOP: twenty epochs of four passes.
@@ -69,6 +70,13 @@ FIRST = {
 }
 HALF = {"adaptive.mixup": 0.5}
 DECAYED = {**HALF, "optimizer.arguments.weight_decay": 5e-3}
+MUON = {
+    **FIRST,
+    **HALF,
+    "optimizer.name": "josrc_keras>ConvolutionalMuon",
+    "optimizer.arguments.learning_rate": 5e-3,
+    "optimizer.arguments.exclude_layers": ("logits",),
+}
 ORDINARY = {**FIRST, "method": "standard", **DECAYED}
 CANDIDATES: dict = {
     "adaptive": {},  # The recipe `adaptive` as it is: two views each, Adam.
@@ -79,6 +87,9 @@ CANDIDATES: dict = {
     "decay-5e-3": {**FIRST, **DECAYED},
     "rate-0.05": {**FIRST, **HALF, "optimizer.arguments.learning_rate": 0.05},
     "unclean-one": {**FIRST, **HALF, "adaptive.unclean_weight": "one"},
+    "crops-of-2": {**FIRST, **HALF, "augmentation.padding": 2},
+    "muon-5e-3": MUON,
+    "muon-2e-3": {**MUON, "optimizer.arguments.learning_rate": 2e-3},
     "ordinary": ORDINARY,
 }
 

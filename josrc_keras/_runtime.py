@@ -18,6 +18,7 @@ from typing import Any
 HOOKS = {
     "training/step.py": ("_make_function", "_maybe_symbolic_build"),
     "networks/normalization.py": ("_moments",),
+    "training/muon.py": ("_should_use_adamw", "_muon_update_step"),
     "runs/head_rate.py": ("update_step",),
 }
 NOWHERE = os.path.join(os.devnull, ".keras")  # A `KERAS_HOME` that takes no file.

@@ -170,6 +170,7 @@ def test_a_stopped_run_equals_the_whole(
         experiment.train(make_config(downloads, moved, **part), run, verbose=0)
 
 
+@pytest.mark.slow
 def test_tables_3_and_4_stop_and_go_on(downloads, tmp_path, tmp_path_factory):
     """One command: three runs, two sets of records, which are written once."""
     forks = Forks("josrc_keras.reproduce", tmp_path, tmp_path_factory.mktemp("logs"))
