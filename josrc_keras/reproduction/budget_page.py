@@ -16,7 +16,6 @@ from josrc_keras.reproduction import (
 from josrc_keras.runs import plots
 
 INTRODUCTION = templates.read("budget.md")
-PAPERS = 2  # The table of the paper that Jo-SRC's runs of CIFAR80N-O stand in.
 
 
 def write(records, drawn=()):
@@ -88,9 +87,8 @@ def _accuracies(groups):
     rows = []
     for key, records in groups.items():
         dataset, cell, method, recipe, overrides, petaflop = key
-        table = tables_page.TABLES[dataset]
         values = [accuracy(record) for record in records]
-        papers = paper.ACCURACY[table].get(method, {}).get(cell)
+        papers = paper.ACCURACY[dataset].get(method, {}).get(cell)
         ahead = "" if papers is None else f"{statistics.fmean(values) - papers:+.1f}"
         rows.append(
             [
@@ -103,7 +101,7 @@ def _accuracies(groups):
                 f"**{tables_page.spread(values)}**",
                 "" if papers is None else f"{papers:.2f}",
                 ahead,
-                f"{paper.BEST[table][cell]:.2f}",
+                f"{paper.BEST[dataset][cell]:.2f}",
                 _mean([_hours(record) for record in records], 1),
             ]
         )
@@ -204,8 +202,8 @@ def _draw_dataset(path, groups):
     )
     names: dict = {}
     for ax, cell in zip(axes[0], cells, strict=True):
-        table = tables_page.TABLES[next(iter(groups))[0]]
-        papers = paper.ACCURACY[table]["josrc"][cell]
+        dataset = next(iter(groups))[0]
+        papers = paper.ACCURACY[dataset]["josrc"][cell]
         line = ax.axhline(papers, color="#444444", linestyle=":")
         names[f"the paper, {budget.PAPER} PFLOP"] = line
         for key, records in groups.items():

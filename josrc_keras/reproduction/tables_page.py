@@ -27,13 +27,6 @@ SHORTER = (
     "network.width",
     "network.weights",
 )
-# The table that has the paper's accuracy on a dataset.
-TABLES = {
-    "cifar100n_c": 1,
-    "cifar80n_o": 2,
-    "clothing1m_resnet18": 3,
-    "food101n_resnet50": 4,
-}
 TITLES = {
     "cifar100n_c": "Table 1: CIFAR100N-C",
     "cifar80n_o": "Table 2: CIFAR80N-O",
@@ -161,23 +154,23 @@ def _is_shorter(key):
     return any(name in json.loads(key[4]) for name in SHORTER)
 
 
-def _reference(key, table):
+def _reference(key, part):
     """The paper's value for a group of runs, or None where the paper has none."""
     _, cell, method, *_ = key
     if _is_shorter(key):
         return None
-    return paper.ACCURACY[table].get(method, {}).get(cell)
+    return paper.ACCURACY.get(part, {}).get(method, {}).get(cell)
 
 
-def _beside_paper(key, table, student):
-    value = None if table is None else _reference(key, table)
+def _beside_paper(key, part, student):
+    value = _reference(key, part)
     if value is None:
         return ["", ""]
     return [f"{value:.2f}", f"{statistics.fmean(student) - value:+.2f}"]
 
 
-def _accuracies(groups, table=None):
-    full = any(key[0] in TABLES for key in groups)
+def _accuracies(groups, part=None):
+    full = any(key[0] in paper.ACCURACY for key in groups)
     header = ["noise", "method", "recipe", "seeds", "student", "teacher"]
     header += ["student's best epoch"] + (["paper", "difference"] if full else [])
     rows = []
@@ -192,8 +185,7 @@ def _accuracies(groups, table=None):
             spread(_over_seeds(records, "teacher", "last10_mean")),
             spread(_over_seeds(records, "student", "best")),
         ]
-        number = (table or TABLES[key[0]]) if key[0] in TABLES else None
-        rows.append(row + (_beside_paper(key, number, student) if full else []))
+        rows.append(row + (_beside_paper(key, part or key[0], student) if full else []))
     return markdown_table(header, rows)
 
 
@@ -202,7 +194,7 @@ def _against_best(groups):
     header = ["noise", "seeds", "teacher", "best published", "difference"]
     rows = []
     for key, records in groups.items():
-        best = paper.BEST.get(TABLES.get(key[0]), {}).get(key[1])
+        best = paper.BEST.get(key[0], {}).get(key[1])
         of_recipe = key[2:4] == ("josrc", "adaptive")
         if best is None or not of_recipe or _is_shorter(key):
             continue
@@ -218,7 +210,7 @@ def _ablation(groups):
     parts = {key: found for key, found in groups.items() if key[2] in tables.ABLATION}
     left_out = {(key[1], *key[3:]) for key in parts if key[2] != "josrc"}
     kept = {k: found for k, found in parts.items() if (k[1], *k[3:]) in left_out}
-    return _accuracies(kept, table=6)
+    return _accuracies(kept, paper.ABLATION)
 
 
 def _verdicts(groups):

@@ -9,10 +9,10 @@ class ConvolutionalMuon(keras.optimizers.Muon):
     """`keras.optimizers.Muon` whose step is also that of convolutions' kernels.
 
     Keras's own optimizer leaves every weight that is no matrix to AdamW. Here a kernel
-    `(height, width, inputs, outputs)` is taken for a matrix of `height * width * inputs`
-    rows, as its author does for convolutions (Jordan et al., "Muon: An optimizer for
-    hidden layers in neural networks", 2024). Biases, batch normalisation and the layers
-    of `exclude_layers` stay with AdamW.
+    `(height, width, inputs, outputs)` is a matrix with a column for each output, as its
+    author has it (Jordan et al., "Muon: An optimizer for hidden layers in neural
+    networks", 2024). Biases, batch normalisation and the layers of `exclude_layers`
+    stay with AdamW.
 
     Arguments are those of `keras.optimizers.Muon`.
     """
