@@ -9,6 +9,7 @@ from josrc_keras.networks.classifiers import (
     digits_cnn,
 )
 from josrc_keras.networks.registry import NETWORKS, WITHOUT_WEIGHTS, by_name
+from josrc_keras.networks.resnet9 import fast, whiten
 from josrc_keras.networks.resnets import of_backbone, resnet18, resnet50
 
 __all__ = [
@@ -21,8 +22,10 @@ __all__ = [
     "check_network",
     "cnn7",
     "digits_cnn",
+    "fast",
     "input_shape",
     "of_backbone",
     "resnet18",
     "resnet50",
+    "whiten",
 ]

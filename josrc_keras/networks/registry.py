@@ -7,6 +7,7 @@ import keras
 
 from josrc_keras.networks import backbones
 from josrc_keras.networks.classifiers import cnn7, digits_cnn
+from josrc_keras.networks.resnet9 import fast
 from josrc_keras.networks.resnets import of_backbone, resnet18, resnet50
 
 
@@ -34,9 +35,10 @@ def by_name(name: str) -> Callable[..., keras.Model]:
 NETWORKS = {
     "cnn7": cnn7,
     "digits_cnn": digits_cnn,
+    "fast": fast,
     "resnet18": resnet18,
     "resnet50": resnet50,
 }
 
 
-WITHOUT_WEIGHTS = ("cnn7", "digits_cnn")
+WITHOUT_WEIGHTS = ("cnn7", "digits_cnn", "fast")

@@ -1,6 +1,7 @@
 """From a configuration to a compiled model."""
 
 import contextlib
+from typing import Any
 
 import keras
 import ml_collections
@@ -9,6 +10,7 @@ from josrc_keras import _checks, networks, schedules, views
 from josrc_keras.adaptive import AdaptiveJoSRC, values
 from josrc_keras.baselines.two_networks import TwoNetworks
 from josrc_keras.devices.accelerator import on_accelerator
+from josrc_keras.networks import resnet9
 from josrc_keras.runs import head_rate
 from josrc_keras.runs.methods import METHODS, balance_of
 
@@ -71,6 +73,21 @@ def make_model(
         jit_compile=_jit_compile(config),
     )
     return model
+
+
+def fit_first_layers(model: keras.Model, images: Any) -> None:
+    """Fits what a network takes from the training images before it is trained.
+
+    That is the first layer of `networks.fast`, in each of the model's networks.
+
+    Args:
+        model: A model of this package.
+        images: `(N, H, W, 3)` training images, pixels in [0, 255].
+    """
+    made = [getattr(model, name, None) for name in ("student", "teacher", "peer")]
+    for network in made:
+        if network is not None and resnet9.needs_whitening(network):
+            resnet9.whiten(network, images)
 
 
 def _from_data(config, num_classes, steps_per_epoch, num_samples):

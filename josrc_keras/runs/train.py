@@ -28,7 +28,7 @@ from josrc_keras.runs.build_data import (
     train_batches,
     with_batch_that_fits,
 )
-from josrc_keras.runs.build_model import make_model
+from josrc_keras.runs.build_model import fit_first_layers, make_model
 from josrc_keras.runs.configuration import PATHS, with_absolute_paths
 from josrc_keras.runs.progress import Progress
 from josrc_keras.runs.seeding import seed_everything
@@ -88,6 +88,7 @@ def _train_in(workdir, config, verbose, callbacks):
     shape = benchmark.train.images.shape[1:]
     samples = len(benchmark.train)
     model = make_model(config, benchmark.num_classes, steps, shape, samples)
+    fit_first_layers(model, benchmark.train.images)
     own = make_callbacks(config, workdir, benchmark.train)
     checkpoint = RunCheckpoint(
         workdir / "checkpoint",
