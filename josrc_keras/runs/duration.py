@@ -11,10 +11,7 @@ from josrc_keras.data.benchmark import Split
 from josrc_keras.devices import accelerator, replicas
 from josrc_keras.runs.build_data import steps_per_epoch
 
-# Beside the passes of the networks: views, the optimizer, the input. It was measured
-# with `efficientnet_lite0` and `cnn7` on two cores, where steps took 1.1 to 1.3 times
-# as long as their passes.
-FURTHER = 1.2
+FURTHER = 1.2  # An allowance for views, the optimizer and the input.
 PROPOSED = 600.0  # Seconds from which the log proposes what is cheaper.
 
 
