@@ -125,6 +125,9 @@ def get_config(recipe="adaptive"):
     config.network.width = 1.0
     # Initial weights: "random", or "imagenet" for a ResNet or a backbone.
     config.network.weights = "random"
+    # What keeps these weights: "nothing"; "backbone", all but the head; or
+    # "normalisation", the backbone's batch normalisation.
+    config.network.frozen = "nothing"
 
     # Crop and flip of each view: arguments of views.CropAndFlip.
     config.augmentation = ml_collections.ConfigDict()

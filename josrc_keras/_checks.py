@@ -34,6 +34,14 @@ def check_choice(name, value, choices):
     return value
 
 
+def duration(seconds):
+    """A number of seconds as a text for a person, such as `"12 min"`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
 def imported(module, use, extra):
     """Imports an optional module; an `ImportError` says how to install it.
 

@@ -14,6 +14,7 @@ from josrc_keras.data.photos import decoding
 from josrc_keras.probe import audits, duplicates, overlap, quality
 
 SOURCE = "source.json"  # Where the photos of an audit are.
+LISTED = 1000  # The most sets and photos that the findings list; the table has all.
 
 
 def write(
@@ -52,15 +53,16 @@ def write(
     found = audits.photo_audit(
         photos, backbone, features=features, table=table, seed=seed
     )
-    result, seen = found.audited.table, found.seen
+    seen = found.seen
+    result = found.audited.table.assign(**_flags(found))
+    estimates = found.audited.table.attrs["estimates"]
     findings = summary.summarise(result) | {
         "class_names": list(found.class_names),
         "skipped": [{"id": i, "reason": reason} for i, reason in seen.skipped],
         "source": _source(photos, backbone, table, seed),
-        "estimates": result.attrs["estimates"],
-        **_about(found),
+        "estimates": estimates,
+        **_about(found, result),
     }
-    result = result.assign(**_flags(found))
     audit_of_run.write_table(output, result, findings)
     sizes = {photo.id: [photo.size, photo.changed] for photo in seen.photos}
     _files.write_json(output / changed.AUDITED, sizes)
@@ -111,9 +113,9 @@ def _where(output):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _about(found):
+def _about(found, result):
     """What else is wrong with the photos, for `findings.json`."""
-    seen, result = found.seen, found.audited.table
+    seen = found.seen
     ids, names = result["id"].tolist(), result["given_name"].tolist()
     sets = result["duplicate_set"].to_numpy()
     measured = quality.stacked(seen.measured)
@@ -133,10 +135,14 @@ def _about(found):
             "sets": len(np.unique(sets[sets >= 0])),
             "different_labels": duplicates.with_different_labels(sets, ids, names),
             "across_splits": duplicates.across_splits(sets, ids, names, splits),
+            "listed": duplicates.listed(
+                sets, ids, names, splits, result["keep"].to_numpy(), LISTED
+            ),
         },
         "quality_issues": {
             "counts": {name: int(each.sum()) for name, each in flagged.items()},
             "thresholds": thresholds,
+            "listed": quality.listed(flagged, measured, ids, names, LISTED),
         },
         "betraying": quality.betraying_properties(
             properties, labels, found.class_names

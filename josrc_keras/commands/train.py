@@ -28,12 +28,6 @@ def _train():
 
     given = config_flags.get_override_values(flags.FLAGS["config"])
     configuration.check_effective(_CONFIG.value, list(given))
-    if _CONFIG.value.data.name == "image_folder":
-        logging.info(
-            "To find wrong labels alone, `josrc-audit --photos=%s --output=audit` "
-            "trains no network and takes minutes.",
-            _CONFIG.value.data.dir,
-        )
     verbose = {"none": 0, "bar": 1, "line": 2}[_VERBOSE.value]
     workdir = str(_WORKDIR.value)
     try:

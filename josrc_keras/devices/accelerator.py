@@ -14,6 +14,15 @@ def on_accelerator():
     return jax.default_backend() != "cpu"
 
 
+def on_any():
+    """Whether the backend has an accelerator: of JAX, or a GPU of TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        return on_accelerator()
+    import tensorflow
+
+    return bool(tensorflow.config.list_physical_devices("GPU"))
+
+
 def core_count():
     """Number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):

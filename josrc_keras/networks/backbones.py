@@ -4,6 +4,8 @@ Each takes raw pixels in [0, 255]: its first layer turns them into what the weig
 expect.
 """
 
+from pathlib import Path
+
 import keras
 import numpy as np
 from keras import layers
@@ -14,11 +16,44 @@ from josrc_keras.networks import efficientnet_lite
 HUB, APPLICATIONS = "keras_hub:", "keras_applications:"
 # keras-hub's presets of the networks that have a short name.
 RESNETS = {"resnet18": "resnet_18_imagenet", "resnet50": "resnet_50_imagenet"}
+FILE = ".keras"  # The ending of a file that Keras saved.
+SIZE = 224  # Pixels, for backbones that take images of any size.
 
 
 def is_backbone(name):
     """Whether a network's name is that of a backbone, as `features` takes it."""
-    return name.startswith((HUB, APPLICATIONS)) or name in efficientnet_lite.VARIANTS
+    known = (*efficientnet_lite.VARIANTS,)
+    return name.startswith((HUB, APPLICATIONS)) or name in known or is_file(name)
+
+
+def is_file(name):
+    """Whether a network's name is the path of a file that Keras saved."""
+    return str(name).endswith(FILE)
+
+
+def is_at_hand(name):
+    """Whether the weights of an EfficientNet-Lite are installed."""
+    try:
+        efficientnet_lite.weights_file(name)
+    except ImportError:
+        return False
+    return True
+
+
+def size_of(name):
+    """Height and width, in pixels, of the images that a backbone was trained on.
+
+    Args:
+        name: As for `features`, or the short name of a ResNet.
+
+    Raises:
+        OSError, ValueError: As `from_file`, for a file.
+    """
+    if name in efficientnet_lite.VARIANTS:
+        return efficientnet_lite.VARIANTS[name][2]
+    if is_file(name):
+        return from_file(name).inputs[0].shape[1] or SIZE
+    return SIZE
 
 
 def features(name, input_shape, weights=None):
@@ -27,7 +62,8 @@ def features(name, input_shape, weights=None):
     Args:
         name: `"keras_hub:PRESET"` with a preset's name (`resnet_50_imagenet`) or
             folder; `"keras_applications:MODEL"` with the name of a function there
-            (`MobileNetV2`); or `"efficientnet_lite0"`, with its weights from a package.
+            (`MobileNetV2`); `"efficientnet_lite0"`, with its weights from a package; or
+            the path of a `.keras` file.
         input_shape: `(H, W, 3)`; H and W may be None where the backbone allows it.
         weights: `"imagenet"`, which for a preset means its own weights;
             `keras.applications` also takes the path of a weights file; None for random
@@ -43,6 +79,9 @@ def features(name, input_shape, weights=None):
     """
     if name in efficientnet_lite.VARIANTS:
         return _efficientnet_lite(name, input_shape, weights)
+    if is_file(name):
+        network = of_file(name, input_shape, weights)
+        return network.inputs[0], network.outputs[0]
     pixels = keras.Input(input_shape, name="image")
     kind, _, what = name.partition(":")
     if kind == HUB[:-1]:
@@ -52,8 +91,83 @@ def features(name, input_shape, weights=None):
     x = prepare(pixels)
     x = backbone(x)
     if len(x.shape) == 4:
-        x = layers.GlobalAveragePooling2D(name="features")(x)
-    return pixels, x
+        return pixels, layers.GlobalAveragePooling2D(name="features")(x)
+    return pixels, layers.Activation("linear", name="features")(x)
+
+
+def from_file(path):
+    """A backbone, or a classifier, of a `.keras` file.
+
+    Args:
+        path: The file of a network from square RGB images in [0, 255] to features,
+            `(N, F)` or `(N, H, W, F)`, or to logits.
+
+    Returns:
+        A `keras.Model` to `(N, F)`, of a layer named `features` unless the file has one
+        elsewhere, as a classifier has.
+
+    Raises:
+        OSError: If the file does not exist or can't be loaded.
+        ValueError: If it is a network of another kind.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise OSError(
+            f"Expected the file of a backbone. Received: {path}, which does not exist."
+        )
+    try:
+        network = keras.saving.load_model(path, compile=False)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        raise OSError(
+            f"Expected a network that Keras saved. Received: {path}, which can't be "
+            f"loaded ({type(error).__name__}: {str(error).strip()[:300]}). Save it "
+            "with `network.save`, without classes of your own."
+        ) from error
+    if len(network.inputs) != 1 or len(network.outputs) != 1:
+        raise ValueError(
+            "Expected a backbone of one input and one output. Received: "
+            f"{path}, with {len(network.inputs)} and {len(network.outputs)}."
+        )
+    shape, features = network.inputs[0].shape, network.outputs[0]
+    if len(shape) != 4 or shape[3] != 3 or shape[1] != shape[2]:
+        raise ValueError(
+            "Expected a backbone that takes square RGB images, (N, H, H, 3). Received: "
+            f"{path}, which takes {tuple(shape)}."
+        )
+    if len(features.shape) == 4:
+        features = layers.GlobalAveragePooling2D(name="features")(features)
+    elif len(features.shape) != 2:
+        raise ValueError(
+            "Expected a backbone that returns features (N, F) or (N, H, W, F). "
+            f"Received: {path}, which returns {tuple(features.shape)}."
+        )
+    elif "features" not in {layer.name for layer in network.layers}:
+        features = layers.Activation("linear", name="features")(features)
+    return keras.Model(network.inputs[0], features)
+
+
+def of_file(name, input_shape, weights):
+    """As `from_file`, for images of a shape, `(H, W, 3)`, with the file's weights.
+
+    Raises:
+        OSError: As `from_file`.
+        ValueError: As `from_file`, or if the network takes other images, or `weights`
+            is not `"imagenet"`, the file's own.
+    """
+    if weights != "imagenet":
+        raise ValueError(
+            "A file has weights of its own. Received: "
+            f"{name}, weights={weights!r}. Set config.network.weights=imagenet, which "
+            "means them."
+        )
+    network = from_file(name)
+    taken = network.inputs[0].shape[1:]
+    if any(a not in (None, b) for a, b in zip(taken, input_shape, strict=True)):
+        raise ValueError(
+            f"Expected images of shape {tuple(taken)}, which {name} takes. Received: "
+            f"{tuple(input_shape)}. Set config.data.image_size={taken[0]}."
+        )
+    return network
 
 
 def _efficientnet_lite(name, input_shape, weights):

@@ -26,8 +26,8 @@ def by_name(name: str) -> Callable[..., keras.Model]:
         raise ValueError(
             "Expected config.network.name as one of "
             f"{(*NETWORKS, *backbones.efficientnet_lite.VARIANTS)}, "
-            f"{backbones.HUB}PRESET or {backbones.APPLICATIONS}MODEL. Received: "
-            f"{name!r}."
+            f"{backbones.HUB}PRESET, {backbones.APPLICATIONS}MODEL or the path of a "
+            f".keras file. Received: {name!r}."
         )
     return NETWORKS[name]
 

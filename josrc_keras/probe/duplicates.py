@@ -172,6 +172,48 @@ def across_splits(
     ]
 
 
+def listed(
+    sets: Any,
+    ids: Sequence,
+    given_names: Sequence,
+    splits: Sequence,
+    keep: Any,
+    most: int | None = None,
+) -> list[dict[str, Any]]:
+    """All sets of near-duplicates, to be looked at side by side.
+
+    Those with different labels come first, then those across splits, then by number.
+
+    Args:
+        sets: `(N,)` numbers of sets, -1 for none.
+        ids: `(N,)` names of the photos.
+        given_names: `(N,)` names of their classes.
+        splits: `(N,)` names of their splits.
+        keep: `(N,)` boolean, what `kept` returns.
+        most: The largest number of sets, or None for all.
+
+    Returns:
+        A list of dicts that JSON can hold: `duplicate_set`, `ids`, `given_names`,
+        `splits`, and `keep`, a list of booleans of which one is True.
+    """
+    members = sorted(
+        _members(sets),
+        key=lambda each: (
+            len({given_names[row] for row in each[1]}) == 1,
+            len({splits[row] for row in each[1]}) == 1,
+            each[0],
+        ),
+    )
+    return [
+        _described(number, rows, ids, given_names)
+        | {
+            "splits": [str(splits[row]) for row in rows],
+            "keep": [bool(keep[row]) for row in rows],
+        }
+        for number, rows in members[:most]
+    ]
+
+
 def _described(number, rows, ids, given_names):
     named = [ids[row] for row in rows]
     return {

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import logging
 
-from josrc_keras import _files
+from josrc_keras import _checks, _files
 from josrc_keras.data.photos import decoding
 from josrc_keras.probe import backbone as backbones
 from josrc_keras.probe import quality, views
@@ -138,13 +138,9 @@ def _look_at(photos, store, keys, rows, extract, size):
                     "%d of %d photos are looked at; the rest will take about %s.",
                     done,
                     len(rows),
-                    _duration((now - start) / done * (len(rows) - done)),
+                    _checks.duration((now - start) / done * (len(rows) - done)),
                 )
     return broken
-
-
-def _duration(seconds):
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def _width(folder, name):

@@ -162,6 +162,43 @@ def _median(values):
     return float(np.median(values))
 
 
+def listed(
+    flagged: Mapping[str, Any],
+    measured: Mapping[str, Any],
+    ids: Sequence,
+    given_names: Sequence,
+    most: int | None = None,
+) -> list[dict[str, Any]]:
+    """The photos that have an issue, to be looked at; those with most issues first.
+
+    Args:
+        flagged: The first dict that `issues` returns.
+        measured: What `stacked` returns.
+        ids: `(N,)` names of the photos.
+        given_names: `(N,)` names of their classes.
+        most: The largest number of photos, or None for all.
+
+    Returns:
+        A list of dicts that JSON can hold: `id`, `given_name`, `issues`, a list of
+        names, and each field of `Measurement`, by its name.
+    """
+    found = np.stack([np.asarray(each) for each in flagged.values()], axis=1)
+    rows = np.flatnonzero(found.any(axis=1))
+    rows = rows[np.argsort(-found[rows].sum(axis=1), kind="stable")][:most]
+    names = list(flagged)
+    return [
+        {
+            "id": str(ids[row]),
+            "given_name": str(given_names[row]),
+            "issues": [
+                name for name, each in zip(names, found[row], strict=True) if each
+            ],
+        }
+        | {name: float(measured[name][row]) for name in Measurement._fields}
+        for row in rows.tolist()
+    ]
+
+
 def betraying_properties(
     properties: Mapping[str, Any],
     labels: Any,

@@ -14,7 +14,7 @@ from josrc_keras.data.batches import balance
 from josrc_keras.data.benchmark import Benchmark, Split
 from josrc_keras.data.records import from_folder
 from josrc_keras.devices import replicas
-from josrc_keras.runs import folder, large_sets
+from josrc_keras.runs import folder, large_sets, start
 from josrc_keras.runs.configuration import PATHS
 from josrc_keras.runs.methods import METHODS, balance_of
 
@@ -84,6 +84,7 @@ def _read_human(config):
 def write_folder(config: ml_collections.ConfigDict, output: str | os.PathLike) -> None:
     """Writes a folder of photos to records; see `data.records.from_folder.write`."""
     _check_photos(config)
+    config = start.settled(config)
     from_folder.write(
         config.data.dir,
         output,

@@ -10,7 +10,7 @@ from josrc_keras import _checks, networks, schedules, views
 from josrc_keras.adaptive import AdaptiveJoSRC, values
 from josrc_keras.baselines.two_networks import TwoNetworks
 from josrc_keras.devices.accelerator import on_accelerator
-from josrc_keras.networks import resnet9
+from josrc_keras.networks import freezing, resnet9
 from josrc_keras.runs import head_rate
 from josrc_keras.runs.methods import METHODS, balance_of
 
@@ -117,14 +117,26 @@ def _make_network(config, num_classes, image_shape):
     elif image_shape is not None:
         arguments["input_shape"] = tuple(image_shape)
     if fields.get("weights", "random") != "random":
-        if fields.name in networks.WITHOUT_WEIGHTS:
+        if not has_weights(fields.name):
             raise ValueError(
                 f"There are no weights for {fields.name}. Received: "
                 f"config.network.weights={fields.weights}. Leave it out, or use "
                 "resnet18 or resnet50."
             )
         arguments["weights"] = fields.weights
-    return make(num_classes, head=fields.head, width=fields.width, **arguments)
+    network = make(num_classes, head=fields.head, width=fields.width, **arguments)
+    frozen = fields.get("frozen", "nothing")
+    if frozen != "nothing" and "weights" not in arguments:
+        raise ValueError(
+            "Only pretrained weights can be kept. Received: config.network.frozen="
+            f"{frozen} with config.network.weights=random. Leave it out."
+        )
+    return freezing.freeze(network, frozen)
+
+
+def has_weights(name: str) -> bool:
+    """Whether there are pretrained weights for a network of this name."""
+    return name not in networks.WITHOUT_WEIGHTS
 
 
 def make_optimizer(

@@ -17,7 +17,7 @@ from josrc_keras.callbacks import (
     RunCheckpoint,
 )
 from josrc_keras.devices import replicas
-from josrc_keras.runs import arithmetic
+from josrc_keras.runs import arithmetic, duration, start
 from josrc_keras.runs import folder as run_folder
 from josrc_keras.runs import summary as runs_summary
 from josrc_keras.runs.build_callbacks import make_callbacks
@@ -58,6 +58,7 @@ def train(
         OSError: If the folder can't be written or the data can't be read.
         FloatingPointError: If training breaks down.
     """
+    config = start.settled(config)
     if config.epochs < 1:
         raise ValueError(
             f"Expected config.epochs of at least 1. Received: epochs={config.epochs}."
@@ -115,6 +116,7 @@ def _train(model, benchmark, config, callbacks, checkpoint, workdir):
     if initial_epoch:
         logging.info("Resuming after epoch %d of %d.", initial_epoch, config.epochs)
     if initial_epoch < config.epochs:
+        duration.announce(model, benchmark.train, config, initial_epoch)
         _fit(model, benchmark, config, callbacks, initial_epoch)
         if len(checkpoint.history) < config.epochs:
             return None

@@ -8,6 +8,7 @@ import keras
 
 from josrc_keras import _checks, _runtime, losses
 from josrc_keras.data.checks import class_weights, contract, values
+from josrc_keras.networks import freezing
 from josrc_keras.networks.checks import check_network, input_shape
 from josrc_keras.training import jax_step, required_callbacks, tf_step
 from josrc_keras.training.reporting import ReportingModel
@@ -84,7 +85,11 @@ class NoisyLabelModel(ReportingModel):
 
         A backward pass counts as two forward ones.
         """
-        return 3 * len(self.trained_networks())
+        return self.passes_of_view() * len(self.trained_networks())
+
+    def passes_of_view(self) -> int:
+        """What learning from a view costs: 3 forward passes, or 1 of a frozen one."""
+        return 1 if freezing.is_frozen(self.student) else 3
 
     # Evaluation and prediction use the student.
 

@@ -116,7 +116,7 @@ class MeanTeacherModel(NoisyLabelModel):
     def passes(self) -> int:
         """What a step costs; see the base class. Before `joint`, the teacher rests."""
         student, teacher = self.views_of_networks()
-        return 3 * student + teacher
+        return self.passes_of_view() * student + teacher
 
     def views_of_networks(self) -> tuple[int, int]:
         """Number of views that the student and the teacher predict in a step."""

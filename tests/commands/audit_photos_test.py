@@ -66,6 +66,10 @@ def test_what_is_written_and_said(made):
     low, high = found["estimates"]["noise_rate_interval"]
     assert low < len(wrong) / 72 < high
     assert set(found["quality_issues"]["counts"]) > {"dark", "blurred"}
+    near, dark = found["near_duplicates"], found["quality_issues"]
+    assert len(near["listed"]) == near["sets"] == 2
+    assert sum(near["listed"][0]["keep"]) == 1
+    assert len(dark["listed"]) == dark["counts"]["dark"] == 9
     assert (folder / "made.keras").exists()
 
 

@@ -246,3 +246,23 @@ def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "imagehash", None)
     with pytest.raises(ImportError, match=r"ImageHash.*josrc-keras\[photos\]"):
         duplicates.hashes_of(photo(0))
+
+
+def test_sets_are_listed_with_the_photo_that_stays():
+    """Set 2 has two labels, set 1 lies across splits, and set 0 has neither."""
+    sets = np.array([0, 1, 0, 2, 1, -1, 2])
+    names = ["a", "a", "a", "a", "a", "b", "b"]
+    splits = ["", "train", "", "", "test", "", ""]
+    keep = np.array([False, True, True, True, False, True, False])
+    ids = list("tuvwxyz")
+    listed = duplicates.listed(sets, ids, names, splits, keep)
+    assert [each["duplicate_set"] for each in listed] == [2, 1, 0]
+    assert listed[0] == {
+        "duplicate_set": 2,
+        "ids": ["w", "z"],
+        "given_names": ["a", "b"],
+        "splits": ["", ""],
+        "keep": [True, False],
+    }
+    assert listed[2]["ids"] == ["t", "v"] and listed[2]["keep"] == [False, True]
+    assert duplicates.listed(sets, ids, names, splits, keep, 1) == listed[:1]

@@ -210,3 +210,19 @@ def test_noise_does_not_betray(classes):
 def test_what_does_not_fit_is_refused(properties, labels, message):
     with pytest.raises(ValueError, match=message):
         quality.betraying_properties(properties, labels, ["a", "b"])
+
+
+def test_photos_with_issues_are_listed_with_what_was_measured():
+    grey = np.full((40, 40), 128, "uint8")
+    black = np.zeros((40, 40), "uint8")
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40), "uint8")
+    measured = quality.stacked([quality.measure(each) for each in (noise, grey, black)])
+    flagged, _ = quality.issues(measured)
+    listed = quality.listed(flagged, measured, ["n", "g", "b"], ["x", "y", "z"])
+    assert [(each["id"], each["issues"]) for each in listed] == [
+        ("b", ["dark", "empty"]),
+        ("g", ["empty"]),
+    ]
+    assert listed[1]["given_name"] == "y" and listed[1]["width"] == 40
+    assert listed[1]["brightness"] == pytest.approx(128 / 255, abs=1e-3)
+    assert len(quality.listed(flagged, measured, "ngb", "xyz", most=1)) == 1
