@@ -95,6 +95,7 @@ function onChooserKey(event) {
     other.setAttribute("aria-selected", "true");
     nameActive();
   } else if (event.key === "Enter") choose(active);
+  else if (event.key === "Escape") $("chooser").close();
   else if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
   event.preventDefault();
 }

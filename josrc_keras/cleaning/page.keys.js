@@ -186,6 +186,7 @@ function listen() {
     waiting = setTimeout(applyFilters, isTyped ? 150 : 0);
   });
   form.addEventListener("submit", (event) => event.preventDefault());
+  controls.search.addEventListener("focus", () => idHits("\0"), { once: true });
   $("class-order").addEventListener("input", showClasses);
   on("reset-filters", resetAll);
   on("one-set", () => {

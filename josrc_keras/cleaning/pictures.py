@@ -80,28 +80,29 @@ def verdict_codes(table):
     return np.array([VERDICTS.index(each) for each in verdicts], int)
 
 
-def typical_rows(table):
+def typical_rows(table, limit):
     """The rows that look most like their class: clean, with the highest scores.
 
     Args:
         table: As for `write_report`.
+        limit: The most rows of all classes.
 
     Returns:
         A dict from a class to at most `TYPICAL` row numbers, the best first, without
-        classes that have none; empty where there are more than `TYPICAL_CLASSES`.
+        classes that have none; empty where there are more than `TYPICAL_CLASSES`, or
+        too many for `limit`.
     """
     given = table["given_label"].to_numpy()
+    labels = np.unique(given)
+    if len(labels) > min(TYPICAL_CLASSES, limit // TYPICAL):
+        return {}
     score = table["label_score"].to_numpy(dtype=float)
     clean = verdict_codes(table) == 0
     rank = _rank((-score, ~clean), (given,))
     chosen = np.flatnonzero(clean & (rank < TYPICAL))
-    if len(np.unique(given)) > TYPICAL_CLASSES:
-        return {}
     chosen = chosen[np.lexsort((rank[chosen], given[chosen]))]
-    return {
-        int(label): chosen[given[chosen] == label].tolist()
-        for label in np.unique(given[chosen])
-    }
+    rows = {int(label): chosen[given[chosen] == label].tolist() for label in labels}
+    return {label: each for label, each in rows.items() if each}
 
 
 def thumbnails(thumbnail, rows, longest=LONGEST_SIDE, budget=LARGE_BYTES):

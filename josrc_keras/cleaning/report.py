@@ -103,8 +103,8 @@ def write_report(
 
 
 def rows_with_images(table, limit):
-    """The rows of `rows_with_thumbnails` and, unless `limit` is 0, typical ones."""
-    typical = pictures.typical_rows(table).values() if limit else []
+    """The rows of `rows_with_thumbnails`, and typical ones of each class."""
+    typical = pictures.typical_rows(table, limit).values()
     return sorted(
         {*rows_with_thumbnails(table, limit), *(r for t in typical for r in t)}
     )
@@ -115,7 +115,7 @@ def _images(table, thumbnail, limit):
     if thumbnail is None or not limit:
         return {"thumbnails": {}, "typical": {}, "typical_images": {}}
     rows = pictures.worst_first(table, limit)
-    typical = pictures.typical_rows(table)
+    typical = pictures.typical_rows(table, limit)
     others = sorted({row for each in typical.values() for row in each} - set(rows))
     side = pictures.SHORTER_SIDE
     return {
