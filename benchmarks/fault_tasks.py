@@ -139,9 +139,8 @@ def fill_photos(first, second, state=""):
 
 def moving(name, run, folder):
     """A move, its undo, or a cleaned copy."""
-    move, undo, copied = (
-        [*AUDIT, f"--apply={each}"] for each in ("move", "undo", "copy")
-    )
+    move, copied = ([*AUDIT, f"--apply={each}", "--all"] for each in ("move", "copy"))
+    undo = [*AUDIT, "--apply=undo"]
 
     def make(first, second):
         fill_photos(first, second)

@@ -9,7 +9,7 @@ import numpy as np
 from josrc_keras import _files
 from josrc_keras._version import __version__
 from josrc_keras.audit import summary
-from josrc_keras.cleaning import audit_of_run, changed, report
+from josrc_keras.cleaning import audit_of_run, changed, report, sight
 from josrc_keras.data.photos import decoding
 from josrc_keras.probe import audits, duplicates, overlap, quality
 
@@ -75,6 +75,9 @@ def write(
         _thumbnail_of(seen.photos),
         title=f"Audit of {Path(photos).resolve().name}",
         max_thumbnails=max_thumbnails,
+        seen=sight.Sight(
+            found.audited.probs, np.asarray(seen.features).mean(1), Path(photos)
+        ),
     )
     if classifier is not None:
         made = audits.classifier(backbone, found.audited, found.class_names)

@@ -12,7 +12,7 @@ from absl import logging
 from josrc_keras import _files
 from josrc_keras.audit import summary, truth
 from josrc_keras.audit.table import Part, audit_parts
-from josrc_keras.cleaning import changed, plan, report
+from josrc_keras.cleaning import changed, plan, report, sight
 from josrc_keras.data import batches, records
 from josrc_keras.runs import build_data
 from josrc_keras.runs import folder as run_folder
@@ -76,6 +76,7 @@ def write(run, output, *, view_pairs=4, max_thumbnails=1200):
         _thumbnails(splits, order, table, max_thumbnails),
         title=f"Audit of {run.resolve().name}",
         max_thumbnails=max_thumbnails,
+        seen=_sight(config),
     )
     return findings
 
@@ -121,6 +122,12 @@ def keep_changed(planned, run, output):
     run, output = Path(run), Path(output)
     audited = changed.recorded(run, output, validation_dir_of(config))
     return changed.keep_changed(planned, photos_of(run), audited, f"--run={run}")
+
+
+def _sight(config):
+    """Where the photos are that the report can show, if the data are photos."""
+    is_folder = config.data.name == "image_folder"
+    return sight.Sight(photos=Path(config.data.dir).expanduser() if is_folder else None)
 
 
 def make_folder(output):
@@ -194,7 +201,7 @@ def _part(split, trained):
 def _thumbnails(splits, order, table, limit):
     """A function from a row of the table to its image."""
     starts = np.cumsum([0, *(len(split) for split in splits)])
-    chosen = report.rows_with_thumbnails(table, limit)
+    chosen = report.rows_with_images(table, limit)
     images: dict = {}
     for number, split in enumerate(splits):
         rows = {int(order[row]) - starts[number]: row for row in chosen}

@@ -13,7 +13,7 @@ from absl import logging
 
 from josrc_keras import _checks, _files
 from josrc_keras.cleaning import links, plan, relocation
-from josrc_keras.cleaning.undo import JOURNAL, move_back
+from josrc_keras.cleaning.undo import ASIDE, JOURNAL, move_back
 
 __all__ = ["JOURNAL", "copy", "move", "move_back"]
 
@@ -29,6 +29,7 @@ def copy(planned, photos, output):
         output: Folder that gets `cleaned/CLASS/...`, and for out-of-distribution photos
             `set_aside/CLASS/...`, by given class. Where two photos would have the same
             name, the one that was in that class keeps it, and others get a number.
+            Photos to delete are in neither.
 
     Returns:
         The path of `cleaned`.
@@ -43,6 +44,8 @@ def copy(planned, photos, output):
     places: dict = {"cleaned": [], "set_aside": []}
     staying_first = planned.sort_values("action", key=lambda a: ~a.isin(plan.STAY))
     for row in staying_first.itertuples():
+        if row.action == "delete":
+            continue
         aside = row.action == "set_aside"
         name = row.given_name if aside else row.new_name
         target = Path(name, *Path(row.id).parts[1:])
@@ -104,7 +107,8 @@ def _place_all(pairs):
 def move(planned, photos, output):
     """Moves photos within their folder to the class that is suggested.
 
-    Out-of-distribution photos go to `OUTPUT/set_aside/CLASS/...`. `OUTPUT/moved.csv`
+    Out-of-distribution photos go to `OUTPUT/set_aside/CLASS/...`, and photos to delete
+    to `OUTPUT/deleted/CLASS/...`, where a person may delete them. `OUTPUT/moved.csv`
     lists every move before the first is made. `move_back` undoes them, whether or not
     all of them were made. Symbolic links are moved as links to the same file, and links
     in the folder that stay lead to photos that moved. A photo stays, too, if a link in
@@ -152,8 +156,8 @@ def _moves(planned, photos, output, needed):
     moves, stay = [], []
     for row in plan.acted_on(planned).itertuples():
         inner = Path(row.id).parts[1:]
-        if row.action == "set_aside":
-            target = output / "set_aside" / Path(row.given_name, *inner)
+        if row.action in ASIDE:
+            target = output / ASIDE[row.action] / Path(row.given_name, *inner)
         else:
             target = photos / Path(row.new_name, *inner)
         if needed and links.entry(photos / row.id) in needed:

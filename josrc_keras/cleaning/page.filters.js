@@ -11,7 +11,7 @@ let matches = [];
 let page = 0;
 const orders = {};
 const folded = (text) => text.normalize("NFC").toLowerCase();
-let foldedIds = null;
+let joined = null; // All ids, folded, as one text, and where each starts.
 
 /** Returns the numbers of duplicate sets whose images have different given labels. */
 function conflictingSets() {
@@ -51,17 +51,61 @@ function makeFilters() {
   controls.thumbnail.checked = onlyThumbnails[view];
 }
 
+const scoreKeys = (name, sign) =>
+  scores[name].map((each) => (each < 0 ? SCALE + 1 : sign * each));
+
+/** Returns a number of each row by which a column is sorted. */
+function columnKeys(name, sign) {
+  if (name === "pair") return pairKeys();
+  const keys = {
+    given: (row) => given[row],
+    predicted: (row) => predicted[row],
+    verdict: (row) => verdicts[row],
+    issue: (row) => Number(data.issues[row]),
+    decision: (row) => decided[row],
+    set: (row) => (duplicates[row] < 0 ? sign * total : duplicates[row]),
+  }[name];
+  return Float64Array.from(ids, (_, row) => sign * keys?.(row));
+}
+
+/** Numbers confused pairs, the most frequent first; samples of none come last. */
+function pairKeys() {
+  const counts = new Map();
+  const pair = (row) => given[row] * classes.length + predicted[row];
+  const isPair = (row) => verdicts[row] > 0 && given[row] !== predicted[row];
+  for (let row = 0; row < total; row++) {
+    if (isPair(row)) counts.set(pair(row), (counts.get(pair(row)) ?? 0) + 1);
+  }
+  const ranks = new Map([...counts].sort((a, b) => b[1] - a[1]).map(([key], rank) => [key, rank]));
+  return Float64Array.from(ids, (_, row) => (isPair(row) ? ranks.get(pair(row)) : ranks.size));
+}
+
+const isColumnOrder = (order) =>
+  /^(decision|given|predicted|verdict|issue|clean_likelihood|set)[+-]$/.test(order);
+
+/** Chooses an order, which the form may not offer. */
+function addOrder(order) {
+  if (![...controls.sort.options].some(({ value }) => value === order)) {
+    const [name, sign] = [order.slice(0, -1).replaceAll("_", " "), order.at(-1)];
+    const text = `${name}, ${sign === "+" ? "ascending" : "descending"}`;
+    controls.sort.append(make("option", { value: order }, text));
+  }
+  controls.sort.value = order;
+}
+
 /** Returns row numbers in an order such as "label_score+". Missing scores come last. */
 function ordered(order) {
-  if (orders[order]) return orders[order];
+  if (orders[order] && !order.startsWith("decision")) return orders[order];
   const rows = Uint32Array.from(ids, (_, row) => row);
   const [name, sign] = [order.slice(0, -1), order.endsWith("-") ? -1 : 1];
   if (name === "id") {
     const { compare } = new Intl.Collator("en", { numeric: true });
     rows.sort((a, b) => sign * compare(ids[a], ids[b]) || a - b);
   } else if (name !== "row") {
-    const keys = scores[name].map((each) => (each < 0 ? SCALE + 1 : sign * each));
-    rows.sort((a, b) => keys[a] - keys[b] || a - b);
+    const keys = scores[name] ? scoreKeys(name, sign) : columnKeys(name, sign);
+    const worst = scores.label_score;
+    const then = scores[name] ? () => 0 : (a, b) => worst[a] - worst[b];
+    rows.sort((a, b) => keys[a] - keys[b] || then(a, b) || a - b);
   }
   orders[order] = rows;
   return rows;
@@ -71,10 +115,28 @@ function ordered(order) {
 function searched(text) {
   const wanted = folded(text.trim());
   if (!wanted) return () => true;
-  foldedIds ??= ids.map(folded);
   const named = classes.map((name) => folded(name).includes(wanted));
-  return (row) =>
-    named[given[row]] || named[predicted[row]] || foldedIds[row].includes(wanted);
+  const hits = idHits(wanted);
+  return (row) => hits[row] === 1 || named[given[row]] || named[predicted[row]];
+}
+
+/** Finds the ids with a text, in all ids as one text: that is quick for many rows. */
+function idHits(wanted) {
+  if (!joined) {
+    const each = ids.map(folded);
+    let start = 0;
+    const starts = Uint32Array.from(each, (id) => (start += id.length + 1) - id.length - 1);
+    joined = { text: `${each.join("\0")}\0`, starts };
+  }
+  const { text: all, starts } = joined;
+  const hits = new Uint8Array(total);
+  let row = 0;
+  for (let at = all.indexOf(wanted); at >= 0; at = all.indexOf(wanted, starts[row])) {
+    while (row + 1 < total && starts[row + 1] <= at) row++;
+    hits[row++] = 1;
+    if (row === total) break;
+  }
+  return hits;
 }
 
 /** Returns the rows that match the form, in its order, and how many lack a thumbnail. */
@@ -85,6 +147,7 @@ function matching() {
   const [low, high, set] = [number(controls.low), number(controls.high), number(controls.set)];
   const ranged = low !== null || high !== null;
   const duplicate = controls.duplicate.value;
+  const state = controls.decision.value;
   const isFound = searched(controls.search.value);
   const found = [];
   let without = 0;
@@ -99,6 +162,7 @@ function matching() {
     if (set !== null && duplicates[row] !== set) continue;
     if (duplicate === "any" && duplicates[row] < 0) continue;
     if (duplicate === "conflict" && !conflicts.has(duplicates[row])) continue;
+    if (state && !hasState(row, state)) continue;
     if (!isFound(row)) continue;
     if (controls.thumbnail.checked && !(row in thumbnails)) without++;
     else found.push(row);
@@ -114,7 +178,7 @@ function applyFilters() {
     make("b", {}, whole(matches.length)),
     ` of ${whole(total)} match`,
   );
-  $("tick-all").textContent = `Tick all ${whole(matches.length)} that match`;
+  $("tick-all").textContent = `Select all ${whole(matches.length)} that match`;
   $("tick-all").disabled = $("tick-page").disabled = matches.length === 0;
   $("more").hidden = without === 0;
   $("more").replaceChildren(
@@ -164,9 +228,10 @@ function recall() {
   for (const input of controls.verdict) {
     input.checked = query.getAll("verdict").includes(input.value);
   }
-  for (const name of ["search", "sort", "given", "predicted", "low", "high", "duplicate", "set"]) {
+  for (const name of ["search", "sort", "given", "predicted", "low", "high", "duplicate", "set", "decision"]) {
     if (query.has(name)) controls[name].value = query.get(name);
   }
+  if (isColumnOrder(query.get("sort"))) addOrder(query.get("sort"));
   if (!controls.sort.value) controls.sort.value = "label_score+";
   controls.thumbnail.checked = onlyThumbnails[view] = query.get("thumbnail") === "1";
   applyFilters();

@@ -18,24 +18,35 @@ function render() {
   $("next").disabled = page === pages - 1;
   $("gallery").setAttribute("aria-pressed", view === "gallery");
   $("table").setAttribute("aria-pressed", view === "table");
-  const [first] = boxes();
+  const [first] = handles();
   if (first) first.tabIndex = 0;
 }
 
 function makeBox(row) {
-  const name = `${ids[row]}, given ${classes[given[row]]}, suggested ${classes[predicted[row]]}`;
   const box = make("input", {
     type: "checkbox",
-    "data-row": row,
-    "aria-label": name,
+    "data-tick": row,
+    "aria-label": `Select ${ids[row]}`,
     tabindex: -1,
   });
   box.checked = ticked[row] === 1;
-  return box;
+  return make("label", { class: "tick" }, box);
+}
+
+/** Makes the button that has a sample's focus, and shows it large. */
+function makeHandle(row, content, kind) {
+  const attributes = {
+    type: "button",
+    class: kind,
+    "data-row": row,
+    "aria-label": handleName(row),
+    tabindex: -1,
+  };
+  return make("button", attributes, content);
 }
 
 function makePicture(row) {
-  const source = thumbnails[row];
+  const source = thumbnailOf(row);
   if (!source) return make("span", { class: "no-picture" }, "no thumbnail");
   const pixels = source.startsWith("data:image/png"); // Small images: see report.py.
   const image = make("img", { alt: "", class: pixels && "pixels", decoding: "async" });
@@ -97,17 +108,19 @@ function makeCard(row) {
   const name = classes[given[row]];
   return make(
     "li",
-    { class: ticked[row] ? "card ticked" : "card" },
-    make("label", { class: "picture" }, makeBox(row), makePicture(row)),
+    { class: `card${ticked[row] ? " ticked" : ""}${decided[row] ? " decided" : ""}` },
+    makeHandle(row, makePicture(row), "picture"),
+    makeBox(row),
     makeDuplicate(row),
+    makeDecision(row),
     makeVerdict(row),
     make(
       "dl",
       { class: "labels" },
       make("dt", {}, "given"),
-      make("dd", { title: name }, name),
+      make("dd", { title: name, dir: "auto" }, name),
       make("dt", {}, "suggested"),
-      make("dd", {}, makeSuggestion(row), make("span", { class: "number" }, probability(row))),
+      make("dd", { dir: "auto" }, makeSuggestion(row), make("span", { class: "number" }, probability(row))),
     ),
     makeScore("label", "label score: 0 wrong, 1 right", scores.label_score[row]),
     makeScore("OOD", "out-of-distribution score: 1 shows no class", scores.ood_score[row]),
@@ -118,24 +131,41 @@ function makeCard(row) {
   );
 }
 
+/** Makes the heading of a group, where the order has groups. */
+function groupOf(row) {
+  const order = controls.sort.value;
+  if (order === "given+") return classes[given[row]];
+  if (order === "pair+") return `${classes[given[row]]} → ${classes[predicted[row]]}`;
+  if (order !== "set+") return null;
+  return duplicates[row] < 0 ? "No duplicates" : `Duplicates, set ${duplicates[row]}`;
+}
+
 function makeGallery(rows) {
-  return make("ul", { class: "gallery", "aria-label": "Samples" }, ...rows.map(makeCard));
+  let group = null;
+  const items = rows.flatMap((row) => {
+    const its = groupOf(row);
+    const heading = its !== group ? [make("li", { class: "group", dir: "auto" }, its)] : [];
+    group = its;
+    return [...heading, makeCard(row)];
+  });
+  return make("ul", { class: "gallery", "aria-label": "Samples" }, ...items);
 }
 
 const TABLE = [
   ["tick", null, makeBox],
   ["picture", null, makePicture],
-  ["id", "id", (row) => shortened(ids[row], 14)],
-  ["given", null, (row) => classes[given[row]]],
-  ["suggested", null, makeSuggestion],
+  ["id", "id", (row) => makeHandle(row, shortened(ids[row], 14), "handle")],
+  ["decision", "decision", makeDecision],
+  ["given", "given", (row) => make("span", { dir: "auto" }, classes[given[row]])],
+  ["suggested", "predicted", makeSuggestion],
   ["probability", "predicted_probability", probability],
-  ["verdict", null, makeVerdict],
-  ["issue", null, (row) => (data.issues[row] === "1" ? "yes" : "no")],
+  ["verdict", "verdict", makeVerdict],
+  ["issue", "issue", (row) => (data.issues[row] === "1" ? "yes" : "no")],
   ["label score", "label_score", (row) => decimal(scores.label_score[row])],
   ["OOD score", "ood_score", (row) => decimal(scores.ood_score[row])],
-  ["clean likelihood", null, (row) => decimal(scores.clean_likelihood[row])],
+  ["clean likelihood", "clean_likelihood", (row) => decimal(scores.clean_likelihood[row])],
   ["last epochs", null, makeHistory],
-  ["duplicate", null, (row) => makeDuplicate(row) ?? ""],
+  ["duplicate", "set", (row) => makeDuplicate(row) ?? ""],
 ];
 
 function makeRows(rows) {
@@ -160,7 +190,8 @@ function makeRows(rows) {
     const cells = columns.map(([name, , cell]) =>
       make("td", { class: `is-${name.replace(" ", "-")}` }, cell(row)),
     );
-    return make("tr", { class: ticked[row] ? "ticked" : null }, ...cells);
+    const kind = `${ticked[row] ? "ticked " : ""}${decided[row] ? "decided" : ""}`;
+    return make("tr", { class: kind }, ...cells);
   });
   const table = make(
     "table",
@@ -172,7 +203,7 @@ function makeRows(rows) {
 }
 
 function sortBy(order) {
-  controls.sort.value = order;
+  addOrder(order);
   applyFilters();
 }
 
@@ -188,7 +219,7 @@ function turnTo(next, focus = false) {
   render();
   remember();
   if ($("results").getBoundingClientRect().top < 0) $("samples").scrollIntoView();
-  if (focus) focusOn(boxes()[0]);
+  if (focus) focusOn(handles()[0]);
 }
 
 function resetAll() {

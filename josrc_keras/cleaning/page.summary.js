@@ -9,7 +9,7 @@ function showEstimates({ noise_rate, noise_rate_interval, check }) {
     `${percent(low)} to ${percent(high)}. The ${whole(check.photos)} photos with the ` +
     `lowest label scores hold about ${percent(check.share, 0)} of these.`;
   $("apply").textContent =
-    "josrc-audit --photos=PHOTOS --output=OUTPUT --apply=copy --rows=ticked.csv";
+    "josrc-audit --photos=PHOTOS --output=OUTPUT --apply=copy --decisions=decisions.csv";
 }
 
 function showSummary() {

@@ -1,28 +1,29 @@
-// The ticked samples, and their CSV.
+// The selected samples, which are decided together or exported with all their columns.
 
 const ticked = new Uint8Array(total);
-let isSaved = true;
 let lastTicked = null;
+
+const tickBoxes = () => Array.from($("results").querySelectorAll("input[data-tick]"));
+const tickedRows = () => Array.from(ticked.keys()).filter((row) => ticked[row]);
 
 function tick(rows, value) {
   for (const row of rows) ticked[row] = value;
-  for (const box of boxes()) {
-    box.checked = ticked[box.dataset.row] === 1;
+  for (const box of tickBoxes()) {
+    box.checked = ticked[box.dataset.tick] === 1;
     box.closest("li, tr").classList.toggle("ticked", box.checked);
   }
   const number = ticked.reduce((sum, each) => sum + each, 0);
-  isSaved = number === 0;
   $("export").disabled = $("untick").disabled = number === 0;
-  $("export").textContent = number ? `Export ${whole(number)} as CSV` : "Export CSV";
-  $("ticked").textContent = `${whole(number)} ticked`;
+  $("export").textContent = number ? `Export ${whole(number)} as rows` : "Export rows";
+  $("ticked").textContent = `${whole(number)} selected`;
+  nameDecideButtons();
 }
 
-/** Ticks what a click changed, with Shift also all since the last click on this page. */
-function tickFrom(box, isRange) {
-  const row = +box.dataset.row;
+/** Selects what a click changed, with Shift also all since the last one on this page. */
+function tickFrom(row, value, isRange) {
   const rows = pageRows();
   const [from, to] = [rows.indexOf(lastTicked), rows.indexOf(row)].sort((a, b) => a - b);
-  tick(isRange && from >= 0 ? rows.slice(from, to + 1) : [row], box.checked ? 1 : 0);
+  tick(isRange && from >= 0 ? rows.slice(from, to + 1) : [row], value ? 1 : 0);
   lastTicked = row;
 }
 
@@ -45,15 +46,7 @@ function cellOf(column) {
   return (row) => data.others[column][row] ?? "";
 }
 
-/** What a spreadsheet would run as a formula; `_files.py` has the same. */
-const FORMULA = /^'*([\t\r\n]|[ \u00a0]*[=+@\uff1d\uff0b\uff0d\uff20-])/;
-
 function csv() {
-  const quoted = (value) => {
-    const isFormula = typeof value === "string" && FORMULA.test(value);
-    const text = isFormula ? `'${value}` : String(value);
-    return /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
   const cells = data.columns.map(cellOf);
   const lines = [data.columns.map(quoted).join(",")];
   ticked.forEach((value, row) => {
@@ -63,9 +56,5 @@ function csv() {
 }
 
 function save() {
-  if ($("export").disabled) return;
-  const url = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
-  make("a", { href: url, download: "ticked.csv" }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 60000);
-  isSaved = true;
+  if (!$("export").disabled) download(csv(), "ticked.csv", "text/csv");
 }

@@ -18,6 +18,7 @@ ACTIONS = {
     scores.UNDECIDED: "look",
 }
 STAY = ("keep", "look")  # Nothing is done; a person is to look at the latter.
+GONE = ("set_aside", "delete")  # The sample gets no label.
 TEXTS = ("id", "given_name", "verdict", "predicted_name")
 
 
@@ -81,7 +82,7 @@ def with_texts(table, function):
     return table
 
 
-def plan(table, chosen=None):
+def plan(table, chosen=None, below=None):
     """Decides what is to be done about each sample.
 
     Args:
@@ -89,6 +90,7 @@ def plan(table, chosen=None):
         chosen: A table of the same kind with the rows to act on, such as those that a
             person ticked, who may have changed `verdict` and `predicted_name`. All
             other rows are kept. None follows the audit in all rows.
+        below: Rows with a higher `label_score` are kept; None sets no limit.
 
     Returns:
         A `pandas.DataFrame` with `id`, `given_name`, `action` (`"keep"`, `"relabel"`,
@@ -109,6 +111,8 @@ def plan(table, chosen=None):
     action = verdict.map(ACTIONS)
     same = (action == "relabel") & (name == table["given_name"])
     action[same] = "keep"
+    if below is not None:
+        action[~(table["label_score"].astype(float) <= below)] = "keep"
     new = table["given_name"].where(action != "relabel", name)
     result = table[["id", "given_name"]].copy()
     result["action"] = action
@@ -118,7 +122,7 @@ def plan(table, chosen=None):
 
 
 def acted_on(planned):
-    """The rows of a plan whose samples are to be relabelled or set aside."""
+    """The rows of a plan whose samples get a different label or none."""
     return planned[~planned["action"].isin(STAY)]
 
 

@@ -1,19 +1,22 @@
-"""The audit as a self-contained HTML page with numbers, images and ticks."""
+"""The audit as a self-contained HTML page with numbers, images and decisions."""
 
 import base64
 import hashlib
 import html
-import io
 import json
 import math
 import re
 from pathlib import Path
 
 import numpy as np
-from absl import logging
 
-from josrc_keras import _checks, _files
-from josrc_keras.audit.scores import VERDICTS
+from josrc_keras import _files
+from josrc_keras.cleaning import pictures, sight
+from josrc_keras.cleaning.pictures import rows_with_thumbnails
+
+__all__ = ["LONGEST_SIDE", "rows_with_images", "rows_with_thumbnails", "write_report"]
+
+LONGEST_SIDE = pictures.LONGEST_SIDE  # The longest side of a thumbnail, in pixels.
 
 SCORES = (
     "label_score",
@@ -35,19 +38,38 @@ COLUMNS = (
     "duplicate_set",
     *SCORES,
 )
-SCRIPTS = ("", ".summary", ".filters", ".samples", ".ticks", ".keys")
+STYLES = ("", ".review")
+SCRIPTS = (
+    "",
+    ".summary",
+    ".filters",
+    ".samples",
+    ".ticks",
+    ".decisions",
+    ".exchange",
+    ".chooser",
+    ".preview",
+    ".estimate",
+    ".keys",
+)
 SCALE = 10_000  # Scores are kept as integers, in ten thousandths.
 LISTED = {"confused_pairs": 30, "duplicates": 100, "skipped": 100}
-LONGEST_SIDE = 128  # The longest side of a thumbnail, in pixels.
-TINY = 64  # Images with shorter sides, in pixels, are kept exactly, as PNG.
-QUALITY = 75  # WebP quality of the other images.
 
 
-def write_report(path, table, findings, thumbnail=None, *, title, max_thumbnails=1200):
+def write_report(
+    path,
+    table,
+    findings,
+    thumbnail=None,
+    *,
+    title,
+    max_thumbnails=1200,
+    seen=None,
+):
     """Writes the page, completely or not at all.
 
-    The page is one file and fetches nothing. It has images of the samples that
-    `rows_with_thumbnails` chooses, and all samples in its table.
+    The page is one file and fetches nothing from the network. It has images of the
+    samples that `rows_with_images` chooses, and all samples in its table.
 
     Args:
         path: Path of the page, such as `report.html`.
@@ -60,7 +82,9 @@ def write_report(path, table, findings, thumbnail=None, *, title, max_thumbnails
         thumbnail: Function from a row's number to its image, uint8 `(H, W, channels)`
             with 1, 3 or 4 channels. None makes a page without images.
         title: Title of the page.
-        max_thumbnails: The most images, 0 or more.
+        max_thumbnails: The most images of samples to look at, 0 or more; a few of each
+            class come on top if there are any.
+        seen: A `sight.Sight` of what else the audit knows, or None.
 
     Raises:
         ValueError: If the table or an image is not as described, or `max_thumbnails` is
@@ -73,55 +97,32 @@ def write_report(path, table, findings, thumbnail=None, *, title, max_thumbnails
             "a page without images."
         )
     data = _embedded(table, findings)
-    rows = rows_with_thumbnails(table, max_thumbnails) if thumbnail else []
-    data["thumbnails"] = _thumbnails(thumbnail, rows)
+    data |= sight.embedded(seen or sight.Sight(), table, path)
+    data |= _images(table, thumbnail, max_thumbnails)
     _files.write_text(path, _page(str(title), data))
 
 
-def rows_with_thumbnails(table, limit):
-    """The rows whose images are shown: the worst, shared fairly among given classes.
-
-    The classes take turns, and within a class its unclean verdicts. Each gives its
-    lowest `label_score` first. So every class has an image if `limit` is at least their
-    number, even a class in which all is clean. Room that is left goes to images that
-    occur under different labels, then to the lowest clean scores.
-
-    Args:
-        table: As for `write_report`.
-        limit: The most rows.
-
-    Returns:
-        A sorted list of row numbers.
-    """
-    given = table["given_label"].to_numpy()
-    score = table["label_score"].to_numpy(dtype=float)
-    verdict = _verdict_codes(table)
-    clean = verdict == 0
-    turn = _rank((score,), (given, verdict))
-    in_class = _rank((verdict, turn, clean), (given,))
-    stage = np.select([in_class == 0, ~clean, _in_conflict(table)], [0, 1, 2], 3)
-    order = np.lexsort((score, in_class, stage))
-    return sorted(order[:limit].tolist())
+def rows_with_images(table, limit):
+    """The rows of `rows_with_thumbnails`, and typical ones of each class."""
+    typical = pictures.typical_rows(table, limit).values()
+    return sorted(
+        {*rows_with_thumbnails(table, limit), *(r for t in typical for r in t)}
+    )
 
 
-def _rank(keys, groups):
-    """Ranks (0 is first) by `keys`, the last one first, within equal `groups`."""
-    order = np.lexsort((*keys, *groups))
-    starts = np.zeros(len(order), bool)
-    starts[:1] = True
-    for group in groups:
-        starts[1:] |= np.diff(group[order]) != 0
-    positions = np.arange(len(order))
-    ranks = np.empty(len(order), int)
-    ranks[order] = positions - np.maximum.accumulate(np.where(starts, positions, 0))
-    return ranks
-
-
-def _in_conflict(table):
-    """Which rows show an image that also has another given label."""
-    sets = table["duplicate_set"]
-    labels = table.groupby("duplicate_set")["given_label"].nunique()
-    return ((sets >= 0) & (sets.map(labels) > 1)).to_numpy(dtype=bool)
+def _images(table, thumbnail, limit):
+    """The images, and which of them are typical of which class."""
+    if thumbnail is None or not limit:
+        return {"thumbnails": {}, "typical": {}, "typical_images": {}}
+    rows = pictures.worst_first(table, limit)
+    typical = pictures.typical_rows(table, limit)
+    others = sorted({row for each in typical.values() for row in each} - set(rows))
+    side = pictures.SHORTER_SIDE
+    return {
+        "thumbnails": pictures.thumbnails(thumbnail, rows),
+        "typical": typical,
+        "typical_images": pictures.thumbnails(thumbnail, others, side),
+    }
 
 
 def _embedded(table, findings):
@@ -142,7 +143,7 @@ def _embedded(table, findings):
         "ids": [str(each) for each in table["id"].tolist()],
         "given": table["given_label"].tolist(),
         "predicted": table["predicted_label"].tolist(),
-        "verdicts": "".join(map(str, _verdict_codes(table))),
+        "verdicts": "".join(map(str, pictures.verdict_codes(table))),
         "issues": "".join("01"[bool(each)] for each in table["is_label_issue"]),
         "duplicates": table["duplicate_set"].astype(int).tolist(),
         "scores": {name: _scaled(table[name]) for name in SCORES},
@@ -186,17 +187,6 @@ def _check_names(table, names, label, name):
         )
 
 
-def _verdict_codes(table):
-    """The verdicts as their places in `VERDICTS`."""
-    verdicts = table["verdict"].to_numpy(dtype=object)
-    for unknown in set(verdicts) - set(VERDICTS):
-        raise ValueError(
-            f"Received the verdict {unknown!r}; expected one of {VERDICTS}. Translate "
-            "it."
-        )
-    return np.array([VERDICTS.index(each) for each in verdicts], int)
-
-
 def _scaled(column):
     """Scores as integers, None where missing; None for a column without scores."""
     values = column.to_numpy(dtype=float, na_value=math.nan)
@@ -228,55 +218,17 @@ def _plain(value):
     return value if isinstance(value, (str, int, float, type(None))) else str(value)
 
 
-def _thumbnails(thumbnail, rows):
-    """Images as data URIs, by row. Images that can't be read are left out."""
-    encoded, unread = {}, []
-    for row in rows:
-        try:
-            pixels = thumbnail(row)
-        except OSError as error:
-            unread.append(f"{row}: {error}")
-            continue
-        encoded[str(row)] = _data_uri(np.asarray(pixels), row)
-    if unread:
-        logging.warning(
-            "%d images can't be read and are missing in the report, the first in row "
-            "%s",
-            len(unread),
-            unread[0],
-        )
-    return encoded
-
-
-def _data_uri(pixels, row):
-    """An image, no larger than `LONGEST_SIDE`, as text."""
-    pillow = _checks.imported("PIL.Image", "Thumbnails need Pillow", "report")
-    good = pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4) and pixels.size
-    if pixels.dtype != np.uint8 or not good:
-        raise ValueError(
-            f"thumbnail({row}) returned {pixels.dtype} {pixels.shape}; expected uint8 "
-            "(H, W, channels) with 1, 3 or 4 channels. Convert it, with values in "
-            "[0, 255]."
-        )
-    image = pillow.fromarray(
-        np.ascontiguousarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
-    )
-    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), pillow.Resampling.LANCZOS)
-    kind = "png" if max(image.size) < TINY else "webp"
-    buffer = io.BytesIO()
-    image.save(buffer, kind, quality=QUALITY)
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
 def _page(title, data):
     """The text of the page: the template with its style, script and data."""
     folder = Path(__file__).parent
-    style = (folder / "page.css").read_text(encoding="utf-8")
+    style = "\n".join(
+        (folder / f"page{part}.css").read_text(encoding="utf-8") for part in STYLES
+    )
     script = "\n".join(
         (folder / f"page{part}.js").read_text(encoding="utf-8") for part in SCRIPTS
     )
     parts = {
-        "policy": f"default-src 'none'; img-src data:; style-src {_hash(style)}; "
+        "policy": f"default-src 'none'; img-src data: file:; style-src {_hash(style)}; "
         f"script-src {_hash(script)}; base-uri 'none'; form-action 'none'",
         "title": html.escape(title).encode("utf-8", "replace").decode(),
         "style": style,

@@ -9,6 +9,7 @@ from josrc_keras import _checks, _files
 from josrc_keras.cleaning import plan, relocation
 
 JOURNAL = "moved.csv"
+ASIDE = {"set_aside": "set_aside", "delete": "deleted"}  # Folders, by action.
 
 
 def move_back(output, photos=None):
@@ -102,13 +103,14 @@ def _check_inside(moves, photos, output):
 
     A class folder may be a link to a folder elsewhere, so paths are taken as they are.
     """
-    photos, aside = photos.resolve(), output.resolve() / "set_aside"
+    photos = photos.resolve()
+    aside = [output.resolve() / name for name in ASIDE.values()]
     for before, now, _ in moves:
         plain = ".." not in (*before.parts, *now.parts)
-        known = now.is_relative_to(photos) or now.is_relative_to(aside)
+        known = any(now.is_relative_to(each) for each in (photos, *aside))
         if not plain or not known or not before.is_relative_to(photos):
             raise ValueError(
-                f"Expected a list of photos of {photos} and of {aside}. Received: "
+                f"Expected a list of photos of {photos} and of {aside[0]}. Received: "
                 f"{output / JOURNAL}, by which {now} would be moved to {before}. The "
                 "list was not written by this audit, or the photos were moved since. "
                 "Nothing was moved."

@@ -1,9 +1,9 @@
 """Lists labels that are probably wrong, of photos or of a run's data, with a report.
 
 josrc-audit --photos=photos --output=audit
-josrc-audit --photos=photos --output=audit --apply=copy
+josrc-audit --photos=photos --output=audit --apply=copy --decisions=decisions.csv
 josrc-audit --run=runs/photos
-josrc-audit --run=runs/photos --apply=move --rows=ticked.csv
+josrc-audit --run=runs/photos --apply=move --decisions=decisions.csv --dry_run
 
 --photos=DIR takes photos as DIR/CLASS/NAME.jpg, or those that --table lists, and trains
 nothing but heads on the features of a pretrained backbone: minutes without a GPU. The
@@ -17,7 +17,12 @@ and of photos their sizes and times into photos.json.
 writes a cleaned copy of the photos. `move` moves photos to the class that is suggested
 and sets out-of-distribution photos aside, and `undo` moves them back. `csv` and `copy`
 audit first if there is no audit. A photo that was replaced since the audit stays as it
-is. No photo is ever deleted.
+is. No photo is ever deleted: those decided so go to OUTPUT/deleted.
+
+--decisions=FILE, which the report exports, acts on the decided rows alone, and --rows
+on the rows of a part of audit.csv. Every --apply first prints what it does, and with
+--dry_run only that. Without --decisions and --rows, `copy` and `move` do no more than
+that either, unless --all or --below=SCORE says that no person need decide.
 """
 
 import contextlib
@@ -70,13 +75,27 @@ _APPLY = flags.DEFINE_enum(
 _ROWS = flags.DEFINE_string(
     "rows", None, "CSV file of rows, as the report exports them: apply to these only."
 )
+_DECISIONS = flags.DEFINE_string(
+    "decisions", None, "CSV or JSON file of decisions, as the report exports them."
+)
+_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only say what --apply would do.")
+_ALL = flags.DEFINE_bool(
+    "all", False, "Follow the audit in all rows, which nobody has decided."
+)
+_BELOW = flags.DEFINE_float(
+    "below",
+    None,
+    "Follow the audit where label_score is at most this, from 0 to 1.",
+    lower_bound=0,
+    upper_bound=1,
+)
 WRITTEN = {"audit.csv", "audit.parquet", "findings.json", "photos.json", "report.html"}
 WRITTEN |= {"relabel.csv", "moved.csv", "source.json"}
 OF_PHOTOS = (_TABLE, _SHARD, _CLASSIFIER)
 
 
 def _audit():
-    from josrc_keras.cleaning import moves, plan
+    from josrc_keras.cleaning import decisions, moves, plan
 
     _check_flags()
     output = Path(_OUTPUT.value or Path(str(_RUN.value)) / "audit")
@@ -96,6 +115,8 @@ def _audit():
             "without --apply first."
         )
     chosen = None if _ROWS.value is None else plan.read_table(_ROWS.value)
+    if _DECISIONS.value is not None:
+        chosen = decisions.read(_DECISIONS.value)
     with _alone_in(output):
         _audit_in(output, chosen)
 
@@ -118,15 +139,29 @@ def _check_flags():
                 f"--{flag.name} is of an audit of photos. Received: --{flag.name} "
                 "with --run. Give --photos=DIR, or leave it out."
             )
-    if _ROWS.value is not None and _APPLY.value not in ("csv", "copy", "move"):
-        raise ValueError(
-            "--rows says which rows to act on. Received: --rows without --apply=csv, "
-            "copy or move. Add one of them."
-        )
+    _check_choice()
     if _TABLE.value is not None and _APPLY.value in ("copy", "move"):
         raise ValueError(
             "Only photos in class folders can be copied or moved. Received: --table "
             f"with --apply={_APPLY.value}. Use --apply=csv."
+        )
+
+
+def _check_choice():
+    """Raises a `ValueError` for flags of what to act on that do not go together."""
+    acts = _APPLY.value in ("csv", "copy", "move")
+    given = [f for f in (_ROWS, _DECISIONS, _BELOW) if f.value is not None]
+    given += [f for f in (_ALL, _DRY_RUN) if f.value]
+    for flag in () if acts else given:
+        raise ValueError(
+            f"--{flag.name} says which rows to act on, or how. Received: "
+            f"--{flag.name} without --apply=csv, copy or move. Add one of them."
+        )
+    choices = [f"--{flag.name}" for flag in given if flag is not _DRY_RUN]
+    if len(choices) > 1:
+        raise ValueError(
+            "Expected one of --decisions, --rows, --all and --below. Received: "
+            f"{' and '.join(choices)}. Leave out all but one of them."
         )
 
 
@@ -235,22 +270,43 @@ def _parts(findings):
     return f"{inside}, {outside} and {findings['undecided_rate']:.1%} undecided"
 
 
-def _act(output, chosen):
-    from josrc_keras.cleaning import audit_of_photos, audit_of_run, moves, plan
+def _planned(output, chosen):
+    """The plan of what to do, of photos that are as they were audited."""
+    from josrc_keras.cleaning import audit_of_photos, audit_of_run, decisions, plan
 
-    planned = plan.plan(plan.read_table(output / "audit.csv"), chosen)
-    if _RUN.value is not None:
-        planned = audit_of_run.keep_changed(planned, _RUN.value, output)
+    table = plan.read_table(output / "audit.csv")
+    if _DECISIONS.value is not None:
+        path = output / "findings.json"
+        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        planned = decisions.planned(table, chosen, known.get("class_names", ()))
     else:
-        planned = audit_of_photos.keep_changed(planned, output)
+        planned = plan.plan(table, chosen, _BELOW.value)
+    if _RUN.value is not None:
+        return audit_of_run.keep_changed(planned, _RUN.value, output)
+    return audit_of_photos.keep_changed(planned, output)
+
+
+def _act(output, chosen):
+    from josrc_keras.cleaning import decisions, moves, plan
+
+    planned = _planned(output, chosen)
+    photos = None if _APPLY.value == "csv" else _photos_of(output)
+    decided = chosen is not None or _ALL.value or _BELOW.value is not None
+    only_said = _DRY_RUN.value or (photos is not None and not decided)
+    for line in decisions.preview(planned):
+        shell.say(line) if only_said else logging.info("%s", line)
+    if only_said:
+        why = "" if decided else " Add --decisions=FILE, or --all to follow the audit."
+        shell.say(f"Nothing was changed.{why}")
+        return
     counts = planned["action"].value_counts()
-    if _APPLY.value == "csv":
+    if photos is None:
         done = plan.write_csv(planned, output)
     else:
-        photos = _photos_of(output)
         act = {"copy": moves.copy, "move": moves.move}[_APPLY.value]
         done = act(planned, photos, output)
     names = [a for a in plan.ACTIONS.values() if a != "look" or a in counts]
+    names += ["delete"] if "delete" in counts else []
     kinds = ", ".join(f"{counts.get(a, 0)} {a}" for a in names)
     shell.say(f"{kinds}: {done}")
     if _APPLY.value == "move":

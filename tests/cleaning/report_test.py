@@ -162,7 +162,7 @@ def test_large_images_are_made_smaller(tmp_path, channels):
     data = write(tmp_path / "report.html", make_table(2), thumbnail=thumbnail)
     image = open_image(data["thumbnails"]["0"])
     assert image.format == "WEBP"
-    assert image.size == (128, 64)
+    assert image.size == (256, 128)
     np.testing.assert_allclose(np.asarray(image), 200, atol=3)
 
 

@@ -12,7 +12,7 @@ pytest.importorskip("sklearn", reason="needs josrc-keras[report]")
 pytest.importorskip("imagehash", reason="needs josrc-keras[photos]")
 
 from tests.support import probe_photos
-from tests.support.forks import Forks
+from tests.support.forks import Forks, contents
 
 FILES = ("audit.csv", "findings.json", "photos.json", "report.html", "source.json")
 
@@ -76,7 +76,11 @@ def test_what_is_written_and_said(made):
 def test_wrong_labels_are_mended_in_a_copy_and_by_moving(world, run):
     folder, wrong = world
     for action in ("copy", "move"):
-        status, _, err = run(*flags(folder), f"--apply={action}")
+        before = contents(folder / "photos")
+        status, out, err = run(*flags(folder), f"--apply={action}")
+        assert status == 0 and "or --all to follow the audit" in out, err
+        assert contents(folder / "photos") == before
+        status, _, err = run(*flags(folder), f"--apply={action}", "--all")
         assert status == 0, err
     names = sorted(probe_photos.COLOURS)
     for each in wrong:
@@ -93,7 +97,7 @@ def test_a_photo_that_was_replaced_since_stays(world, run):
     folder, wrong = world
     one = sorted(wrong)[0]
     shutil.copyfile(folder / "photos/red/023.png", folder / "photos" / one)
-    status, _, err = run(*flags(folder), "--apply=move")
+    status, _, err = run(*flags(folder), "--apply=move", "--all")
     assert status == 0 and "1 photos have changed since the audit" in err
     assert (folder / "photos" / one).exists()
 

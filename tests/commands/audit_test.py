@@ -218,7 +218,7 @@ def test_photos_in_a_validation_dir(world, validated):
     page = (validated / "audit/report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == len(table)
     before = contents(world.folder / "held")
-    _, err = good(world.run("--run=validated", "--apply=copy"))
+    _, err = good(world.run("--run=validated", "--apply=copy", "--all"))
     assert "5 photos of a validation_dir, outside of" in err
     assert contents(world.folder / "held") == before
     copies = [validated / "audit" / part for part in ("cleaned", "set_aside")]
