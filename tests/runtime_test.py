@@ -81,7 +81,7 @@ USES = {
     "plots": "from josrc_keras.runs import plots; plots.import_pyplot()",
     "Keras first": (
         "import josrc_keras, sys; assert 'keras' not in sys.modules; import keras; "
-        "assert keras.config.backend(); assert keras.__spec__.origin == keras.__file__; "
+        "assert keras.config.backend(); assert keras.__spec__.origin; "
         "assert keras.saving.get_registered_object('josrc_keras>JoSRC')"
     ),
     "a module first": (

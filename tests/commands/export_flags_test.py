@@ -109,7 +109,7 @@ REFUSED = {
         ["--run=absent"],
         r"Expected a run folder.*Received: .*absent, ",
     ),
-    "no run": (["--format=onnx"], rr"Expected --run=VALUE\. Received: no --run\."),
+    "no run": (["--format=onnx"], r"Expected --run=VALUE\. Received: no --run\."),
     "format": (["--run=run", "--format=onnx,tflite"], r"--format as one.*'tflite'"),
     "precision": (["--run=run", "--precision=half"], r"--precision as one.*'half'"),
     "precision of a format": (
