@@ -27,8 +27,7 @@ import dataclasses
 import ml_collections
 from ml_collections import config_dict
 
-from josrc_keras import labels, losses, model, schedules, selection, teacher
-from josrc_keras.adaptive.rule import TrustRule
+from josrc_keras import _values
 
 RECIPES = ("adaptive", "lean", "paper", "published_code", "paper_text")
 ADAPTIVE = ("adaptive", "lean")
@@ -145,7 +144,7 @@ def get_config(recipe="adaptive"):
     config.strong_views.library = "auto"
 
     # What "josrc_adaptive" reads: each field of adaptive.TrustRule, and five more.
-    config.adaptive = section_of(TrustRule())
+    config.adaptive = section_of(_values.TrustValues())
     # Views that the student learns from: "both", or the "second" alone.
     config.adaptive.student_views = "both"
     # How far views are blended, in [0, 1]; None follows the data, see
@@ -160,31 +159,31 @@ def get_config(recipe="adaptive"):
     config.adaptive.teacher_epochs = 4.0
 
     choices = {
-        "published_code": model.Choices.published_code(),
-        "paper_text": model.Choices.paper_text(),
+        "published_code": _values.ChoiceValues.published_code(),
+        "paper_text": _values.ChoiceValues.paper_text(),
     }
     # What "josrc" reads: arguments of JoSRC, among them each field of Choices.
     # "josrc_adaptive" reads `teacher_views` and `teacher_statistics`.
-    config.model = section_of(choices.get(recipe, model.Choices()))
+    config.model = section_of(choices.get(recipe, _values.ChoiceValues()))
     # None follows the number of classes, see schedules.smoothing_for.
     config.model.smoothing = config_dict.placeholder(float)
-    config.model.smoothing = labels.SMOOTHING
-    config.model.alpha = losses.ALPHA
-    config.model.tau_ood = selection.TAU_OOD
-    config.model.scale = labels.SCALE
-    config.model.relabel = selection.UNCLEAN
+    config.model.smoothing = _values.SMOOTHING
+    config.model.alpha = _values.ALPHA
+    config.model.tau_ood = _values.TAU_OOD
+    config.model.scale = _values.SCALE
+    config.model.relabel = _values.UNCLEAN
 
     # The threshold of "josrc": arguments of CleanThreshold.
     config.threshold = ml_collections.ConfigDict()
-    config.threshold.tau_c = schedules.TAU_C
-    config.threshold.tau_m = schedules.TAU_M
-    config.threshold.warmup_epochs = schedules.WARMUP_EPOCHS
+    config.threshold.tau_c = _values.TAU_C
+    config.threshold.tau_m = _values.TAU_M
+    config.threshold.warmup_epochs = _values.WARMUP_EPOCHS
     config.threshold.first_epoch = 1
 
     # The mean teacher: arguments of MeanTeacher. "josrc_adaptive" has a decay of its
     # own.
     config.teacher = ml_collections.ConfigDict()
-    config.teacher.decay = teacher.DECAY
+    config.teacher.decay = _values.DECAY
     config.teacher.start_epoch = 1
     config.teacher.ramp_up_epochs = 0
     config.teacher.evaluate = "both"
@@ -212,8 +211,11 @@ def get_config(recipe="adaptive"):
     config.optimizer.head_factor = config_dict.placeholder(float)
     # Arguments of the Keras optimizer.
     config.optimizer.arguments = ml_collections.ConfigDict()
+    # The learning rate, before its schedule.
     config.optimizer.arguments.learning_rate = 1e-3
+    # Decoupled weight decay; None is without.
     config.optimizer.arguments.weight_decay = config_dict.placeholder(float)
+    # The largest norm of each weight's gradient; None does not clip.
     config.optimizer.arguments.clipnorm = config_dict.placeholder(float)
 
     config.learning_rate_decay = ml_collections.ConfigDict()

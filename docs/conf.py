@@ -19,16 +19,13 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # The pages show what a CPU computes.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-from generate import commands, configuration, docstrings, mathml
+from generate import configuration, docstrings, mathml
 
 from josrc_keras import __version__
 
 GENERATED = ROOT / "build" / "generated"
 GENERATED.mkdir(parents=True, exist_ok=True)
-for name, page in (
-    ("commands.md", commands.page()),
-    ("configuration.md", configuration.page()),
-):
+for name, page in (("configuration.md", configuration.page()),):
     path = GENERATED / name
     if not path.exists() or path.read_text(encoding="utf-8") != page:
         path.write_text(page, encoding="utf-8")

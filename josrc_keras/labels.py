@@ -7,10 +7,10 @@ import numpy as np
 from keras import ops
 
 from josrc_keras._layout import moved_names
+from josrc_keras._values import SCALE as SCALE
+from josrc_keras._values import SMOOTHING as SMOOTHING
 
 __getattr__ = moved_names(__name__)
-SMOOTHING = 0.6  # The paper's epsilon (eq. 5), for 80 to 100 classes.
-SCALE = 10.0  # The paper's s (eq. 7).
 
 
 def check_smoothing(smoothing: float, num_classes: int) -> float:

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from josrc_keras._values import ALPHA as ALPHA
 from josrc_keras.divergence import js_divergence, symmetric_kl_divergence
-
-ALPHA = 0.5  # The paper's weight of the consistency term (eq. 10), for CIFAR.
 
 
 def classification_loss(logits_a: Any, logits_b: Any, targets: Any) -> Any:

@@ -8,7 +8,15 @@ from typing import Any, ClassVar, Self
 import keras
 from keras import ops
 
-from josrc_keras import _checks, divergence, losses, schedules, selection, teacher
+from josrc_keras import (
+    _checks,
+    _values,
+    divergence,
+    losses,
+    schedules,
+    selection,
+    teacher,
+)
 from josrc_keras import labels as label_distributions
 from josrc_keras.adaptive import before
 from josrc_keras.training.mean_teacher import (
@@ -20,7 +28,7 @@ from josrc_keras.training.mean_teacher import (
 
 @keras.saving.register_keras_serializable(package="josrc_keras")
 @dataclasses.dataclass(frozen=True)
-class Choices:
+class Choices(_values.ChoiceValues):
     """Where the paper and its published code differ, or where the paper is silent.
 
     | field | the paper | its published code | default |
@@ -46,28 +54,12 @@ class Choices:
         ValueError: If a value is out of range.
     """
 
-    consistency_base: float = 2.0
-    inclusive: bool = False
-    teacher_views: str = "both"
-    teacher_statistics: str = "batch"
-    bounded: bool = False
-
     def __post_init__(self) -> None:
         divergence.check_base(self.consistency_base)
         _checks.check_choice("teacher_views", self.teacher_views, TEACHER_VIEWS)
         _checks.check_choice(
             "teacher_statistics", self.teacher_statistics, TEACHER_STATISTICS
         )
-
-    @classmethod
-    def paper_text(cls) -> Self:
-        """Makes the choices of the paper's text."""
-        return cls(teacher_views="first")
-
-    @classmethod
-    def published_code(cls) -> Self:
-        """Makes the choices of the published code."""
-        return cls(inclusive=True)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -6,10 +6,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from josrc_keras._values import TAU_C as TAU_C
+from josrc_keras._values import TAU_M as TAU_M
+from josrc_keras._values import WARMUP_EPOCHS as WARMUP_EPOCHS
+
 # The paper's values of eq. 12 for CIFAR.
-TAU_C = 0.75  # Threshold at the end of the warm-up.
-TAU_M = 0.95  # Threshold at the last epoch.
-WARMUP_EPOCHS = 10  # The paper's t_w.
 
 
 def _check_epochs(warmup_epochs, epochs):

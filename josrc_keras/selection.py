@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
+from josrc_keras._values import TAU_OOD as TAU_OOD
+from josrc_keras._values import UNCLEAN as UNCLEAN
 from josrc_keras.divergence import js_divergence
-
-TAU_OOD = 0.5  # Any value in (0, 1) selects the same samples: eq. 4 is 0 or 1.
-UNCLEAN = ("in_distribution", "out_of_distribution")
 
 
 class Selection(NamedTuple):

@@ -5,9 +5,8 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
+from josrc_keras._values import DECAY as DECAY
 from josrc_keras.networks import copying
-
-DECAY = 0.99  # The paper's omega (eq. 8).
 
 
 def clone(network: keras.Model) -> keras.Model:

@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import inspect
 import json
+import os
 import re
 import subprocess
 import sys
@@ -163,6 +164,19 @@ def test_every_command_has_a_section():
     assert set(entries) == set(flags())
     assert "config" in flags()["josrc-train"]
     assert "workdir" in flags()["josrc-evaluate"]
+
+
+def test_the_page_of_the_commands_is_current():
+    """`python docs/generate/commands.py` writes it anew."""
+    code = "from generate import commands; print(commands.whole(), end='')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": f"{DOCS}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert read(DOCS / "reference" / "commands.md") == done.stdout
 
 
 def test_every_column_of_a_table_is_explained():

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OUTER = ("callbacks", "configs", "export")
 # From the ground up. A module or package belongs to the longest name that fits.
 LAYERS = (
-    ("_version", "_layout", "_runtime", "_checks", "_files"),
+    ("_version", "_layout", "_runtime", "_loading", "_values", "_checks", "_files"),
     ("divergence", "schedules", "labels", "metrics"),
     ("selection", "losses", "devices"),
     ("data", "networks", "views"),
@@ -109,7 +109,7 @@ def test_no_circle_of_imports():
 
 def test_the_root_has_few_modules_and_no_file_is_long():
     modules = list((ROOT / "josrc_keras").glob("*.py"))
-    assert len(modules) <= 18, sorted(path.name for path in modules)
+    assert len(modules) <= 20, sorted(path.name for path in modules)
     lengths = {
         str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines())
         for path in files()

@@ -79,7 +79,16 @@ USES = {
     "the package": "import josrc_keras",
     "a command": "from josrc_keras.commands import train",
     "plots": "from josrc_keras.runs import plots; plots.import_pyplot()",
-    "Keras first": "import josrc_keras, keras; assert keras.config.backend()",
+    "Keras first": (
+        "import josrc_keras, sys; assert 'keras' not in sys.modules; import keras; "
+        "assert keras.config.backend(); assert keras.__spec__.origin; "
+        "assert keras.saving.get_registered_object('josrc_keras>JoSRC')"
+    ),
+    "a module first": (
+        "import josrc_keras.losses, keras; assert josrc_keras.losses.ALPHA == 0.5; "
+        "assert josrc_keras.losses.__spec__.origin == josrc_keras.losses.__file__; "
+        "assert keras.saving.get_registered_object('josrc_keras>AdaptiveJoSRC')"
+    ),
 }
 
 

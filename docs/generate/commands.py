@@ -1,19 +1,18 @@
-"""The page of the commands, from the flags that each of them defines.
+"""The page of the commands, from what each of them says with `--help`.
 
     python docs/generate/commands.py
 
-prints it.
+writes it anew, below its introduction.
 """
 
 import importlib
-import re
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-VALUES = re.compile(r"(?:<([^>]+)>: )?(.*)")
-FLAG = re.compile(r"(?<![`\w])--[\w.=]*\w")
-REPEATED = re.compile(r";\s*repeat this option to specify a list of values$")
+PAGE = ROOT / "docs" / "reference" / "commands.md"
+START = "<!-- Written by docs/generate/commands.py. -->\n\n"
+AND_FIELDS = "Configurations and fields: as in docs/reference/configuration.md."
 
 
 def entry_points():
@@ -45,38 +44,26 @@ def flags_of(module):
 
 
 def page():
-    """The page without its introduction: a section a command."""
-    return "\n\n".join(_section(*entry) for entry in entry_points().items()) + "\n"
+    """What follows the introduction: a section a command, with its `--help`."""
+    return "\n".join(_section(*entry) for entry in entry_points().items())
 
 
 def _section(command, module):
+    from josrc_keras.commands import explained, shell
+
+    shell.require()
     text, flags = flags_of(module)
-    first, _, rest = text.strip().partition("\n")
-    rows = ["| flag | default | |", "|---|---|---|", *map(_row, flags)]
-    return "\n".join([f"## {command}", "", first, *_paragraphs(rest), "", *rows])
+    lines = explained.text_of(command, text, flags, shell.REQUIRED, with_fields=False)
+    if any(flag.name == "config" for flag in flags):
+        lines += f"\n{AND_FIELDS}\n"
+    return f"## {command}\n\n```text\n{lines}```\n"
 
 
-def _paragraphs(text):
-    """The docstring's paragraphs; those that begin with a command are code."""
-    for paragraph in text.strip().split("\n\n"):
-        code = paragraph.strip().startswith(("josrc-", "python "))
-        yield from ["", *(["```shell", paragraph, "```"] if code else [paragraph])]
-
-
-def _row(flag):
-    default = flag.default not in (None, []) and flag.default_as_str.strip("'")
-    meant = " ".join(flag.help.split())
-    meant, repeats = REPEATED.subn("", meant)
-    if repeats and "repeated" not in meant:
-        meant += " May be repeated."
-    values, text = VALUES.match(FLAG.sub(r"`\g<0>`", meant)).groups()
-    if values:
-        named = ", ".join(f"`{value}`" for value in values.split("|"))
-        text = f"{named}: {text[:1].lower()}{text[1:]}"
-    shown = f"`{default}`" if default else ""
-    return f"| `--{flag.name}` | {shown} | {text} |"
+def whole():
+    """The whole text of docs/reference/commands.md."""
+    return PAGE.read_text(encoding="utf-8").partition(START)[0] + START + page()
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    sys.stdout.write(page())
+    PAGE.write_text(whole(), encoding="utf-8")

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import keras
 
-from josrc_keras import _checks, losses, selection
+from josrc_keras import _checks, _values, losses, selection
 from josrc_keras.adaptive.targets import check_temperature
 
 JUDGES = ("teacher", "student")
@@ -15,7 +15,7 @@ UNCLEAN_WEIGHTS = ("confidence", "one", "zero")
 
 @keras.saving.register_keras_serializable(package="josrc_keras")
 @dataclasses.dataclass(frozen=True)
-class TrustRule:
+class TrustRule(_values.TrustValues):
     """How trust in each label is computed, and what a step does with it.
 
     The defaults were compared with others on held-out noisy labels, which changed the
@@ -63,27 +63,6 @@ class TrustRule:
     Raises:
         ValueError: If a value is out of range.
     """
-
-    smoothing: float = 0.0
-    alpha: float = 0.0
-    judge: str = "teacher"
-    temperature: float = 0.5
-    unclean_weight: str = "confidence"
-    tau_ood: float = 0.5
-    doubt: float = 0.5
-    warmup_epochs: int | None = None
-    warmup_share: float = 0.1
-    memory_epochs: float | None = None
-    memory_share: float = 0.25
-    sharpness: float = 2.0
-    transitions: bool = True
-    strength: float = 10.0
-    allowance: float = 0.5
-    hold: bool = True
-    hold_share: float = 0.25
-    learnt: float = 0.5
-    least_rate: float = 0.01
-    most_rate: float = 0.9
 
     def __post_init__(self) -> None:
         losses.check_alpha(self.alpha)

@@ -95,9 +95,10 @@ OF_PHOTOS = (_TABLE, _SHARD, _CLASSIFIER)
 
 
 def _audit():
+    _check_flags()
+    shell.begin()
     from josrc_keras.cleaning import decisions, moves, plan
 
-    _check_flags()
     output = Path(_OUTPUT.value or Path(str(_RUN.value)) / "audit")
     if _SHARD.value is not None:
         _look_at_shard(output)

@@ -9,7 +9,7 @@ classifier. Half the labels are wrong, and two classes are out-of-distribution.
 import time
 from pathlib import Path
 
-from absl import flags, logging
+from absl import flags
 
 from josrc_keras.commands import shell
 
@@ -23,7 +23,7 @@ CONFIGURED = {"standard": "standard", "josrc": "josrc_adaptive"}
 
 def _demo():
     start = time.monotonic()
-    logging.set_verbosity(logging.WARNING)
+    shell.begin()
     workdir = Path(_WORKDIR.value)
     summaries: dict = {method: [] for method in METHODS}
     for seed in range(_SEEDS.value):

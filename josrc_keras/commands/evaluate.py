@@ -1,6 +1,6 @@
 """Evaluates the student and the teacher of a finished run on its test images.
 
-josrc-evaluate --workdir=runs/digits
+josrc-evaluate --run=runs/digits
 """
 
 import json
@@ -10,11 +10,13 @@ from absl import flags
 
 from josrc_keras.commands import shell
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder that was trained.")
-flags.mark_flags_as_required(["workdir"])
+_RUN = flags.DEFINE_string("run", None, "The run folder that was trained.")
+flags.DEFINE_alias("workdir", "run")
+shell.require("run")
 
 
 def _evaluate():
+    shell.begin()
     import keras
     import ml_collections
 
@@ -22,7 +24,7 @@ def _evaluate():
     from josrc_keras.data import batches
     from josrc_keras.runs import build_data, folder
 
-    workdir = Path(str(_WORKDIR.value))
+    workdir = Path(str(_RUN.value))
     config = ml_collections.ConfigDict(folder.read_config(workdir))
     path = workdir / "model.keras"
     if not path.exists():

@@ -6,7 +6,7 @@ josrc-export --run=runs/digits --format=saved_model,onnx,litert,keras
 import contextlib
 from pathlib import Path
 
-from absl import flags, logging
+from absl import flags
 
 from josrc_keras.commands import shell
 
@@ -61,7 +61,7 @@ _NEW_STATISTICS = flags.DEFINE_bool(
 _OPSET = flags.DEFINE_integer("opset", 18, "ONNX opset, 13 to 18.")
 _LATENCY = flags.DEFINE_bool("latency", False, "Time the artefacts.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace what is there.")
-flags.mark_flags_as_required(["run"])
+shell.require("run")
 
 NAMES = {
     "saved_model": "saved_model",
@@ -72,9 +72,9 @@ NAMES = {
 
 
 def _export():
+    shell.begin()
     from josrc_keras import _files
 
-    logging.set_verbosity(logging.WARNING)  # The converters log a lot.
     run = Path(str(_RUN.value))
     # Each of two exports at the same time would lose the report of the other.
     with _files.locked(run) if run.is_dir() else contextlib.nullcontext():

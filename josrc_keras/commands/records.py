@@ -16,10 +16,11 @@ from josrc_keras.commands import shell
 
 _CONFIG = shell.define_config_flag()
 _OUTPUT = flags.DEFINE_string("output", None, "The folder to write, which must be new.")
-flags.mark_flags_as_required(["config", "output"])
+shell.require("config", "output")
 
 
 def _write():
+    shell.begin()
     from josrc_keras.data import records
     from josrc_keras.runs import build_data, large_sets
 

@@ -83,19 +83,20 @@ _MANUAL_DIR = flags.DEFINE_string(
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only say what is left to do.")
 _PAGE = flags.DEFINE_bool("page", False, "Only write page and figures anew.")
 _STRATEGY, _LOGICAL_DEVICES = shell.define_strategy_flags()
-flags.mark_flags_as_required(["workdir"])
+shell.require("workdir")
 
 
 def _reproduce():
-    from josrc_keras.devices import strategies
-    from josrc_keras.reproduction import runner
-
     if _STRATEGY.value == "multi_worker":
         raise ValueError(
             "One process works through the queue of runs. Received: "
             "--strategy=multi_worker. Use --strategy=mirrored, or josrc-train for a "
             "run on many machines."
         )
+    shell.begin()
+    from josrc_keras.devices import strategies
+    from josrc_keras.reproduction import runner
+
     workdir = Path(str(_WORKDIR.value))
     protocol = _SUITE.value or _PROTOCOL.value
     results = workdir / "results" / protocol

@@ -1,5 +1,6 @@
 """What the commands share: flags, errors in one clear line, and signals."""
 
+import logging as python_logging
 import os
 import re
 import signal
@@ -10,21 +11,18 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from josrc_keras._version import __version__
+from josrc_keras.commands import arguments, explained
 
 flags.DEFINE_bool("version", False, "Print the version of the package and exit.")
 PACKAGE = Path(__file__).resolve().parents[1]
 FOLDERS = (PACKAGE, *(PACKAGE.parent / n for n in ("callbacks", "configs", "export")))
-
-
-def configs_folder():
-    """The folder of the configurations that come with the package."""
-    from josrc_keras import configs
-
-    return Path(configs.__file__).parent
+REQUIRED: list = []  # Names of the flags that the command needs.
 
 
 def define_config_flag():
     """Defines `--config=FILE_OR_NAME` with its overrides `--config.a.b=value`."""
+    flags.DEFINE_bool("list_configs", False, "Print the configurations and exit.")
+    flags.DEFINE_bool("print_config", False, "Print the configuration and exit.")
     return config_flags.DEFINE_config_file(
         "config",
         None,
@@ -61,19 +59,20 @@ def run(main):
         main: A function without arguments; its result is ignored.
     """
     name = Path(sys.argv[0]).name
-    logging.set_verbosity(logging.INFO)
-    logging.use_absl_handler()
+    _talk_as(name)
     signal.signal(signal.SIGTERM, _stop)
-    _explain(sys.modules[main.__module__])
     if "--version" in sys.argv[1:]:
         say(f"{name} {__version__}")
         return
     try:
+        if explained.is_asked(sys.argv[1:]):
+            _explain(name, sys.modules[main.__module__])
+            return
         # `sys.argv` is changed in place, since ml_collections reads overrides there.
-        sys.argv[:] = _with_names_of_now(sys.argv)
+        sys.argv[:] = arguments.with_names_of_now(sys.argv)
         app.run(
             lambda argv: _call(main, argv),
-            argv=_with_config_paths(sys.argv),
+            argv=arguments.with_config_paths(sys.argv),
             flags_parser=_parse,
         )
     except (OSError, flags.Error) as error:
@@ -110,14 +109,66 @@ def _is_meant(error):
     return ours and re.search("Received|`pip install ", str(error)) is not None
 
 
-def _explain(module):
-    """Lets `--help` of an installed command show its module's text and flags."""
-    sys.modules["__main__"].__doc__ = module.__doc__
-    by_module = flags.FLAGS.flags_by_module_dict()
-    own = by_module.get(module.__name__, ())
-    # The flags of this module are those that the command has asked for.
-    for flag in (*own, *by_module[__name__]):
-        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+def _explain(name, module):
+    """Prints what a command is for, its flags, and what it can be configured by."""
+    own = explained.own_flags(module.__name__, __name__)
+    text = explained.text_of(name, module.__doc__, own, REQUIRED, sys.argv[1:])
+    say(text.rstrip())
+
+
+def require(*names):
+    """Makes flags required."""
+    REQUIRED[:] = names
+
+
+class _Console(python_logging.Formatter):
+    """Lines of the package's log, in the form of a command's other lines."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+    def format(self, record):
+        """Returns the line of a record."""
+        kind = "" if record.levelno < python_logging.WARNING else "warning: "
+        return f"{self.name}: {kind}{record.getMessage()}"
+
+
+def _matters(record):
+    """Whether a record of the log is the package's own, or about an error."""
+    ours = any(Path(record.pathname).is_relative_to(each) for each in FOLDERS)
+    return ours or record.levelno >= python_logging.ERROR
+
+
+def _talk_as(name):
+    """Lets the package's own log speak alone, until `--verbosity` asks for more."""
+    logging.set_verbosity(logging.INFO)
+    logging.use_absl_handler()
+    handler = logging.get_absl_handler()
+    handler.setFormatter(_Console(name))
+    if _matters not in handler.python_handler.filters:
+        handler.python_handler.addFilter(_matters)
+
+
+def _hear_all():
+    """Lets every log speak in its own form, as `--verbosity` has asked."""
+    handler = logging.get_absl_handler()
+    handler.setFormatter(logging.PythonFormatter())
+    handler.python_handler.removeFilter(_matters)
+
+
+def begin():
+    """Imports Keras and says in a line what a command computes with.
+
+    TensorFlow's log stays away from the console, unless `--verbosity` asks for it.
+    """
+    asked = flags.FLAGS["verbosity"]
+    if not asked.present or asked.value < 0:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        python_logging.getLogger("tensorflow").setLevel(python_logging.ERROR)
+    from josrc_keras.devices import accelerator
+
+    logging.info("%s", accelerator.described())
 
 
 def say(text):
@@ -128,29 +179,38 @@ def say(text):
 
 def _call(main, argv):
     if len(argv) > 1:
-        raise ValueError(f"Expected flags only. Received: {argv[1:]}. See --help.")
+        raise ValueError(
+            f"Expected flags only. Received: {argv[1:]}. Write --FLAG=VALUE; --help "
+            "explains the flags."
+        )
+    given = flags.FLAGS.flag_values_dict()
+    if given.get("list_configs"):
+        explained.list_configs()
+        return
+    needed = ["config"] if given.get("print_config") else REQUIRED
+    missing = [f"--{name}" for name in needed if given[name] is None]
+    if missing:
+        raise ValueError(
+            f"Expected {' and '.join(f'{each}=VALUE' for each in missing)}. Received: "
+            f"no {' and no '.join(missing)}. --help explains the flags."
+        )
+    if given.get("print_config"):
+        explained.print_config(flags.FLAGS.config)
+        return
     main()
 
 
 def _parse(argv):
+    if "--list_configs" in argv:  # A --config beside it needs no value.
+        argv = [argv[0], "--list_configs"]
     try:
-        return flags.FLAGS(argv)
-    except (KeyError, AttributeError) as error:  # A locked configuration raises these.
-        overrides = [a for a in argv if a.startswith(("--config.", "-config."))]
-        meant = re.search(r'Did you mean \\*"(\w+)', str(error))
-        fix = f"Did you mean {meant[1]}?" if meant else "configs/base.py lists them."
-        raise ValueError(
-            "The configuration has no such field. Received: "
-            f"{' '.join(overrides)}. Expected fields that its file sets. {fix}"
-        ) from error
-    except flags.Error as error:
-        lines = str(error).strip().splitlines()
-        if not any(line.startswith("Traceback") for line in lines):
-            raise
-        # A configuration file's own error: the traceback's last line says what it is.
-        raise ValueError(f"{lines[0]} {lines[-1]}") from error
-    except SystemExit:  # absl ends --help with status 1.
-        raise SystemExit(0) from None
+        rest = flags.FLAGS(argv)
+    except (KeyError, AttributeError, flags.Error) as error:
+        # A locked configuration raises the first two.
+        raise arguments.explained(error, argv) from error
+    if flags.FLAGS["verbosity"].present:
+        _hear_all()
+    return rest
 
 
 def exit_at_once(status):
@@ -174,61 +234,3 @@ def _fail(name, error):
     logging.debug("Traceback of the error below:", exc_info=True)
     sys.stderr.write(f"{name}: error: {line}\n")
     raise SystemExit(2)
-
-
-def _with_names_of_now(argv):
-    """Replaces field names from before version 0.2 in flags, with a warning."""
-    renamed = []
-    for argument in argv:
-        flag, equals, value = argument.partition("=")
-        prefix = re.match("--?config[.]", flag)
-        if prefix is None or not equals:
-            renamed.append(argument)
-            continue
-        start = prefix[0]
-        from josrc_keras.runs import configuration
-
-        name = flag.removeprefix(start)
-        name, value = configuration.new_override(name, value)
-        now = f"{start}{name}={value}"
-        if now != argument:
-            logging.warning(
-                "%s will go with version 0.2. Use %s instead.", argument, now
-            )
-        renamed.append(now)
-    return renamed
-
-
-def _with_config_paths(argv):
-    """Replaces the name of a configuration in `--config=NAME` with its path."""
-    resolved = []
-    follows = False
-    for argument in argv:
-        flag, equals, value = argument.partition("=")
-        if follows:
-            argument = _config_path(argument)
-        elif flag in ("--config", "-config") and equals:
-            argument = f"{flag}={_config_path(value)}"
-        follows = argument in ("--config", "-config")
-        resolved.append(argument)
-    return resolved
-
-
-def _config_path(value):
-    """The path of a configuration; a name that comes with the package goes first.
-
-    A file of that name in the working directory is no configuration, and would run as
-    code: a path has a separator or ends in `.py`.
-    """
-    file, colon, argument = value.partition(":")
-    folder = configs_folder()
-    names = sorted(p.stem for p in folder.glob("*.py") if p.stem != "__init__")
-    if file in names:
-        return f"{folder / file}.py{colon}{argument}"
-    separators = [each for each in (os.sep, os.altsep) if each]
-    if file.endswith(".py") or any(each in file for each in separators):
-        return value
-    raise ValueError(
-        f"Unknown configuration. Received: --config={file}. Expected the path of "
-        f"a Python file, or one of {', '.join(names)}."
-    )

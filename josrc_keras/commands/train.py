@@ -19,10 +19,11 @@ _STRATEGY, _LOGICAL_DEVICES = shell.define_strategy_flags()
 _VERBOSE = flags.DEFINE_enum(
     "progress", "bar", ["bar", "line", "none"], "A bar, a line an epoch, or nothing."
 )
-flags.mark_flags_as_required(["config", "workdir"])
+shell.require("config", "workdir")
 
 
 def _train():
+    shell.begin()
     from josrc_keras.devices import strategies
     from josrc_keras.runs import configuration, train
 

@@ -28,3 +28,24 @@ def core_count():
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def described():
+    """What there is to compute with, such as `CPU (2 cores), TensorFlow 2.21.0`."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        found = [each.device_kind for each in jax.devices()]
+        kind, version = jax.default_backend(), f"JAX {jax.__version__}"
+    elif backend == "tensorflow":
+        import tensorflow as tf
+
+        found = [each.name for each in tf.config.list_physical_devices("GPU")]
+        kind, version = "gpu" if found else "cpu", f"TensorFlow {tf.__version__}"
+    else:
+        return f"backend {backend}, Keras {keras.__version__}"
+    if kind == "cpu":
+        return f"CPU ({core_count()} cores), {version}, Keras {keras.__version__}"
+    devices = f"{len(found)} {kind.upper()}{'s' if len(found) > 1 else ''}"
+    return f"{devices} ({found[0]}), {version}, Keras {keras.__version__}"

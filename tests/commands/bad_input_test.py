@@ -27,8 +27,8 @@ BAD = {
         TRAIN,
         ["--config=cifar80n_o:foo", NEW],
         r"cifar80n_o\.py:foo: Error whilst parsing config file: ValueError: Unknown "
-        r"recipe\. Received: 'foo'\. Expected one of \('adaptive', 'paper', "
-        r"'published_code', 'paper_text'\)\.$",
+        r"recipe\. Received: 'foo'\. Expected one of \('adaptive', 'lean', "
+        r"'paper', 'published_code', 'paper_text'\)\.$",
     ),
     "precision": (
         TRAIN,

@@ -109,7 +109,7 @@ REFUSED = {
         ["--run=absent"],
         r"Expected a run folder.*Received: .*absent, ",
     ),
-    "no run": (["--format=onnx"], r"--run.*must have a value"),
+    "no run": (["--format=onnx"], r"Expected --run=VALUE\. Received: no --run\."),
     "format": (["--run=run", "--format=onnx,tflite"], r"--format as one.*'tflite'"),
     "precision": (["--run=run", "--precision=half"], r"--precision as one.*'half'"),
     "precision of a format": (
@@ -117,7 +117,7 @@ REFUSED = {
         r"--precision for keras as one of \('float32',\)\. Received: int8\.",
     ),
     "opset": (["--run=run", "--opset=19"], r"opset from 13 to 18\. .*opset=19"),
-    "source": (["--run=run", "--source=mine"], r"mine.*best\|teacher\|student"),
+    "source": (["--run=run", "--source=mine"], r"best, teacher, student.*mine"),
     "argument": (["--run=run", "extra"], r"Expected flags only\. Received: \['extra'"),
     "label noise": (
         ["--run=run", "--label_noise=0.2"],

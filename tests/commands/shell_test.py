@@ -8,13 +8,14 @@ import sys
 import pytest
 
 import josrc_keras
-from josrc_keras.commands import shell
+from josrc_keras.commands import arguments
 from tests.support.forks import LOG, QUICK, ROOT, TRAIN, error_line, run_all
 
 DOORS = ("train", "evaluate", "reproduce")
 COMMANDS = ("audit", "demo", "evaluate", "export", "records", "reproduce", "train")
 MODULES = [f"josrc_keras.{name}" for name in DOORS]
 MODULES += [f"josrc_keras.commands.{name}" for name in COMMANDS]
+SHARED = {"__init__", "arguments", "explained", "fields", "shell"}
 FAILING = "tests.support.failing"
 # How `failing` ends, and what its one line says.
 MEANT = {
@@ -61,8 +62,8 @@ def outcomes(folder, tmp_path_factory):
     cases["beside"] = {"module": TRAIN, "arguments": [*QUICK, "--version", "--no"]}
     for name in [*MEANT, *BUGS, "well"]:
         cases[name] = {"module": FAILING, "arguments": [f"--as={name}"]}
-    for name, arguments in OLD.items():
-        cases[name] = {"module": TRAIN, "arguments": arguments}
+    for name, given in OLD.items():
+        cases[name] = {"module": TRAIN, "arguments": given}
     return run_all(cases, folder, tmp_path_factory.mktemp("logs"))
 
 
@@ -82,7 +83,7 @@ def test_a_version_is_asked_for_beside_other_flags(outcomes):
 def test_every_command_is_listed():
     """Here, so that a new one is asked for its version, too."""
     files = {path.stem for path in (ROOT / "josrc_keras" / "commands").glob("*.py")}
-    assert files - {"__init__", "shell"} == set(COMMANDS)
+    assert files - SHARED == set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", MEANT)
@@ -169,5 +170,5 @@ def test_names_of_now_are_left_alone(caplog):
     argv = ["josrc-train", "--config=digits8n_o", "--config.adaptive.mixup=0.25"]
     argv += ["--config.seed", "3", "--workdir=trust.decay", "--config.teacher.decay=1"]
     with caplog.at_level("WARNING"):
-        assert shell._with_names_of_now(argv) == argv
+        assert arguments.with_names_of_now(argv) == argv
     assert not caplog.text

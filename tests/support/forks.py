@@ -21,7 +21,10 @@ QUICK = [
     "--config.data.train_size=128",
     "--progress=none",
 ]
-LOG = re.compile(r"[IWE]\d{4} |WARNING: ?(All log messages before absl)?")
+# Lines of the log: TensorFlow's, and the package's own, which are no errors.
+LOG = re.compile(
+    r"[IWE]\d{4} |WARNING: ?(All log messages before absl)?|[\w.-]+: (?!error: )"
+)
 
 
 def contents(folder):
