@@ -6,12 +6,14 @@ require_name(__name__, "josrc_keras.callbacks")
 
 from josrc_keras.callbacks.clean_threshold import CleanThreshold
 from josrc_keras.callbacks.cosine_decay import CosineDecay
+from josrc_keras.callbacks.estimate_transition import EstimateTransition
 from josrc_keras.callbacks.forget_rate import ForgetRate
 from josrc_keras.callbacks.held_out import HeldOut
 from josrc_keras.callbacks.label_trust import LabelTrust
 from josrc_keras.callbacks.linear_decay import LinearDecay
 from josrc_keras.callbacks.mean_teacher import MeanTeacher
 from josrc_keras.callbacks.run_checkpoint import RunCheckpoint
+from josrc_keras.callbacks.second_stage import SecondStage
 from josrc_keras.callbacks.selection_monitor import SelectionMonitor
 from josrc_keras.callbacks.verdict_history import VerdictHistory
 from josrc_keras.training.finite_loss import FiniteLoss
@@ -19,6 +21,7 @@ from josrc_keras.training.finite_loss import FiniteLoss
 __all__ = [
     "CleanThreshold",
     "CosineDecay",
+    "EstimateTransition",
     "FiniteLoss",
     "ForgetRate",
     "HeldOut",
@@ -26,6 +29,7 @@ __all__ = [
     "LinearDecay",
     "MeanTeacher",
     "RunCheckpoint",
+    "SecondStage",
     "SelectionMonitor",
     "VerdictHistory",
 ]

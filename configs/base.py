@@ -41,7 +41,7 @@ def get_config(recipe="adaptive"):
     config = ml_collections.ConfigDict()
     # The method: "josrc_adaptive" (the adaptive method), "josrc" (the paper's),
     # "standard", "decoupling", or "coteaching", "coteaching_plus" or "jocor", which
-    # are told the noise rate.
+    # are told the noise rate; or "f_correction".
     config.method = "josrc_adaptive" if recipe in ADAPTIVE else "josrc"
     # Seed of the network, of the order of the data, and of the views.
     config.seed = 0
@@ -201,6 +201,14 @@ def get_config(recipe="adaptive"):
     # What "jocor" reads.
     config.jocor = ml_collections.ConfigDict()
     config.jocor.co_lambda = 0.85
+
+    # What "f_correction" reads. Published: two trainings of the same length.
+    config.f_correction = ml_collections.ConfigDict()
+    # Share of the epochs before the transition matrix is estimated, in (0, 1).
+    config.f_correction.estimate_at = 0.5
+    # Quantile from which on samples are no anchors: published 0.97 for CIFAR-10, None
+    # for CIFAR-100.
+    config.f_correction.quantile = config_dict.placeholder(float)
 
     config.optimizer = ml_collections.ConfigDict()
     # Name of a Keras optimizer.

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         CoTeaching,
         CoTeachingPlus,
         Decoupling,
+        FCorrection,
         JoCoR,
         Standard,
     )
@@ -43,6 +44,7 @@ __all__ = [
     "CoTeaching",
     "CoTeachingPlus",
     "Decoupling",
+    "FCorrection",
     "JoCoR",
     "JoSRC",
     "Standard",
@@ -65,7 +67,7 @@ __all__ = [
 HOMES = {
     **dict.fromkeys(("AdaptiveJoSRC", "TrustRule"), "adaptive"),
     **dict.fromkeys(("CoTeaching", "CoTeachingPlus", "Decoupling"), "baselines"),
-    **dict.fromkeys(("JoCoR", "Standard"), "baselines"),
+    **dict.fromkeys(("FCorrection", "JoCoR", "Standard"), "baselines"),
     **dict.fromkeys(("Choices", "JoSRC"), "model"),
 }
 

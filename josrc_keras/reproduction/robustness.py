@@ -118,7 +118,7 @@ ROWS = (
 
 NAME = "robustness"
 BY_NAME = {(row.dataset, row.cell): row for row in ROWS}
-BASELINES = registry.COMPARED
+BASELINES = registry.ON_CIFAR
 RECIPES = ("paper", "adaptive")  # Jo-SRC's recipes. Other methods have only `paper`.
 
 

@@ -18,13 +18,16 @@ from josrc_keras.runs.methods import METHODS
 DECAYS = ("linear", "cosine", "warmup_linear")
 
 
-def make_callbacks(config, workdir, train_split):
+def make_callbacks(config, workdir, train_split, held_out=None):
     """The callbacks of the method and of the run folder.
 
     Args:
         config: A configuration.
         workdir: The run folder.
         train_split: The training `data.Split`.
+        held_out: A function without arguments that returns batches of held-out images
+            with their labels as they are, or None. Callbacks with an attribute
+            `held_out` get it.
 
     Returns:
         A list of Keras callbacks.
@@ -34,6 +37,9 @@ def make_callbacks(config, workdir, train_split):
         monitors.append(SelectionMonitor(workdir / "clean_likelihood.json"))
     path = workdir / "sample_history.npz"
     required = METHODS[config.method].callbacks(config, train_split, path)
+    for callback in required:
+        if hasattr(callback, "held_out"):
+            callback.held_out = held_out
     return [*make_decay(config), *monitors, *required, *_tensorboard(workdir)]
 
 

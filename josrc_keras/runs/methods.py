@@ -18,6 +18,7 @@ from josrc_keras.callbacks import (
 )
 from josrc_keras.data.batches import balance
 from josrc_keras.model import Choices, JoSRC
+from josrc_keras.runs import corrections
 
 
 def _nothing(config):
@@ -105,6 +106,8 @@ class Method(NamedTuple):
         told: Whether the method is told the noise rate.
         sorts: Whether the method sorts samples, so that they can be audited.
         reads: Beginnings of the names of fields in `SECTIONS` that the method reads.
+        on_cifar: Whether the paper's Tables 1 and 2 have the method, and not only its
+            Tables 3 and 4.
     """
 
     model: Any
@@ -114,10 +117,12 @@ class Method(NamedTuple):
     told: bool = False
     sorts: bool = False
     reads: tuple = ()
+    on_cifar: bool = True
 
 
 # Sections of a configuration that only some methods read.
 SECTIONS = ("adaptive.", "model.", "threshold.", "teacher.", "forget.", "jocor.")
+SECTIONS += corrections.SECTIONS
 METHODS = {
     "standard": Method(baselines.Standard, "ordinary training"),
     "decoupling": Method(baselines.Decoupling, "Decoupling"),
@@ -143,6 +148,13 @@ METHODS = {
         callbacks=_forget,
         told=True,
     ),
+    "f_correction": Method(
+        baselines.FCorrection,
+        "F-correction",
+        callbacks=corrections.f_correction_callbacks,
+        reads=("f_correction.",),
+        on_cifar=False,
+    ),
     "josrc": Method(
         JoSRC,
         "Jo-SRC",
@@ -162,3 +174,5 @@ METHODS = {
 }
 JOSRC = ("josrc", "josrc_adaptive")
 COMPARED = tuple(name for name in METHODS if name not in JOSRC)  # The other methods.
+# The paper's Tables 1 and 2 have these.
+ON_CIFAR = tuple(name for name in COMPARED if METHODS[name].on_cifar)

@@ -90,15 +90,21 @@ def _train_in(workdir, config, verbose, callbacks):
     samples = len(benchmark.train)
     model = make_model(config, benchmark.num_classes, steps, shape, samples)
     fit_first_layers(model, benchmark.train.images)
-    own = make_callbacks(config, workdir, benchmark.train)
+    held_out_batches = None
+    if (held_out := benchmark.validation) is not None:
+
+        def held_out_batches():
+            return evaluation_batches(held_out)
+
+    own = make_callbacks(config, workdir, benchmark.train, held_out_batches)
     checkpoint = RunCheckpoint(
         workdir / "checkpoint",
         history_path=workdir / "history.csv",
         every=config.checkpoint_every,
         carried=[callback for callback in own if hasattr(callback, "set_state")],
     )
-    if (held_out := benchmark.validation) is not None:
-        own.append(HeldOut(lambda: evaluation_batches(held_out)))
+    if held_out_batches is not None:
+        own.append(HeldOut(held_out_batches))
     if replicas.is_chief():  # It looks before the others write.
         own.insert(0, _Watch(workdir))
     own += [checkpoint, Progress(verbose if replicas.is_chief() else 0)]

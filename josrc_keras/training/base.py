@@ -80,6 +80,10 @@ class NoisyLabelModel(ReportingModel):
             self.num_classes, shape, self.augmentation, self.needs_two_views
         )
 
+    def required_controls(self) -> dict[str, str]:
+        """The variables that a callback must set in `fit`, as `controls` has them."""
+        return self.controls
+
     def passes(self) -> int:
         """What a training step costs for each sample, in forward passes.
 
@@ -215,7 +219,7 @@ class NoisyLabelModel(ReportingModel):
         signature = inspect.signature(super().fit)
         given = signature.bind(*args, **kwargs).arguments
         given["callbacks"] = required_callbacks.with_required_callbacks(
-            given.get("callbacks"), self.controls
+            given.get("callbacks"), self.required_controls()
         )
         given |= class_weights.as_sample_weights(given)
         self._check_inputs(given, training=True)

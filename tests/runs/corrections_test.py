@@ -1,0 +1,35 @@
+"""The methods that correct labels or losses, through a run folder."""
+
+import keras
+import numpy as np
+import pytest
+
+from josrc_keras.runs import corrections, train
+from tests.support.runs import history_of, without_pictures
+
+# What a run of two epochs of each method is configured with.
+FIELDS: dict = {
+    "f_correction": {"f_correction.quantile": 0.97, "data.validation_share": 0.25},
+}
+
+
+@pytest.mark.parametrize("method", FIELDS)
+def test_a_run(method, quick_config, deterministic, monkeypatch, tmp_path):
+    """By the configuration alone, with what each method leaves in its model."""
+    without_pictures(monkeypatch)
+    config = quick_config(method=method, epochs=2, **FIELDS[method])
+    summary = train.train(config, tmp_path, verbose=0)
+    assert summary["method"] == method
+    assert len(history_of(tmp_path)) == 2
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    if method == "f_correction":
+        matrix = np.asarray(model.transition)
+        np.testing.assert_allclose(matrix.sum(axis=1), np.ones(8), rtol=1e-5)
+        assert np.abs(matrix - np.eye(8)).max() > 0.01
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_shares_out_of_range(share, quick_config):
+    config = quick_config(**{"f_correction.estimate_at": share})
+    with pytest.raises(ValueError, match=rf"config.f_correction.estimate_at.*{share}"):
+        corrections.epoch_at(config, "f_correction.estimate_at")
