@@ -29,6 +29,7 @@ from josrc_keras.baselines import (
     CoTeaching,
     CoTeachingPlus,
     Decoupling,
+    DivideMix,
     JoCoR,
     Standard,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "CoTeaching",
     "CoTeachingPlus",
     "Decoupling",
+    "DivideMix",
     "JoCoR",
     "JoSRC",
     "Standard",

@@ -3,7 +3,15 @@
 from josrc_keras.baselines.coteaching import CoTeaching
 from josrc_keras.baselines.coteaching_plus import CoTeachingPlus
 from josrc_keras.baselines.decoupling import Decoupling
+from josrc_keras.baselines.dividemix import DivideMix
 from josrc_keras.baselines.jocor import JoCoR
 from josrc_keras.baselines.standard import Standard
 
-__all__ = ["CoTeaching", "CoTeachingPlus", "Decoupling", "JoCoR", "Standard"]
+__all__ = [
+    "CoTeaching",
+    "CoTeachingPlus",
+    "Decoupling",
+    "DivideMix",
+    "JoCoR",
+    "Standard",
+]

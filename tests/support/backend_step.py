@@ -20,7 +20,7 @@ from josrc_keras import (
     TrustRule,
     networks,
 )
-from tests.support import models
+from tests.support import further_steps, models
 
 
 def main(path):
@@ -61,6 +61,7 @@ def main(path):
     for method in (Standard, Decoupling, CoTeaching, CoTeachingPlus, JoCoR):
         results |= compared_step(method, initial, views["view_a"], labels)
     results |= penalised_step(views["view_a"], labels)
+    results |= further_steps.all_steps(initial, views, numbered)
     np.savez(path, **results)
 
 
