@@ -6,6 +6,7 @@ require_name(__name__, "josrc_keras.callbacks")
 
 from josrc_keras.callbacks.clean_threshold import CleanThreshold
 from josrc_keras.callbacks.cosine_decay import CosineDecay
+from josrc_keras.callbacks.divide import Divide
 from josrc_keras.callbacks.estimate_transition import EstimateTransition
 from josrc_keras.callbacks.forget_rate import ForgetRate
 from josrc_keras.callbacks.held_out import HeldOut
@@ -21,6 +22,7 @@ from josrc_keras.training.finite_loss import FiniteLoss
 __all__ = [
     "CleanThreshold",
     "CosineDecay",
+    "Divide",
     "EstimateTransition",
     "FiniteLoss",
     "ForgetRate",

@@ -38,6 +38,11 @@ def get_config(recipe="adaptive"):
     config.model.alpha = 0.4
     config.threshold.tau_c = 0.9
     config.threshold.warmup_epochs = 5
+    # As published for Clothing1M, but for the schedule and the balanced draws.
+    config.dividemix.warmup_epochs = 1
+    config.dividemix.concentration = 0.5
+    config.dividemix.confidence_penalty = True
+    config.dividemix.form = "labelled"
 
     config.optimizer.name = "SGD"
     with config.unlocked():

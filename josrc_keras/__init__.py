@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         CoTeaching,
         CoTeachingPlus,
         Decoupling,
+        DivideMix,
         FCorrection,
         JoCoR,
         Standard,
@@ -44,6 +45,7 @@ __all__ = [
     "CoTeaching",
     "CoTeachingPlus",
     "Decoupling",
+    "DivideMix",
     "FCorrection",
     "JoCoR",
     "JoSRC",
@@ -67,7 +69,7 @@ __all__ = [
 HOMES = {
     **dict.fromkeys(("AdaptiveJoSRC", "TrustRule"), "adaptive"),
     **dict.fromkeys(("CoTeaching", "CoTeachingPlus", "Decoupling"), "baselines"),
-    **dict.fromkeys(("FCorrection", "JoCoR", "Standard"), "baselines"),
+    **dict.fromkeys(("DivideMix", "FCorrection", "JoCoR", "Standard"), "baselines"),
     **dict.fromkeys(("Choices", "JoSRC"), "model"),
 }
 

@@ -3,6 +3,7 @@
 from josrc_keras.baselines.coteaching import CoTeaching
 from josrc_keras.baselines.coteaching_plus import CoTeachingPlus
 from josrc_keras.baselines.decoupling import Decoupling
+from josrc_keras.baselines.dividemix import DivideMix
 from josrc_keras.baselines.f_correction import FCorrection
 from josrc_keras.baselines.jocor import JoCoR
 from josrc_keras.baselines.standard import Standard
@@ -11,6 +12,7 @@ __all__ = [
     "CoTeaching",
     "CoTeachingPlus",
     "Decoupling",
+    "DivideMix",
     "FCorrection",
     "JoCoR",
     "Standard",

@@ -13,6 +13,7 @@ COLOURS = {
     "coteaching": "#e377c2",
     "coteaching_plus": "#bcbd22",
     "jocor": "#d62728",
+    "dividemix": "#17becf",
     "josrc-c": "#8c6bb1",
     "josrc-ci": "#41ab5d",
     "josrc-cio": "#d98032",

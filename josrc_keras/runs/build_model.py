@@ -53,6 +53,8 @@ def make_model(
     arguments = method.arguments(config)
     if issubclass(method.model, AdaptiveJoSRC):
         arguments |= _from_data(config, num_classes, steps_per_epoch, num_samples)
+    if method.remembers:
+        arguments["num_samples"] = num_samples
     if arguments.get("smoothing", 0) is None:
         arguments["smoothing"] = schedules.smoothing_for(
             num_classes, config.threshold.tau_c

@@ -11,11 +11,13 @@ from josrc_keras import baselines
 from josrc_keras.adaptive import AdaptiveJoSRC, TrustRule, values
 from josrc_keras.callbacks import (
     CleanThreshold,
+    Divide,
     ForgetRate,
     LabelTrust,
     MeanTeacher,
     VerdictHistory,
 )
+from josrc_keras.data import batches
 from josrc_keras.data.batches import balance
 from josrc_keras.model import Choices, JoSRC
 from josrc_keras.runs import corrections
@@ -84,6 +86,26 @@ def _adaptive_callbacks(config, train, path):
     return [trust, MeanTeacher(**teacher)]
 
 
+EVALUATED_TOGETHER = 256  # Images of a batch of an evaluation pass.
+OF_DIVIDE = ("warmup_epochs", "unlabelled_weight", "ramp_epochs", "memory_epochs")
+
+
+def _in_order(train):
+    """A function that returns the training batches in the order of the samples."""
+    size = min(EVALUATED_TOGETHER, len(train))
+    return lambda: batches.evaluation_batches(train, batch_size=size)
+
+
+def _dividemix_arguments(config):
+    fields = config.dividemix.to_dict()
+    return {name: each for name, each in fields.items() if name not in OF_DIVIDE}
+
+
+def _dividemix_callbacks(config, train, path):
+    fields = {name: config.dividemix[name] for name in OF_DIVIDE}
+    return [Divide(_in_order(train), **fields)]
+
+
 def balance_of(config):
     """The argument `balanced` of `data.batches`, from a configuration."""
     if not config.data.balanced:
@@ -105,6 +127,8 @@ class Method(NamedTuple):
             share of wrong labels, where it is known and no rate is configured.
         told: Whether the method is told the noise rate.
         sorts: Whether the method sorts samples, so that they can be audited.
+        remembers: Whether the class takes the number of training images, as
+            `num_samples`.
         reads: Beginnings of the names of fields in `SECTIONS` that the method reads.
         on_cifar: Whether the paper's Tables 1 and 2 have the method, and not only its
             Tables 3 and 4.
@@ -116,6 +140,7 @@ class Method(NamedTuple):
     callbacks: Callable = _no_callbacks
     told: bool = False
     sorts: bool = False
+    remembers: bool = False
     reads: tuple = ()
     on_cifar: bool = True
 
@@ -123,6 +148,7 @@ class Method(NamedTuple):
 # Sections of a configuration that only some methods read.
 SECTIONS = ("adaptive.", "model.", "threshold.", "teacher.", "forget.", "jocor.")
 SECTIONS += corrections.SECTIONS
+SECTIONS += ("dividemix.",)
 METHODS = {
     "standard": Method(baselines.Standard, "ordinary training"),
     "decoupling": Method(baselines.Decoupling, "Decoupling"),
@@ -153,6 +179,15 @@ METHODS = {
         "F-correction",
         callbacks=corrections.f_correction_callbacks,
         reads=("f_correction.",),
+        on_cifar=False,
+    ),
+    "dividemix": Method(
+        baselines.DivideMix,
+        "DivideMix",
+        _dividemix_arguments,
+        _dividemix_callbacks,
+        remembers=True,
+        reads=("dividemix.",),
         on_cifar=False,
     ),
     "josrc": Method(

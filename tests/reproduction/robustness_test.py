@@ -13,7 +13,9 @@ from tests.support import synthetic
 from tests.support.forks import Forks
 from tests.support.synthetic import flat
 
-METHODS = ("standard", "decoupling", "coteaching", "coteaching_plus", "jocor", "josrc")
+METHODS = ("standard", "decoupling", "coteaching", "coteaching_plus", "jocor")
+METHODS += ("dividemix",)
+METHODS += ("josrc",)
 HALVES = {
     half: [row for row in robustness.ROWS if row.half == half]
     for half in ("develop", "report")
@@ -103,7 +105,7 @@ def test_the_runs_of_a_half(half):
         for kind in kinds
         for seed in (0, 1)
     }
-    assert len({run.name for run in runs}) == len(runs) == 12 * 7 * 2
+    assert len({run.name for run in runs}) == len(runs) == 12 * (len(METHODS) + 1) * 2
 
 
 def test_names_of_both_halves_and_of_overrides_are_unique_paths():
@@ -113,7 +115,8 @@ def test_names_of_both_halves_and_of_overrides_are_unique_paths():
         for overrides in ((), (("epochs", 2),), (("batch_size", 9),))
         for run in robustness.runs_of(half=half, seeds=(0, 10), overrides=overrides)
     ]
-    assert len({name.lower() for name in names}) == len(names) == 24 * 7 * 2 * 3
+    count = 24 * (len(METHODS) + 1) * 2 * 3
+    assert len({name.lower() for name in names}) == len(names) == count
     for name in names:
         assert re.fullmatch(r"[\w.+=-]+/[\w.+=-]+/[\w.+=-]+", name), name
 
@@ -369,7 +372,7 @@ BAD = {
     ),
     "method": (
         [*PAPER, "--half=report", "--method=josrc-c"],
-        r"the method as one of .*'jocor', 'josrc'\)\. Received: 'josrc-c'\.",
+        r"the method as one of .*'jocor', .*'josrc'\)\. Received: 'josrc-c'\.",
     ),
     "page": (
         ["--suite=robustness", "--page"],
@@ -401,7 +404,7 @@ def test_the_command_lists_the_runs_of_a_half(commands, folder):
     )
     assert status == 0, err
     assert left(out) == [run.name for run in paper_runs("report", seeds=(0, 1))]
-    assert out.splitlines()[-1].startswith("0 of 144 runs done")
+    assert out.splitlines()[-1].startswith("0 of 168 runs done")
     assert not (folder / "new").exists()
 
 

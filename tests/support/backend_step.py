@@ -20,7 +20,7 @@ from josrc_keras import (
     TrustRule,
     networks,
 )
-from tests.support import backend_corrections, models
+from tests.support import backend_corrections, further_steps, models
 
 
 def main(path):
@@ -62,6 +62,7 @@ def main(path):
         results |= compared_step(method, initial, views["view_a"], labels)
     results |= backend_corrections.steps(initial, views["view_a"], numbered)
     results |= penalised_step(views["view_a"], labels)
+    results |= further_steps.all_steps(initial, views, numbered)
     np.savez(path, **results)
 
 
