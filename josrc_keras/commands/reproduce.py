@@ -40,8 +40,7 @@ _METHOD = flags.DEFINE_multi_string(
     [],
     "josrc, josrc-c, josrc-ci, josrc-cio, standard, decoupling, coteaching, "
     "coteaching_plus, jocor, f_correction, dividemix, or all that the table compares; "
-    "none: the "
-    "table's rows of Jo-SRC.",
+    "none: the table's rows of Jo-SRC.",
 )
 _RECIPE = flags.DEFINE_enum(
     "recipe",
