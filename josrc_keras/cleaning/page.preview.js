@@ -154,7 +154,7 @@ function fillPreview() {
   $("preview-labels").replaceChildren(
     ...line("given", classes[given[row]]),
     ...line("suggested", makeSuggestion(row), ` ${probability(row)}`),
-    ...line("verdict", makeVerdict(row), ` label score ${decimal(scores.label_score[row])}`),
+    ...line("verdict", makeVerdict(row), `, label score ${decimal(scores.label_score[row])}`),
     ...line("decided", decided[row] ? makeDecision(row) : make("span", { class: "muted" }, "not yet")),
   );
   $("preview-choices").replaceChildren(...makeChoices(row));

@@ -10,7 +10,7 @@ from josrc_keras import _checks
 from josrc_keras.audit.scores import VERDICTS
 
 LONGEST_SIDE = 256  # The longest side of a large thumbnail, in pixels.
-SHORTER_SIDE = 128  # That of the others, once `LARGE_BYTES` are used.
+SHORTER_SIDE = 128  # The same, once `LARGE_BYTES` are used.
 LARGE_BYTES = 12_000_000  # Characters that large thumbnails may take in a page.
 TINY = 64  # Images with shorter sides, in pixels, are kept exactly, as PNG.
 QUALITY = 75  # WebP quality of the other images.

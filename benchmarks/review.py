@@ -1,0 +1,66 @@
+"""A scripted reviewer of a report in a browser, who decides rightly, worst first.
+
+    python benchmarks/review.py --report=audit/report.html --truth=truth.csv
+
+`truth.csv` has the columns `id`, `given` and `true`; a true class that is no class of
+the audit is out-of-distribution. Each decision is one key. After each 50 a line says
+how many wrong labels are left, and what the page estimates. Then the page exports them.
+"""
+
+import csv
+import shutil
+from pathlib import Path
+
+from absl import app, flags
+
+_REPORT = flags.DEFINE_string("report", None, "The page.", required=True)
+_TRUTH = flags.DEFINE_string("truth", None, "CSV file of true classes.", required=True)
+_DECISIONS = flags.DEFINE_integer("decisions", 200, "How many decisions are made.")
+_OUTPUT = flags.DEFINE_string("output", "decisions.csv", "Where the decisions go.")
+
+
+def main(_):
+    """Reviews, and prints what is left."""
+    from playwright.sync_api import sync_playwright
+
+    with open(_TRUTH.value, encoding="utf-8") as lines:
+        truth = {row["id"]: row for row in csv.DictReader(lines)}
+    with sync_playwright() as started:
+        browser = started.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        page = browser.new_page()
+        page.goto(Path(_REPORT.value).absolute().as_uri())
+        page.keyboard.press("f")
+        review(page, truth)
+        page.keyboard.press("Escape")
+        with page.expect_download() as download:
+            page.keyboard.press("e")
+        download.value.save_as(_OUTPUT.value)
+        browser.close()
+
+
+def review(page, truth):
+    """Decides rightly, a key for each sample, and prints what is left."""
+    wrong = {name for name, row in truth.items() if row["given"] != row["true"]}
+    for number in range(1, _DECISIONS.value + 1):
+        name = page.evaluate("ids[current]")
+        true = truth[name]["true"]
+        likely = page.evaluate("likelyOf(current).map((label) => classes[label])")
+        if true == truth[name]["given"]:
+            key = "k"
+        else:
+            key = str(likely.index(true) + 1) if true in likely else "n"
+        page.keyboard.press(key)
+        wrong.discard(name)
+        if number % 50 == 0:
+            middle, low, high = page.evaluate("estimateLeft()")
+            print(
+                f"{number} decisions: {len(wrong)} wrong labels are left, "
+                f"by the page's estimate {middle} ({low} to {high})",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    app.run(main)
