@@ -124,6 +124,7 @@ setup(
         "numpy>=2",
         "absl-py",
         "ml_collections",
+        "tqdm",
         "tensorflow-datasets",
         "importlib_resources",  # tensorflow-datasets 4.9.10 needs it to download
     ],
@@ -136,6 +137,7 @@ setup(
             "josrc-reproduce = josrc_keras.commands.reproduce:main",
             "josrc-demo = josrc_keras.commands.demo:main",
             "josrc-export = josrc_keras.commands.export:main",
+            "josrc-predict = josrc_keras.commands.predict:main",
             "josrc-audit = josrc_keras.commands.audit:main",
         ]
     },

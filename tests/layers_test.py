@@ -26,6 +26,7 @@ LAYERS = (
     ("configs",),
     ("runs",),
     ("export", "cleaning", "reproduction"),
+    ("prediction",),
     ("commands",),
     ("train", "evaluate", "reproduce"),
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from josrc_keras import data, views
-from josrc_keras.commands import shell
+from josrc_keras.commands import arguments, fields
 from josrc_keras.configs import digits8n_o
 from josrc_keras.export import card
 from josrc_keras.runs import build_data
@@ -42,13 +42,13 @@ def test_a_packaged_configuration_goes_before_the_working_directory(
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "partial"
     path.mkdir() if kind == "folder" else path.write_text("raise SystemExit(3)")
-    packaged = str(shell.configs_folder() / "partial.py")
-    assert shell._config_path("partial") == packaged
-    assert shell._config_path("partial:paper") == f"{packaged}:paper"
-    assert shell._config_path("./partial") == "./partial"
+    packaged = str(fields.path_of("../configs/partial.py"))
+    assert arguments._config_path("partial") == packaged
+    assert arguments._config_path("partial:paper") == f"{packaged}:paper"
+    assert arguments._config_path("./partial") == "./partial"
     (tmp_path / "mine").write_text("")
     with pytest.raises(ValueError, match=r"Unknown configuration.*--config=mine"):
-        shell._config_path("mine")
+        arguments._config_path("mine")
 
 
 def test_a_batch_that_fits_is_taken_and_said(caplog):

@@ -1,12 +1,10 @@
 """The photos to audit: of a folder with a folder for each class, or of a table."""
 
-import csv
 import stat
 from pathlib import Path
 
-from josrc_keras import _files
 from josrc_keras.data.checks import names as name_checks
-from josrc_keras.data.photos import listing
+from josrc_keras.data.photos import listing, tables
 from josrc_keras.probe.features import Photo
 
 SHOWN = 5
@@ -18,8 +16,8 @@ def read(photos, features, table=None):
     Args:
         photos: The folder; with `table`, the folder that its paths are relative to.
         features: Folder for the features, outside of `photos`.
-        table: Path of a CSV file with the columns `path`, `label` and perhaps `split`,
-            or None.
+        table: Path of a CSV or Parquet file with the columns `path`, `label` and
+            perhaps `split`, or None; see `tables.read`.
 
     Returns:
         `(photos, skipped)`: a list of `Photo`s by their ids, and `(id, reason)` of
@@ -68,29 +66,17 @@ def _of_folder(folder):
 
 def _of_table(folder, table):
     table = Path(table).expanduser()
-    try:
-        with open(table, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise OSError(
-            f"Expected a CSV file in UTF-8. Received: {table} ({error})."
-        ) from error
-    columns = sorted(map(str, rows[0])) if rows else []
-    if not {"path", "label"} <= set(columns):
-        raise ValueError(
-            "Expected a CSV file with the columns path and label, and rows. Received: "
-            f"{table}, with {len(rows)} rows of {columns}."
-        )
+    rows = tables.read(table)
     found: dict = {}
     wrong: list = []
     for number, row in enumerate(rows, start=2):
-        path, label = (_files.value_of(row[name] or "") for name in ("path", "label"))
+        path, label = row["path"], row["label"]
         reason = _fault(folder, path, label, found)
         if reason:
             wrong.append(f"row {number}: {path!r} {reason}")
             continue
         status = (folder / path).stat()
-        split = _files.value_of(row.get("split") or "")
+        split = row.get("split", "")
         found[path] = Photo(
             path, folder / path, status.st_size, status.st_mtime_ns, label, split
         )

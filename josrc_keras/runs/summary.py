@@ -57,6 +57,7 @@ def summarise(config, benchmark, checkpoint, petaflop=None):
         "noise_checksum": benchmark.noise_checksum,
         "train_images": len(benchmark.train),
         "test_images": len(benchmark.test),
+        "class_names": list(map(str, benchmark.class_names)),
         "skipped_images": len(benchmark.skipped),
         "test_labels": "as given" if benchmark.test.true_labels is None else "right",
         "petaflop": petaflop,

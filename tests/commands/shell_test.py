@@ -12,7 +12,8 @@ from josrc_keras.commands import arguments
 from tests.support.forks import LOG, QUICK, ROOT, TRAIN, error_line, run_all
 
 DOORS = ("train", "evaluate", "reproduce")
-COMMANDS = ("audit", "demo", "evaluate", "export", "records", "reproduce", "train")
+COMMANDS = ("audit", "demo", "evaluate", "export", "predict", "records", "reproduce")
+COMMANDS += ("train",)
 MODULES = [f"josrc_keras.{name}" for name in DOORS]
 MODULES += [f"josrc_keras.commands.{name}" for name in COMMANDS]
 SHARED = {"__init__", "arguments", "explained", "fields", "shell"}

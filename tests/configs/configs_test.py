@@ -10,7 +10,7 @@ from ml_collections import config_flags
 from josrc_keras import AdaptiveJoSRC, JoSRC, TrustRule, data
 from josrc_keras.adaptive import values as adaptive_values
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, LinearDecay, MeanTeacher
-from josrc_keras.commands import shell
+from josrc_keras.commands import arguments as of_commands
 from josrc_keras.configs import base
 from josrc_keras.runs import build_callbacks, train
 
@@ -45,7 +45,7 @@ def get_config(name, *recipe):
 
 def parse(*arguments):
     """The configuration that a command line makes."""
-    argv = shell._with_config_paths(["josrc-train", *arguments])
+    argv = of_commands.with_config_paths(["josrc-train", *arguments])
     values = flags.FlagValues()
     config = config_flags.DEFINE_config_file(
         "config", flag_values=values, sys_argv=argv

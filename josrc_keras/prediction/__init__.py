@@ -1,0 +1,1 @@
+"""Classes of new photos, by a finished run or an exported classifier."""
