@@ -280,6 +280,7 @@ def make_lean(config):
     config.optimizer.arguments.learning_rate = 0.1
     config.optimizer.arguments.momentum = 0.9
     config.optimizer.arguments.nesterov = True
+    config.optimizer.arguments.weight_decay = 5e-3
     config.optimizer.decay_all = False
     config.learning_rate_decay.name = "warmup_linear"
 

@@ -25,7 +25,9 @@ ROOT = Path(__file__).resolve().parents[1]
 NOT_ELSEWHERE = 0.15  # Relative; an accuracy of the first epoch may differ by more.
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize(
+    "backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("recipe", ["adaptive", "paper"])
 def test_histories_are_equal_to_the_last_digit(tmp_path, backend, recipe):
     fields = ["epochs=3", "decay.start_epoch=2", "network.width=0.25"]

@@ -122,7 +122,10 @@ def repaint(folder):
 CHANGES = {add: (0, 1), remove: (1, 0), relabel: (1, 1), swap: (1, 1), repaint: (1, 1)}
 
 
-@pytest.mark.parametrize("change", CHANGES)
+SLOW = [pytest.param(change, marks=pytest.mark.slow) for change in (relabel, repaint)]
+
+
+@pytest.mark.parametrize("change", [add, remove, swap, *SLOW])
 def test_photos_that_changed_are_not_trained_on(train, folder, tmp_path, change):
     """The run is as it was, and goes on once they are back; another begins."""
     run = tmp_path / "run"
