@@ -96,6 +96,15 @@ def photos_of(output):
     return None if where["table"] else Path(where["photos"])
 
 
+def folder_of(output):
+    """The folder that ids of an audit of photos are paths in.
+
+    Raises:
+        ValueError: If `output` holds no audit of photos.
+    """
+    return Path(_where(output)["photos"])
+
+
 def keep_changed(planned, output):
     """A plan in which photos are kept that have changed since the audit."""
     output = Path(output)

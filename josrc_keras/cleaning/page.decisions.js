@@ -157,6 +157,7 @@ const redo = () => step(future, past, "to");
 function afterChange(rows) {
   isExported = false;
   store();
+  send();
   refresh(rows);
 }
 

@@ -238,7 +238,7 @@ function listen() {
   document.addEventListener("keydown", onKey);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", nameTheme);
   addEventListener("beforeunload", (event) => {
-    if (!isKept && !isExported) event.preventDefault();
+    if ((!isKept && !isExported) || !isSent) event.preventDefault();
   });
 }
 
@@ -256,3 +256,4 @@ listen();
 recall();
 tick([], 0);
 showProgress();
+startServed();

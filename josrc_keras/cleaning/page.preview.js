@@ -7,7 +7,7 @@ let current = -1; // The row that is shown; -1 while the preview is closed.
 function sourcesOf(row) {
   const path = ids[row].split("/").map(encodeURIComponent).join("/");
   const files = data.folders.length
-    ? ids[row].startsWith("/")
+    ? ids[row].startsWith("/") && !isServed
       ? [`file://${path}`]
       : data.folders.map((folder) => folder + path)
     : [];

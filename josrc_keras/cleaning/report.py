@@ -47,6 +47,7 @@ SCRIPTS = (
     ".ticks",
     ".decisions",
     ".exchange",
+    ".served",
     ".chooser",
     ".preview",
     ".estimate",

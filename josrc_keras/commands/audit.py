@@ -23,6 +23,9 @@ is. No photo is ever deleted: those decided so go to OUTPUT/deleted.
 on the rows of a part of audit.csv. Every --apply first prints what it does, and with
 --dry_run only that. Without --decisions and --rows, `copy` and `move` do no more than
 that either, unless --all or --below=SCORE says that no person need decide.
+
+--serve shows the report at an address of this machine, with the photos themselves,
+until it is stopped, and keeps what is decided there in OUTPUT/decisions.csv.
 """
 
 import contextlib
@@ -89,8 +92,12 @@ _BELOW = flags.DEFINE_float(
     lower_bound=0,
     upper_bound=1,
 )
+_SERVE = flags.DEFINE_bool(
+    "serve", False, "Show the report to this machine's browsers, and keep decisions."
+)
 WRITTEN = {"audit.csv", "audit.parquet", "findings.json", "photos.json", "report.html"}
-WRITTEN |= {"relabel.csv", "moved.csv", "source.json"}
+WRITTEN |= {f"{name}.csv" for name in ("relabel", "moved", "decisions")}
+WRITTEN |= {"source.json", "decisions.json"}
 OF_PHOTOS = (_TABLE, _SHARD, _CLASSIFIER)
 
 
@@ -102,6 +109,9 @@ def _audit():
     output = Path(_OUTPUT.value or Path(str(_RUN.value)) / "audit")
     if _SHARD.value is not None:
         _look_at_shard(output)
+        return
+    if _SERVE.value:
+        _serve(output)
         return
     if _APPLY.value == "undo":
         with _alone_in(output):
@@ -164,6 +174,25 @@ def _check_choice():
             "Expected one of --decisions, --rows, --all and --below. Received: "
             f"{' and '.join(choices)}. Leave out all but one of them."
         )
+
+
+def _serve(output):
+    from josrc_keras.cleaning import audit_of_photos, audit_of_run, serving
+
+    if _APPLY.value != "none" or not (output / "report.html").exists():
+        raise ValueError(
+            "Expected --serve of an audit that is there, without --apply. Received: "
+            f"--apply={_APPLY.value} with {output}. Run the same command without "
+            "--serve first."
+        )
+    try:
+        of = audit_of_photos.folder_of(output) if _PHOTOS.value else None
+        photos = of or audit_of_run.photos_of(_RUN.value)
+    except ValueError:  # A run on data that are no photos has thumbnails.
+        photos = None
+    with serving.Server(output, photos) as server:
+        shell.say(f"Open {server.address} and stop with Ctrl-C.")
+        server.serve_forever()
 
 
 def _look_at_shard(output):
@@ -309,9 +338,8 @@ def _act(output, chosen):
     names = [a for a in plan.ACTIONS.values() if a != "look" or a in counts]
     names += ["delete"] if "delete" in counts else []
     kinds = ", ".join(f"{counts.get(a, 0)} {a}" for a in names)
-    shell.say(f"{kinds}: {done}")
-    if _APPLY.value == "move":
-        shell.say("--apply=undo moves them back.")
+    back = "\n--apply=undo moves them back." if _APPLY.value == "move" else ""
+    shell.say(f"{kinds}: {done}{back}")
 
 
 def main():

@@ -93,6 +93,28 @@ def test_wrong_labels_are_mended_in_a_copy_and_by_moving(world, run):
     assert all((folder / "photos" / each).exists() for each in wrong)
 
 
+def test_decisions_are_applied_and_undone(world, run):
+    """After a preview that changes nothing; only what was decided moves."""
+    folder, wrong = world
+    rows = "".join(f"{each},{each.split('/')[0]},delete,\n" for each in sorted(wrong))
+    text = f"id,given_name,decision,new_name\n{rows}"
+    (folder / "decisions.csv").write_text(text)
+    given = [*flags(folder), f"--decisions={folder / 'decisions.csv'}"]
+    before = contents(folder / "photos")
+    status, out, err = run(*given, "--apply=move", "--dry_run")
+    assert status == 0 and out.endswith("Nothing was changed.\n"), err
+    assert f"{72 - len(wrong)} keep, {len(wrong)} delete." in out
+    assert contents(folder / "photos") == before
+    status, out, err = run(*given, "--apply=move")
+    assert status == 0 and f"0 set_aside, {len(wrong)} delete: " in out, err
+    assert len(contents(folder / "audit/deleted")) >= len(wrong)
+    status, _, err = run(*flags(folder), "--apply=undo")
+    assert status == 0, err
+    assert contents(folder / "photos") == before
+    status, out, err = run(*flags(folder), "--apply=copy", "--below=0", "--dry_run")
+    assert status == 0 and out.startswith("72 samples: 72 keep."), err
+
+
 def test_a_photo_that_was_replaced_since_stays(world, run):
     folder, wrong = world
     one = sorted(wrong)[0]
@@ -110,6 +132,14 @@ def test_a_photo_that_was_replaced_since_stays(world, run):
         (["--photos=a"], "--photos without --output"),
         (["--run=a", "--table=b"], "--table with --run"),
         (["--run=a", "--shard=1/2"], "--shard with --run"),
+        (["--run=a", "--decisions=b"], "--decisions without --apply=csv"),
+        (["--run=a", "--dry_run"], "--dry_run without --apply=csv"),
+        (
+            ["--run=a", "--apply=csv", "--decisions=b", "--all"],
+            "--decisions and --all. Leave out all but one",
+        ),
+        (["--run=a", "--apply=csv", "--decisions=b"], "a file of decisions"),
+        (["--run=a", "--serve"], "--serve of an audit that is there"),
         (["--photos=none", "--output=b"], "none, which is not there"),
         (
             ["--photos=a", "--output=b", "--table=c", "--apply=move"],
