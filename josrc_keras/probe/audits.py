@@ -119,19 +119,29 @@ class Audited(NamedTuple):
     bias: Any
 
 
-def _audited(features, labels, names, ids, seed):
+class _Means:
+    """Means of features over views, `(N, F)` float32, which are read by rows."""
+
+    def __init__(self, views):
+        self.views = views
+
+    def __getitem__(self, rows):
+        return np.asarray(self.views[rows], "float32").mean(1)
+
+
+def _audited(features, labels, names, ids, seed, folder=None):
     views = features[:, None] if features.ndim == 2 else features
     judged = checks.judged(labels, names)
     projected = projection.fit(views, seed=seed)
     settings = head.Settings(seed=seed)
     found = head.cross_fit(
-        projection.project(projected, views), labels, len(names), settings
+        projection.project(projected, views, folder), labels, len(names), settings
     )
     predictions = verdicts.Predictions(
         found.probs,
         labels,
         found.view_probs,
-        np.asarray(views, "float32").mean(1),
+        _Means(views),
         judged,
     )
     table, estimates = verdicts.table_of(predictions, names, ids, seed)
@@ -204,7 +214,7 @@ def photo_audit(photos, backbone, *, features, table=None, seed=0):
     numbers = {name: number for number, name in enumerate(names)}
     labels = np.array([numbers[photo.label] for photo in seen.photos], np.int64)
     ids = np.array([photo.id for photo in seen.photos], object)
-    audited = _audited(seen.features, labels, names, ids, seed)
+    audited = _audited(seen.features, labels, names, ids, seed, features)
     audited.table["duplicate_set"] = duplicates.near_duplicates(
         seen.hashes, seen.features
     )

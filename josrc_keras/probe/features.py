@@ -45,7 +45,7 @@ class Pass(NamedTuple):
     Attributes:
         photos: The photos that could be decoded.
         skipped: `(id, reason)` of the others.
-        features: `(N, V, F)` float16.
+        features: `(N, V, F)` float16: a `store.Features`, which are read by rows.
         hashes: `(N, 2)` uint64, see `duplicates.hashes_of`.
         measured: A list of `quality.Measurement`.
     """
@@ -106,7 +106,7 @@ def _gathered(photos, keys, store, broken):
     return Pass(
         [photos[row] for row in rows],
         [(photos[row].id, reason) for row, reason in broken.items()],
-        store.take(found, "features"),
+        store.features(found),
         store.take(found, "hashes"),
         [
             quality.Measurement(int(each[0]), int(each[1]), *map(float, each[2:]))

@@ -1,12 +1,13 @@
 """Principal components of features: fewer numbers of a photo, of a known scale."""
 
+import tempfile
 from typing import Any, NamedTuple
 
 import numpy as np
 
 WIDTH = 256
 ROWS = 10_000  # The largest number of samples that components are computed from.
-BLOCK = 2048
+BLOCK = 512
 TINY = 1e-6
 
 
@@ -61,11 +62,25 @@ def fit(features, width=WIDTH, seed=0):
     return Projection(mean.astype("float32"), matrix.astype("float32"))
 
 
-def project(projection, features):
-    """`(N, V, d)` float32 of `(N, V, F)`, a block at a time."""
+def project(projection, features, folder=None):
+    """`(N, V, d)` float32 of `(N, V, F)`, a block at a time.
+
+    Args:
+        projection: A `Projection`.
+        features: `(N, V, F)`, or what is read by rows, such as `store.Features`.
+        folder: Folder of a nameless file that holds the result, which is mapped into
+            memory; None keeps it in memory.
+    """
     count, views, _ = features.shape
-    made = np.empty((count, views, projection.matrix.shape[1]), "float32")
+    made = _empty((count, views, projection.matrix.shape[1]), folder)
     for start in range(0, count, BLOCK):
         rows = slice(start, start + BLOCK)
         made[rows] = projection.of(features[rows])
     return made
+
+
+def _empty(shape, folder):
+    if folder is None:
+        return np.empty(shape, "float32")
+    with tempfile.TemporaryFile(dir=folder) as file:  # The mapping keeps it.
+        return np.memmap(file, "float32", "w+", shape=shape)

@@ -105,6 +105,12 @@ class Store:
             taken[number] = self._maps[file][row][part]
         return taken
 
+    def features(self, keys):
+        """Features of photos by their keys, which stay on disk: a `Features`."""
+        return Features(
+            self._maps, np.array([self._places[key] for key in keys]).reshape(-1, 2)
+        )
+
     def writer(self):
         """A context in which `add` may be called; one process a file.
 
@@ -112,6 +118,37 @@ class Store:
             RuntimeError: If another process writes the same file.
         """
         return _Writer(self)
+
+
+class Features:
+    """Features `(N, V, F)` float16 that stay on disk: an index reads its rows alone.
+
+    Args:
+        maps: A list of mapped records, one of each file.
+        places: `(N, 2)` integers: file and row of each photo.
+    """
+
+    ndim, dtype = 3, np.dtype("float16")
+
+    def __init__(self, maps, places):
+        self.maps, self.places = maps, places
+        shape = maps[0].dtype["features"].shape if maps else (0, 0)
+        self.shape = (len(places), *shape)
+
+    def __len__(self):
+        """N, the number of photos."""
+        return len(self.places)
+
+    def __getitem__(self, rows):
+        """A NumPy array of the rows: a slice, integers, or `(N,)` booleans."""
+        places = self.places[rows]
+        if places.ndim == 1:
+            return np.array(self.maps[places[0]][places[1]]["features"])
+        taken = np.empty((len(places), *self.shape[1:]), self.dtype)
+        for file in np.unique(places[:, 0]):
+            here = places[:, 0] == file
+            taken[here] = self.maps[file]["features"][places[here, 1]]
+        return taken
 
 
 class _Writer:

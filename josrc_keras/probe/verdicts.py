@@ -26,7 +26,7 @@ class Predictions(NamedTuple):
         probs: `(N, C)` probabilities of a network that has not seen the labels.
         labels: `(N,)` integers in [0, C).
         view_probs: `(N, V, C)` by view, or None.
-        features: `(N, F)`, or None.
+        features: `(N, F)`, or what is read by rows, or None.
         judged: `(N,)` boolean: whether there was a network that has learnt the class
             without the sample; None for all.
     """

@@ -89,3 +89,17 @@ def test_features_that_do_not_fit_are_refused(tmp_path, value):
         pytest.raises(ValueError, match="Expected features of at most 65504"),
     ):
         writer.add(keys(1)[0], np.full((2, 3), value), (0, 0), MEASURED)
+
+
+def test_features_are_read_by_rows(tmp_path):
+    """Of two files, in any order, as an array in memory would be."""
+    add(store_in(tmp_path, "1of2"), 1, 2)
+    add(store_in(tmp_path, "2of2"), 3, 4)
+    store = store_in(tmp_path)
+    features = store.features(keys(4, 1, 3))
+    held = store.take(keys(4, 1, 3), "features")
+    assert held[:, 0, 0].tolist() == [4, 1, 3]
+    assert (features.shape, features.ndim, len(features)) == ((3, 2, 3), 3, 3)
+    for rows in (slice(1, 3), [2, 0, 2], np.array([True, False, True]), 1):
+        np.testing.assert_array_equal(features[rows], held[rows])
+    assert store.features([]).shape == (0, 2, 3)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras.configs import base, image_folder
+from josrc_keras.configs import base, image_folder, photos_finetune
 from josrc_keras.networks import backbones, by_name, freezing
 from josrc_keras.runs import build_model, duration, start
 from josrc_keras.runs import train as experiment
@@ -196,3 +196,27 @@ def photos_split(count):
 
     images = np.zeros((count, 8, 8, 3), "uint8")
     return Split(images, np.zeros(count, "int64"), None, np.arange(count))
+
+
+def test_all_layers_go_on_from_a_classifier(tmp_path):
+    """The backbone's learning rate is a tenth of the head's; its statistics stay."""
+    path = str(backbone_file(tmp_path / "own.keras"))
+    made = by_name(path)(3, "linear", (SIZE, SIZE, 3), weights="imagenet")
+    made.save(tmp_path / "made.keras")
+    config = photos_finetune.get_config()
+    config.network.name = str(tmp_path / "made.keras")
+    config = start.settled(config)
+    assert config.data.image_size == SIZE and config.epochs == 5
+    model = build_model.make_model(config, 3, 10, (SIZE, SIZE, 3), 12)
+    for own, then in zip(model.student.weights, made.weights, strict=True):
+        np.testing.assert_array_equal(own, then)
+    # The first step of SGD with Nesterov's momentum 0.9: 1.9 times rate and gradient.
+    trained = model.student.trainable_variables
+    before = [np.array(variable) for variable in trained]
+    rate = float(model.optimizer.learning_rate)
+    model.optimizer.apply([np.ones(v.shape, "float32") for v in trained], trained)
+    for variable, then, factor in zip(trained, before, (1, 1, 10, 10), strict=True):
+        np.testing.assert_allclose(
+            then - np.array(variable), 1.9 * factor * rate, rtol=1e-3, atol=1e-9
+        )
+    assert not model.student.get_layer("norm").trainable
