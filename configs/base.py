@@ -58,6 +58,9 @@ def get_config(recipe="adaptive"):
     # ("records"). For "clothing1m" and "food101n" it holds their records, which are
     # written if they are missing; None keeps them in the run folder.
     config.data.dir = config_dict.placeholder(str)
+    # Table of the labels of photos in `dir` ("image_folder"), CSV or Parquet, with the
+    # columns path and label, or `relabel.csv` of an audit; None takes class folders.
+    config.data.labels = config_dict.placeholder(str)
     # Height and width that photos are scaled to, in pixels.
     config.data.image_size = 64
     # Folder of photos to report on; None sets `validation_share` of `dir` aside.

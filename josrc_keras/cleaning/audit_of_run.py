@@ -94,6 +94,11 @@ def photos_of(run):
             "Only photos in a folder can be copied or moved. Received: a run on "
             f"{config['data']['name']}. Use --apply=csv."
         )
+    if config["data"]["labels"] is not None:
+        raise ValueError(
+            "Only photos in class folders can be copied or moved. Received: a run with "
+            f"config.data.labels={config['data']['labels']}. Use --apply=csv."
+        )
     return Path(config["data"]["dir"]).expanduser()
 
 
@@ -121,7 +126,8 @@ def keep_changed(planned, run, output):
         return planned
     run, output = Path(run), Path(output)
     audited = changed.recorded(run, output, validation_dir_of(config))
-    return changed.keep_changed(planned, photos_of(run), audited, f"--run={run}")
+    photos = Path(config["data"]["dir"]).expanduser()
+    return changed.keep_changed(planned, photos, audited, f"--run={run}")
 
 
 def _sight(config):

@@ -1,10 +1,12 @@
 """What the commands share: flags, errors in one clear line, and signals."""
 
+import contextlib
 import logging as python_logging
 import os
 import re
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -164,12 +166,36 @@ def begin():
     TensorFlow's log stays away from the console, unless `--verbosity` asks for it.
     """
     asked = flags.FLAGS["verbosity"]
-    if not asked.present or asked.value < 0:
+    quiet = not asked.present or asked.value < 0
+    if quiet:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         python_logging.getLogger("tensorflow").setLevel(python_logging.ERROR)
-    from josrc_keras.devices import accelerator
+    with _unheard() if quiet else contextlib.nullcontext():
+        from josrc_keras.devices import accelerator
 
-    logging.info("%s", accelerator.described())
+        found = accelerator.described()
+    logging.info("%s", found)
+
+
+@contextlib.contextmanager
+def _unheard():
+    """Keeps what libraries write to the standard error, and shows it on an error.
+
+    While TensorFlow is imported it ignores `TF_CPP_MIN_LOG_LEVEL`.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        before = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            kept.seek(0)
+            os.write(before, kept.read())
+            raise
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
 
 
 def say(text):

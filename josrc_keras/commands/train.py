@@ -6,7 +6,8 @@ josrc-train --config=cifar80n_o --workdir=runs/short \
 josrc-train --config=cifar80n_o --workdir=runs/gpus --strategy=mirrored
 """
 
-import json
+import shlex
+from pathlib import Path
 
 from absl import flags, logging
 from ml_collections import config_flags
@@ -16,6 +17,7 @@ from josrc_keras.commands import shell
 _CONFIG = shell.define_config_flag()
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run folder.")
 _STRATEGY, _LOGICAL_DEVICES = shell.define_strategy_flags()
+LAST = 10  # Epochs that `summary.json` averages over.
 _VERBOSE = flags.DEFINE_enum(
     "progress", "bar", ["bar", "line", "none"], "A bar, a line an epoch, or nothing."
 )
@@ -40,7 +42,42 @@ def _train():
             _WORKDIR.value,
         )
         shell.exit_at_once(stop.code if isinstance(stop, SystemExit) else 130)
-    shell.say(json.dumps(summary, indent=2))
+    for line in said(summary, workdir):
+        shell.say(line)
+
+
+def said(summary, workdir):
+    """What came out of a run and what to do next, in five lines.
+
+    Args:
+        summary: The run's summary, as in `summary.json`.
+        workdir: The run folder.
+    """
+    found = [
+        f"{network} {summary[network]['last10_mean']:.1%}"
+        for network in ("student", "teacher")
+        if summary[network] is not None
+    ]
+    epochs = min(summary["epochs"], LAST)
+    last = "the last epoch" if epochs == 1 else f"the last {epochs} epochs"
+    verdicts = summary["verdicts_last_epoch"]
+    judged = "This method says nothing about single labels."
+    if {"clean_fraction", "id_fraction", "ood_fraction"} <= set(verdicts):
+        judged = (
+            f"Of the training labels it trusts {verdicts['clean_fraction']:.1%} and "
+            f"doubts {verdicts['id_fraction'] + verdicts['ood_fraction']:.1%}."
+        )
+    place = shlex.quote(str(workdir))
+    return [
+        f"Trained {summary['method']}: {summary['epochs']} epochs of "
+        f"{summary['train_images']} images in {summary['wall_seconds']:.0f} s.",
+        f"Accuracy on {summary['test_images']} test images, labels "
+        f"{summary['test_labels']}, mean of {last}: {', '.join(found)}.",
+        judged,
+        f"All numbers: {Path(workdir) / 'summary.json'}",
+        f"Next: josrc-audit --run={place} lists the wrong labels, josrc-export "
+        f"--run={place} writes a file to deploy.",
+    ]
 
 
 def main():

@@ -93,6 +93,7 @@ def write_folder(config: ml_collections.ConfigDict, output: str | os.PathLike) -
         validation_share=config.data.validation_share,
         broken=config.data.broken,
         seed=config.data.seed,
+        labels=config.data.labels,
     )
 
 
@@ -120,6 +121,7 @@ def _read_image_folder(config, workdir):
         validation_share=config.data.validation_share,
         broken=config.data.broken,
         seed=config.data.seed,
+        labels=config.data.labels,
         train_size=config.data.train_size,
     )
 

@@ -91,6 +91,11 @@ def check_effective(config: ml_collections.ConfigDict, names: Sequence[str]) -> 
             noise,
         ),
         (
+            "config.data.name=image_folder",
+            config.data.name == "image_folder",
+            ("data.labels",),
+        ),
+        (
             "config.strong_views.enabled=True",
             config.strong_views.enabled,
             tuple(f"strong_views.{field}" for field in strong_views),
@@ -198,7 +203,7 @@ def _flat(config, prefix=""):
 
 
 PATHS = {  # Fields of `config.data` that name folders, by the name of the dataset.
-    "image_folder": ("dir", "validation_dir"),
+    "image_folder": ("dir", "validation_dir", "labels"),
     "records": ("dir",),
     **dict.fromkeys(large_sets.NAMES, ("dir", "manual_dir")),
 }

@@ -182,6 +182,15 @@ def test_errors_of_arguments_need_no_tensorflow(name):
     assert "Received: " in line and seconds < 0.5
 
 
+def test_a_command_says_what_it_computes_with_and_no_log():
+    """One line of its own and the error; nothing of TensorFlow's or Keras's."""
+    status, out, err, heavy, _ = outcome("evaluate", "--run=absent")
+    assert (status, out) == (2, "") and "keras" in heavy
+    device, error = err.splitlines()
+    assert re.match(r"josrc-evaluate: \w.* Keras \d+\.\d+", device)
+    assert error.startswith("josrc-evaluate: error: Expected a run folder")
+
+
 def test_the_meaning_of_a_field_is_its_comment_or_its_docstring():
     assert fields.meaning("epochs") == "Number of epochs."
     assert fields.meaning("adaptive.doubt").startswith("A label whose trust is at most")

@@ -85,7 +85,8 @@ def test_run_on_two_devices_resumes_on_one(backend, tmp_path):
     ((status, out, err),) = finish([start(tmp_path, backend)])
     assert status == 0, err
     assert "Resuming after epoch" in err
-    assert check_whole(tmp_path / "run", devices=1) == json.loads(out)
+    summary = check_whole(tmp_path / "run", devices=1)
+    assert f"student {summary['student']['last10_mean']:.1%}" in out
 
 
 @pytest.mark.slow
@@ -122,9 +123,8 @@ def test_workers_are_killed_and_resume(backend, tmp_path):
         assert "Resuming after epoch" in err
     summary = check_whole(tmp_path / "run", devices=2, processes=2)
     for _, out, _ in results:
-        printed = json.loads(out)
         for network in ("student", "teacher"):
-            assert printed[network] == summary[network]
+            assert f"{network} {summary[network]['last10_mean']:.1%}" in out
 
 
 @pytest.mark.slow

@@ -107,7 +107,13 @@ def test_run_folder_is_complete(whole):
         "plots",
         *(["tensorboard"] if build_callbacks._tensorboard(run) else []),
     }
-    assert json.loads(out) == json.loads((run / "summary.json").read_text())
+    summary = json.loads((run / "summary.json").read_text())
+    *_, about, accuracy, judged, place, following = out.splitlines()
+    assert about.startswith(f"Trained josrc: {EPOCHS} epochs of 768 images in ")
+    assert f"student {summary['student']['last10_mean']:.1%}, teacher " in accuracy
+    clean = summary["verdicts_last_epoch"]["clean_fraction"]
+    assert judged.startswith(f"Of the training labels it trusts {clean:.1%} and doubts")
+    assert place.endswith("summary.json") and "josrc-export --run=" in following
     config = json.loads((run / "config.json").read_text())
     assert (config["epochs"], config["data"]["train_size"]) == (EPOCHS, 768)
     assert config["model"]["smoothing"] == 0.3

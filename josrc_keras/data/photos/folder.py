@@ -18,9 +18,7 @@ from josrc_keras.data import noise
 from josrc_keras.data.benchmark import Benchmark, Split
 from josrc_keras.data.photos import cache as image_cache
 from josrc_keras.data.photos import checks as checks
-from josrc_keras.data.photos import decoding
-from josrc_keras.data.photos import listing as folder_listing
-from josrc_keras.data.photos.listing import class_of
+from josrc_keras.data.photos import decoding, labelled
 
 FORMAT = 1  # Version of the cache. Raise it where the same files give other images.
 SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
@@ -38,6 +36,7 @@ def read(
     seed: int = 0,
     train_size: int | None = None,
     begun: bool = False,
+    labels: str | os.PathLike | None = None,
 ) -> Benchmark:
     """Reads a folder of photos, `folder/CLASS/photo.jpg`, at any depth below a class.
 
@@ -64,6 +63,8 @@ def read(
             memory. None keeps all.
         begun: Whether a model was trained on the files of the cache. Then files of
             other paths or sizes are refused before anything is decoded.
+        labels: Path of a table of photos in `folder` and their labels, instead of class
+            folders; see `labelled.read`. None takes the class folders.
 
     Returns:
         A `Benchmark` whose images are read-only `np.memmap`s and whose `ids` are paths
@@ -84,13 +85,14 @@ def read(
     cache = Path(cache).expanduser()
     checks.check_folders(folders, cache)
     decoding.require()
-    listings = [folder_listing.read(path) for path in folders]
+    listings = [labelled.read(folders[0], labels), *map(labelled.read, folders[1:])]
     checks.check_broken(unreadable(folders, listings, []), broken)
     key = {
         "format": FORMAT,
         "image_size": image_size,
         "validation": [seed, validation_share] if validation_dir is None else None,
         "files": [listing.files for listing in listings],
+        **({} if labels is None else {"labels": labelled.checksum(listings)}),
     }
     if begun:
         _check_paths(cache, key)
@@ -153,6 +155,11 @@ def found_in(listings):
     ]
 
 
+def class_in(listings, number, path):
+    """The name of the class of a file, as `found_in` has it."""
+    return listings[number].class_of(path)
+
+
 def divide(folders, listings, chance, kept, broken):
     """Divides files into training images and images to report on.
 
@@ -178,12 +185,12 @@ def divide(folders, listings, chance, kept, broken):
         if number:
             validation.append(row)
         else:
-            classes.setdefault(class_of(path), []).append(row)
+            classes.setdefault(listings[0].class_of(path), []).append(row)
     broken = unreadable(folders, listings, broken)
     checks.check_classes(folders[0], listings[0], list(classes), broken)
     if chance:
         validation = _choose(classes, *chance)
-    validation_classes = sorted({class_of(found[row][1]) for row in validation})
+    validation_classes = sorted({class_in(listings, *found[row]) for row in validation})
     checks.check_validation(folders, list(classes), validation_classes)
     held = set(validation)
     rows = [row for of_class in classes.values() for row in of_class]
@@ -226,17 +233,17 @@ def _shown(folders, number, path):
 
 def _make_benchmark(index, arrays, listings, skipped):
     found = found_in(listings)
-    paths = [[found[row][1] for row in index[name]] for name in ("train", "validation")]
-    names = sorted({class_of(path) for path in paths[0]})
+    files = [[found[row] for row in index[name]] for name in ("train", "validation")]
+    names = sorted({class_in(listings, *file) for file in files[0]})
     number = {name: label for label, name in enumerate(names)}
     train, validation = (
         Split(
             images,
-            np.array([number[class_of(path)] for path in part], np.int64),
+            np.array([number[class_in(listings, *file)] for file in part], np.int64),
             true_labels=None,
-            ids=np.array(part),
+            ids=np.array([path for _, path in part]),
         )
-        for images, part in zip(arrays, paths, strict=True)
+        for images, part in zip(arrays, files, strict=True)
     )
     return Benchmark(
         train,

@@ -29,6 +29,8 @@ class Listing:
         ignored: Number of hidden files and folders and of files of other kinds.
         others: Number of files of other kinds in class folders, by extension in lower
             case.
+        labels: `{path: label}` where a table says them, None where the class folders
+            do.
     """
 
     files: list = dataclasses.field(default_factory=list)
@@ -37,6 +39,11 @@ class Listing:
     class_folders: list = dataclasses.field(default_factory=list)
     ignored: int = 0
     others: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    labels: dict[str, str] | None = None
+
+    def class_of(self, path: str) -> str:
+        """The name of a photo's class."""
+        return class_of(path) if self.labels is None else self.labels[path]
 
 
 def class_of(path):

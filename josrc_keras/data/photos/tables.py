@@ -8,8 +8,11 @@ from pathlib import Path
 
 from josrc_keras import _checks, _files
 
-# What Hugging Face's `imagefolder` and others call the same columns.
-OTHER_NAMES = {"path": ("file_name", "filename", "image"), "label": ("class",)}
+# What Hugging Face's `imagefolder`, an audit's `relabel.csv` and others call them.
+OTHER_NAMES = {
+    "path": ("file_name", "filename", "image", "id"),
+    "label": ("class", "new_name"),
+}
 
 
 def read(
@@ -18,7 +21,8 @@ def read(
     """Reads the rows of a table, each value as a text.
 
     A column `path` may also be called `file_name` (as in the `metadata.csv` of Hugging
-    Face's `imagefolder`), `filename` or `image`, and `label` may be called `class`.
+    Face's `imagefolder`), `filename`, `image` or `id`, and `label` may be called
+    `class` or `new_name` (as in `relabel.csv` of an audit).
 
     Args:
         table: Path of a CSV file in UTF-8, or of a Parquet file.

@@ -7,9 +7,8 @@ import numpy as np
 
 from josrc_keras.data import records
 from josrc_keras.data.photos import checks as checks
-from josrc_keras.data.photos import decoding, listing
+from josrc_keras.data.photos import decoding, labelled
 from josrc_keras.data.photos import folder as image_folder
-from josrc_keras.data.photos.listing import class_of
 from josrc_keras.data.records import writing
 
 ORDER = 10**6 + 4  # A stream of random numbers of its own.
@@ -24,6 +23,7 @@ def write(
     validation_share=0.1,
     broken="skip",
     seed=0,
+    labels=None,
 ):
     """Writes the photos that `image_folder.read` would read, as JPEG records.
 
@@ -39,6 +39,7 @@ def write(
         broken: As in `image_folder.read`, but here `"refuse"` notices only files that
             can't be read, not those that can't be decoded.
         seed: Seed of the choice of held-out images and of the order.
+        labels: As in `image_folder.read`.
 
     Raises:
         ValueError: If an argument is out of range, `output` exists, or a folder is not
@@ -52,14 +53,14 @@ def write(
     folders = [Path(path).expanduser() for path in given]
     checks.check_folders(folders, Path(output).expanduser())
     decoding.require()
-    listings = [listing.read(path) for path in folders]
+    listings = [labelled.read(folders[0], labels), *map(labelled.read, folders[1:])]
     skipped = image_folder.unreadable(folders, listings, [])
     checks.check_broken(skipped, broken)
     chance = [seed, validation_share] if validation_dir is None else None
     files = image_folder.found_in(listings)
     train, held = image_folder.divide(folders, listings, chance, range(len(files)), [])
-    names = sorted({class_of(files[row][1]) for row in train})
-    make = functools.partial(_example, folders, names)
+    names = sorted({image_folder.class_in(listings, *files[row]) for row in train})
+    make = functools.partial(_example, folders, listings, names)
     order = np.random.default_rng([seed, ORDER]).permutation(len(train))
     splits = {"train": [train[place] for place in order], "test": held}
     records.write_files(
@@ -71,6 +72,6 @@ def write(
     )
 
 
-def _example(folders, names, number, path):
-    label = names.index(class_of(path))
+def _example(folders, listings, names, number, path):
+    label = names.index(listings[number].class_of(path))
     return {"image": folders[number] / path, "label": label, "id": path}
