@@ -31,6 +31,9 @@ from josrc_keras.baselines import (
     Decoupling,
     FCorrection,
     JoCoR,
+    JointOptim,
+    MCorrection,
+    Pencil,
     Standard,
 )
 from josrc_keras.model import Choices, JoSRC
@@ -44,6 +47,9 @@ __all__ = [
     "FCorrection",
     "JoCoR",
     "JoSRC",
+    "JointOptim",
+    "MCorrection",
+    "Pencil",
     "Standard",
     "TrustRule",
     "__version__",

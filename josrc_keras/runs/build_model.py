@@ -7,6 +7,7 @@ import ml_collections
 
 from josrc_keras import _checks, networks, schedules, views
 from josrc_keras.adaptive import AdaptiveJoSRC, values
+from josrc_keras.baselines.sample_table import RemembersSamples
 from josrc_keras.baselines.two_networks import TwoNetworks
 from josrc_keras.devices.accelerator import on_accelerator
 from josrc_keras.runs import head_rate
@@ -51,6 +52,13 @@ def make_model(
     arguments = method.arguments(config)
     if issubclass(method.model, AdaptiveJoSRC):
         arguments |= _from_data(config, num_classes, steps_per_epoch, num_samples)
+    if issubclass(method.model, RemembersSamples):
+        if num_samples is None:
+            raise ValueError(
+                f"config.method={config.method} needs the number of training images. "
+                "Received: num_samples=None. Pass it."
+            )
+        arguments["num_samples"] = num_samples
     if arguments.get("smoothing", 0) is None:
         arguments["smoothing"] = schedules.smoothing_for(
             num_classes, config.threshold.tau_c
