@@ -119,7 +119,7 @@ class Method(NamedTuple):
 
 
 # Sections of a configuration that only some methods read.
-SECTIONS = ("adaptive.", "model.", "threshold.", "teacher.", "forget.", "jocor.")
+SECTIONS: tuple = ("adaptive.", "model.", "threshold.", "teacher.", "forget.", "jocor.")
 SECTIONS += corrections.SECTIONS
 METHODS = {
     "standard": Method(baselines.Standard, "ordinary training"),
