@@ -12,10 +12,13 @@ from josrc_keras.callbacks.forget_rate import ForgetRate
 from josrc_keras.callbacks.held_out import HeldOut
 from josrc_keras.callbacks.label_trust import LabelTrust
 from josrc_keras.callbacks.linear_decay import LinearDecay
+from josrc_keras.callbacks.loss_mixture import LossMixture
 from josrc_keras.callbacks.mean_teacher import MeanTeacher
+from josrc_keras.callbacks.pencil_stages import PencilStages
 from josrc_keras.callbacks.run_checkpoint import RunCheckpoint
 from josrc_keras.callbacks.second_stage import SecondStage
 from josrc_keras.callbacks.selection_monitor import SelectionMonitor
+from josrc_keras.callbacks.update_labels import UpdateLabels
 from josrc_keras.callbacks.verdict_history import VerdictHistory
 from josrc_keras.training.finite_loss import FiniteLoss
 
@@ -29,9 +32,12 @@ __all__ = [
     "HeldOut",
     "LabelTrust",
     "LinearDecay",
+    "LossMixture",
     "MeanTeacher",
+    "PencilStages",
     "RunCheckpoint",
     "SecondStage",
     "SelectionMonitor",
+    "UpdateLabels",
     "VerdictHistory",
 ]

@@ -41,7 +41,8 @@ def get_config(recipe="adaptive"):
     config = ml_collections.ConfigDict()
     # The method: "josrc_adaptive" (the adaptive method), "josrc" (the paper's),
     # "standard", "decoupling", or "coteaching", "coteaching_plus" or "jocor", which
-    # are told the noise rate; or "f_correction" or "dividemix".
+    # are told the noise rate; or one of the Tables 3 and 4: "f_correction",
+    # "m_correction", "joint_optim", "pencil" or "dividemix".
     config.method = "josrc_adaptive" if recipe in ADAPTIVE else "josrc"
     # Seed of the network, of the order of the data, and of the views.
     config.seed = 0
@@ -236,6 +237,40 @@ def get_config(recipe="adaptive"):
     config.dividemix.confidence_penalty = False
     # "mixmatch", or "labelled", the authors' form for Clothing1M.
     config.dividemix.form = "mixmatch"
+
+    # What "m_correction" reads: arguments of MCorrection, and one more.
+    config.m_correction = ml_collections.ConfigDict()
+    config.m_correction.mixup = 32.0
+    config.m_correction.eta = 1.0
+    config.m_correction.soft = False
+    # Share of the epochs before labels are doubted: published 105 of 300.
+    config.m_correction.start = 105 / 300
+
+    # What "joint_optim" reads: arguments of JointOptim, with the published values for
+    # 70% symmetric noise, and three more.
+    config.joint_optim = ml_collections.ConfigDict()
+    config.joint_optim.alpha = 1.2
+    config.joint_optim.beta = 0.8
+    config.joint_optim.prior = config_dict.placeholder(tuple)
+    # Number of epochs whose predictions make the labels.
+    config.joint_optim.memory = 10
+    # Share of the epochs before labels are replaced: published 70 of 320.
+    config.joint_optim.start = 70 / 320
+    # Share of the epochs before the network starts anew: published 200 of 320.
+    config.joint_optim.second_stage = 200 / 320
+
+    # What "pencil" reads: arguments of Pencil, with the published code's for CIFAR-10
+    # and batches of 128, and two more.
+    config.pencil = ml_collections.ConfigDict()
+    config.pencil.alpha = 0.4
+    config.pencil.beta = 0.1
+    config.pencil.label_rate = 600.0
+    config.pencil.scale = 10.0
+    config.pencil.double_softmax = False
+    # Share of the epochs before labels are corrected: published 70 of 320.
+    config.pencil.correct_from = 70 / 320
+    # Share of the epochs before labels are fixed: published 200 of 320.
+    config.pencil.fixed_from = 200 / 320
 
     config.optimizer = ml_collections.ConfigDict()
     # Name of a Keras optimizer.

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
         DivideMix,
         FCorrection,
         JoCoR,
+        JointOptim,
+        MCorrection,
+        Pencil,
         Standard,
     )
     from josrc_keras.model import Choices, JoSRC
@@ -49,6 +52,9 @@ __all__ = [
     "FCorrection",
     "JoCoR",
     "JoSRC",
+    "JointOptim",
+    "MCorrection",
+    "Pencil",
     "Standard",
     "TrustRule",
     "__version__",
@@ -69,7 +75,8 @@ __all__ = [
 HOMES = {
     **dict.fromkeys(("AdaptiveJoSRC", "TrustRule"), "adaptive"),
     **dict.fromkeys(("CoTeaching", "CoTeachingPlus", "Decoupling"), "baselines"),
-    **dict.fromkeys(("DivideMix", "FCorrection", "JoCoR", "Standard"), "baselines"),
+    **dict.fromkeys(("DivideMix", "FCorrection", "JoCoR", "JointOptim"), "baselines"),
+    **dict.fromkeys(("MCorrection", "Pencil", "Standard"), "baselines"),
     **dict.fromkeys(("Choices", "JoSRC"), "model"),
 }
 

@@ -38,7 +38,7 @@ def arguments():
     import keras
 
     from josrc_keras import Choices, JoSRC, TrustRule, callbacks, data, views
-    from josrc_keras.baselines import JoCoR
+    from josrc_keras.baselines import JoCoR, JointOptim, MCorrection, Pencil
     from josrc_keras.views import strong
 
     return {
@@ -49,6 +49,9 @@ def arguments():
         "jocor": [JoCoR],
         "learning_rate_decay": [callbacks.LinearDecay],
         "model": [Choices, JoSRC],
+        "joint_optim": [JointOptim],
+        "m_correction": [MCorrection],
+        "pencil": [Pencil],
         "optimizer.arguments": [keras.optimizers.Adam],
         "strong_views": [strong.rand_augment],
         "teacher": [callbacks.MeanTeacher],

@@ -6,6 +6,9 @@ from josrc_keras.baselines.decoupling import Decoupling
 from josrc_keras.baselines.dividemix import DivideMix
 from josrc_keras.baselines.f_correction import FCorrection
 from josrc_keras.baselines.jocor import JoCoR
+from josrc_keras.baselines.joint_optim import JointOptim
+from josrc_keras.baselines.m_correction import MCorrection
+from josrc_keras.baselines.pencil import Pencil
 from josrc_keras.baselines.standard import Standard
 
 __all__ = [
@@ -15,5 +18,8 @@ __all__ = [
     "DivideMix",
     "FCorrection",
     "JoCoR",
+    "JointOptim",
+    "MCorrection",
+    "Pencil",
     "Standard",
 ]

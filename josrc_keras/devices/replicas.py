@@ -80,6 +80,22 @@ def following_rows(values):
     return tf.concat([values[1:], firsts[after][None]], axis=0)
 
 
+def all_rows(values):
+    """The rows of all replicas, one replica's after the other's.
+
+    Args:
+        values: `(N, ...)` of one replica; all replicas have the same N.
+
+    Returns:
+        `(replicas * N, ...)`, the same on every replica.
+    """
+    if replica_count() == 1:
+        return values
+    import tensorflow as tf
+
+    return tf.distribute.get_replica_context().all_gather(values, axis=0)
+
+
 def check_equal_parts(count):
     """Makes a step fail unless every replica has as many samples as this one.
 

@@ -54,6 +54,11 @@ def make_model(
     if issubclass(method.model, AdaptiveJoSRC):
         arguments |= _from_data(config, num_classes, steps_per_epoch, num_samples)
     if method.remembers:
+        if num_samples is None:
+            raise ValueError(
+                f"config.method={config.method} needs the number of training images. "
+                "Received: num_samples=None. Pass it."
+            )
         arguments["num_samples"] = num_samples
     if arguments.get("smoothing", 0) is None:
         arguments["smoothing"] = schedules.smoothing_for(

@@ -1,9 +1,14 @@
 """How the methods that correct labels or losses are made from a configuration."""
 
-from josrc_keras.callbacks import EstimateTransition
+from josrc_keras.callbacks import (
+    EstimateTransition,
+    LossMixture,
+    PencilStages,
+    UpdateLabels,
+)
 from josrc_keras.data import batches
 
-SECTIONS = ("f_correction.",)
+SECTIONS = ("f_correction.", "m_correction.", "joint_optim.", "pencil.")
 
 
 def epoch_at(config, name, *, least=1):
@@ -41,3 +46,41 @@ def f_correction_callbacks(config, train, path):
     at_epoch = epoch_at(config, "f_correction.estimate_at")
     quantile = config.f_correction.quantile
     return [EstimateTransition(in_row_order(train), at_epoch, quantile)]
+
+
+def pencil_arguments(config):
+    """Further arguments of `Pencil`, but for the number of samples."""
+    names = ("alpha", "beta", "label_rate", "scale", "double_softmax")
+    return {name: config.pencil[name] for name in names}
+
+
+def pencil_callbacks(config, train, path):
+    """The callback that begins the stages."""
+    correct_from = epoch_at(config, "pencil.correct_from")
+    least = correct_from + 1
+    return [
+        PencilStages(correct_from, epoch_at(config, "pencil.fixed_from", least=least))
+    ]
+
+
+def joint_optim_arguments(config):
+    """Further arguments of `JointOptim`, but for the number of samples."""
+    return {name: config.joint_optim[name] for name in ("alpha", "beta", "prior")}
+
+
+def joint_optim_callbacks(config, train, path):
+    """The callback that replaces labels and begins the second stage."""
+    start = epoch_at(config, "joint_optim.start")
+    second_stage = epoch_at(config, "joint_optim.second_stage", least=start + 1)
+    return [UpdateLabels(start, config.joint_optim.memory, second_stage)]
+
+
+def m_correction_arguments(config):
+    """Further arguments of `MCorrection`."""
+    return {name: config.m_correction[name] for name in ("mixup", "eta", "soft")}
+
+
+def m_correction_callbacks(config, train, path):
+    """The callback that fits the mixture to the losses of all training images."""
+    start = epoch_at(config, "m_correction.start")
+    return [LossMixture(in_row_order(train), train.labels, start)]

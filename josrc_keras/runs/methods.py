@@ -146,7 +146,7 @@ class Method(NamedTuple):
 
 
 # Sections of a configuration that only some methods read.
-SECTIONS = ("adaptive.", "model.", "threshold.", "teacher.", "forget.", "jocor.")
+SECTIONS: tuple = ("adaptive.", "model.", "threshold.", "teacher.", "forget.", "jocor.")
 SECTIONS += corrections.SECTIONS
 SECTIONS += ("dividemix.",)
 METHODS = {
@@ -188,6 +188,33 @@ METHODS = {
         _dividemix_callbacks,
         remembers=True,
         reads=("dividemix.",),
+        on_cifar=False,
+    ),
+    "m_correction": Method(
+        baselines.MCorrection,
+        "M-correction",
+        corrections.m_correction_arguments,
+        corrections.m_correction_callbacks,
+        remembers=True,
+        reads=("m_correction.",),
+        on_cifar=False,
+    ),
+    "joint_optim": Method(
+        baselines.JointOptim,
+        "Joint-Optim",
+        corrections.joint_optim_arguments,
+        corrections.joint_optim_callbacks,
+        remembers=True,
+        reads=("joint_optim.",),
+        on_cifar=False,
+    ),
+    "pencil": Method(
+        baselines.Pencil,
+        "PENCIL",
+        corrections.pencil_arguments,
+        corrections.pencil_callbacks,
+        remembers=True,
+        reads=("pencil.",),
         on_cifar=False,
     ),
     "josrc": Method(

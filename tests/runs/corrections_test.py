@@ -10,6 +10,9 @@ from tests.support.runs import history_of, without_pictures
 # What a run of two epochs of each method is configured with.
 FIELDS: dict = {
     "f_correction": {"f_correction.quantile": 0.97, "data.validation_share": 0.25},
+    "m_correction": {"m_correction.start": 0.4},
+    "joint_optim": {"joint_optim.start": 0.4},
+    "pencil": {"pencil.correct_from": 0.4, "pencil.label_rate": 50.0},
 }
 
 
@@ -26,6 +29,13 @@ def test_a_run(method, quick_config, deterministic, monkeypatch, tmp_path):
         matrix = np.asarray(model.transition)
         np.testing.assert_allclose(matrix.sum(axis=1), np.ones(8), rtol=1e-5)
         assert np.abs(matrix - np.eye(8)).max() > 0.01
+    if method == "joint_optim":  # Labels were replaced after the first epoch.
+        sums = np.asarray(model.soft_labels).sum(axis=1)
+        np.testing.assert_allclose(sums, 1, rtol=1e-6)
+    if method == "m_correction":  # A mixture was fitted.
+        assert np.asarray(model.posterior).max() > 0.5
+    if method == "pencil":  # Labels moved in the second epoch.
+        assert np.abs(np.asarray(model.label_changes)).max() > 0.01
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
@@ -33,3 +43,15 @@ def test_shares_out_of_range(share, quick_config):
     config = quick_config(**{"f_correction.estimate_at": share})
     with pytest.raises(ValueError, match=rf"config.f_correction.estimate_at.*{share}"):
         corrections.epoch_at(config, "f_correction.estimate_at")
+
+
+def test_the_stages_of_pencil_are_apart(quick_config):
+    """The published 70 and 200 of 320 epochs; in a short run an epoch each."""
+    stages = [
+        (callback.correct_from, callback.fixed_from)
+        for epochs in (320, 40, 1)
+        for callback in corrections.pencil_callbacks(
+            quick_config(epochs=epochs), None, None
+        )
+    ]
+    assert stages == [(70, 200), (9, 25), (1, 2)]

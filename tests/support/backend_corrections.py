@@ -3,16 +3,28 @@
 import keras
 import numpy as np
 
-from josrc_keras import FCorrection, networks
+from josrc_keras import FCorrection, JointOptim, MCorrection, Pencil
 
 CLASSES = 4
 
 
-def steps(initial, images, labels):
+def small_network():
+    """A network with batch normalisation that compiles fast, of fixed weights."""
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
+    x = keras.layers.Dense(8)(x)
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    network = keras.Model(image, keras.layers.Dense(CLASSES)(x))
+    random = np.random.default_rng(6)
+    weights = [random.normal(size=w.shape) for w in network.get_weights()]
+    network.set_weights([np.abs(w) + 0.5 if w.ndim == 1 else w for w in weights])
+    return network
+
+
+def steps(images, labels):
     """Gradients, metrics and variables of a step of each method, by name.
 
     Args:
-        initial: The weights of `digits_cnn(4)`.
         images: `(32, 8, 8, 1)`.
         labels: Dict of `label`, `true_label` and `index`.
 
@@ -20,16 +32,31 @@ def steps(initial, images, labels):
         Dict from `method/part/name` to an array.
     """
     random = np.random.default_rng(5)
-    matrix = random.random((CLASSES, CLASSES)) + np.eye(CLASSES)
+    matrix = random.random((CLASSES, CLASSES)) + 4 * np.eye(CLASSES)
     matrix /= matrix.sum(axis=1, keepdims=True)
+    changes = random.normal(0, 6, (40, CLASSES)).astype("float32")
+    soft = random.dirichlet(np.ones(CLASSES), 40).astype("float32")
     cases = {
         "FCorrection": (FCorrection, {"transition": matrix}, {}),
+        "JointOptim": (
+            JointOptim,
+            {"num_samples": 40, "prior": matrix[0].tolist()},
+            {"soft_labels": soft},
+        ),
+        "MCorrection": (
+            MCorrection,
+            {"mixup": 0.0},  # The backends draw different numbers.
+            {"bootstrapping": 1.0, "posterior": np.linspace(0, 1, 100)},
+        ),
+        "Pencil": (
+            Pencil,
+            {"num_samples": 40, "beta": 0.5},
+            {"stage": 1.0, "label_changes": changes},
+        ),
     }
     found: dict = {}
     for name, (method, arguments, values) in cases.items():
-        network = networks.digits_cnn(CLASSES)
-        network.set_weights(initial)
-        model = method(network, CLASSES, **arguments)
+        model = method(small_network(), CLASSES, **arguments)
         model.compile(keras.optimizers.SGD(1.0), metrics=["accuracy"])
         model.set_monitored(True)
         for variable, value in values.items():

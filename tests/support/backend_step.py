@@ -60,7 +60,7 @@ def main(path):
     results |= trusting_step(network, views, numbered)
     for method in (Standard, Decoupling, CoTeaching, CoTeachingPlus, JoCoR):
         results |= compared_step(method, initial, views["view_a"], labels)
-    results |= backend_corrections.steps(initial, views["view_a"], numbered)
+    results |= backend_corrections.steps(views["view_a"], numbered)
     results |= penalised_step(views["view_a"], labels)
     results |= further_steps.all_steps(initial, views, numbered)
     np.savez(path, **results)

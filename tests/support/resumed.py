@@ -30,6 +30,9 @@ def check_resumed(make, callbacks, folder, *, stop, checkpoint_first=False):
     found = []
     for name, parts in (("whole", [EPOCHS]), ("parts", [stop, EPOCHS])):
         for until in parts:
+            # Nothing of a resumed run may come from the global generator.
+            resumes = name == "parts" and until == EPOCHS
+            keras.utils.set_random_seed(99 if resumes else 0)
             model, own = make(), callbacks()
             carried = [each for each in own if hasattr(each, "set_state")]
             checkpoint = RunCheckpoint(folder / name, carried=carried)
