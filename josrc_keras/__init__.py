@@ -26,16 +26,19 @@ from josrc_keras import (
 from josrc_keras._version import __version__
 from josrc_keras.adaptive import AdaptiveJoSRC, TrustRule
 from josrc_keras.baselines import (
+    MLNT,
     CoTeaching,
     CoTeachingPlus,
     Decoupling,
     DivideMix,
     JoCoR,
+    MetaCleaner,
     Standard,
 )
 from josrc_keras.model import Choices, JoSRC
 
 __all__ = [
+    "MLNT",
     "AdaptiveJoSRC",
     "Choices",
     "CoTeaching",
@@ -44,6 +47,7 @@ __all__ = [
     "DivideMix",
     "JoCoR",
     "JoSRC",
+    "MetaCleaner",
     "Standard",
     "TrustRule",
     "__version__",

@@ -5,13 +5,17 @@ from josrc_keras.baselines.coteaching_plus import CoTeachingPlus
 from josrc_keras.baselines.decoupling import Decoupling
 from josrc_keras.baselines.dividemix import DivideMix
 from josrc_keras.baselines.jocor import JoCoR
+from josrc_keras.baselines.meta_cleaner import MetaCleaner
+from josrc_keras.baselines.mlnt import MLNT
 from josrc_keras.baselines.standard import Standard
 
 __all__ = [
+    "MLNT",
     "CoTeaching",
     "CoTeachingPlus",
     "Decoupling",
     "DivideMix",
     "JoCoR",
+    "MetaCleaner",
     "Standard",
 ]

@@ -14,6 +14,8 @@ COLOURS = {
     "coteaching_plus": "#bcbd22",
     "jocor": "#d62728",
     "dividemix": "#17becf",
+    "mlnt": "#9467bd",
+    "meta_cleaner": "#7f7f00",
     "josrc-c": "#8c6bb1",
     "josrc-ci": "#41ab5d",
     "josrc-cio": "#d98032",

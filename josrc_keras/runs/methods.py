@@ -103,6 +103,17 @@ def _dividemix_callbacks(config, train, path):
     return [Divide(_in_order(train), **fields)]
 
 
+def _mlnt_arguments(config):
+    fields = config.mlnt.to_dict()
+    ramp = fields.pop("ramp_start"), fields.pop("ramp_end")
+    return fields | {"ramp": ramp}
+
+
+def group_of(config):
+    """The argument `group` of `data.batches`, from a configuration."""
+    return config.meta_cleaner.group if config.method == "meta_cleaner" else 1
+
+
 def balance_of(config):
     """The argument `balanced` of `data.batches`, from a configuration."""
     if not config.data.balanced:
@@ -141,7 +152,7 @@ class Method(NamedTuple):
 
 # Sections of a configuration that only some methods read.
 SECTIONS = ("adaptive.", "model.", "threshold.", "teacher.", "forget.", "jocor.")
-SECTIONS += ("dividemix.",)
+SECTIONS += ("dividemix.", "mlnt.", "meta_cleaner.")
 METHODS = {
     "standard": Method(baselines.Standard, "ordinary training"),
     "decoupling": Method(baselines.Decoupling, "Decoupling"),
@@ -174,6 +185,19 @@ METHODS = {
         _dividemix_callbacks,
         remembers=True,
         reads=("dividemix.",),
+    ),
+    "mlnt": Method(
+        baselines.MLNT,
+        "Meta-Learning",
+        _mlnt_arguments,
+        lambda config, train, path: [MeanTeacher(**config.teacher)],
+        reads=("mlnt.", "teacher."),
+    ),
+    "meta_cleaner": Method(
+        baselines.MetaCleaner,
+        "Meta-Cleaner",
+        lambda config: config.meta_cleaner.to_dict(),
+        reads=("meta_cleaner.",),
     ),
     "josrc": Method(
         JoSRC,

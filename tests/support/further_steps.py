@@ -3,12 +3,16 @@
 import keras
 import numpy as np
 
-from josrc_keras import DivideMix, networks
+from josrc_keras import MLNT, DivideMix, MetaCleaner, networks
 
 
 def all_steps(initial, views, labels):
     """Gradients and metrics of one step of each method, by name."""
-    return divided_step(initial, views, labels)
+    return (
+        divided_step(initial, views, labels)
+        | virtual_step(views["view_a"], labels)
+        | grouped_step(initial, views["view_a"], labels)
+    )
 
 
 def moved(model, images, labels, name):
@@ -53,3 +57,37 @@ def divided_step(initial, views, labels):
         keras.ops.convert_to_tensor(share),
     )
     return moved(model, views, labels, "DivideMix")
+
+
+def virtual_step(images, labels):
+    """MLNT, with synthetic labels that are not random."""
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Rescaling(1 / 255)(keras.layers.Flatten()(image))
+    x = keras.layers.BatchNormalization()(keras.layers.Dense(6, "relu")(x))
+    network = keras.Model(image, keras.layers.Dense(4)(x))
+    random = np.random.default_rng(7)
+    scaled = [random.normal(size=w.shape) for w in network.get_weights()]
+    initial = [np.abs(w) + 0.5 if w.ndim == 1 else w for w in scaled]
+    network.set_weights(initial)
+    # A gradient through convolutions takes XLA half a minute to compile.
+    model = MLNT(network, 4, synthetic_sets=2, meta_rate=0.2, ramp=(0, 0))
+    model.compile(keras.optimizers.SGD(1.0), metrics=["accuracy"])
+    model.teacher_decay.assign(0.9)
+    model.teacher.set_weights(near(initial))
+    sets = [np.roll(labels["label"], shift) for shift in (1, 2)]
+    model.synthetic_labels = lambda given, found: sets
+    results = moved(model, images, labels, "MLNT")
+    weights = enumerate(model.teacher.get_weights())
+    return results | {f"MLNT/teacher/{i}": weight for i, weight in weights}
+
+
+def grouped_step(initial, images, labels):
+    """Meta-Cleaner, with groups of one label but for one."""
+    model = MetaCleaner(network_of(initial), 4, group=4, hidden=8, plain_weight=0.5)
+    model.compile(keras.optimizers.SGD(1.0), metrics=["accuracy"])
+    random = np.random.default_rng(5)
+    weights = model.cleaner.get_weights()
+    model.cleaner.set_weights([0.1 * random.normal(size=w.shape) for w in weights])
+    given = np.repeat(labels["label"][:8], 4)
+    given[5] += 1 - 2 * (given[5] == 3)
+    return moved(model, images, given, "MetaCleaner")
