@@ -41,8 +41,9 @@ def get_config(recipe="adaptive"):
         )
     config = ml_collections.ConfigDict()
     # The method: "josrc_adaptive" (the adaptive method), "josrc" (the paper's),
-    # "standard", "decoupling", "dividemix", "mlnt", "meta_cleaner", or
-    # "coteaching", "coteaching_plus" or "jocor", which are told the noise rate.
+    # "standard", "decoupling", "dividemix", "mlnt", "meta_cleaner",
+    # "deepself", or "coteaching", "coteaching_plus" or "jocor", which are told the
+    # noise rate.
     config.method = "josrc_adaptive" if recipe in ADAPTIVE else "josrc"
     # Seed of the network, of the order of the data, and of the views.
     config.seed = 0
@@ -250,6 +251,21 @@ def get_config(recipe="adaptive"):
     config.meta_cleaner.hidden = 128
     # Weight of the cross-entropy on single images, which the paper does not have.
     config.meta_cleaner.plain_weight = 0.0
+
+    # What "deepself" reads: arguments of CorrectLabels, and the alpha of DeepSelf, as
+    # reports of others have them. The schedule is not the authors', which is SGD with a
+    # rate of 0.002 over 15 epochs on Clothing1M.
+    config.deepself = ml_collections.ConfigDict()
+    # Weight of the corrected label, in [0, 1].
+    config.deepself.alpha = 0.5
+    # First epoch that learns from corrected labels, counted from 1.
+    config.deepself.start_epoch = 2
+    # The most images of a class among which prototypes are chosen.
+    config.deepself.samples = 1280
+    # The most prototypes of a class.
+    config.deepself.count = 8
+    # Share of a class's pairs that count as not alike.
+    config.deepself.quantile = 0.6
 
     config.optimizer = ml_collections.ConfigDict()
     # Name of a Keras optimizer.

@@ -3,6 +3,7 @@
 from josrc_keras.baselines.coteaching import CoTeaching
 from josrc_keras.baselines.coteaching_plus import CoTeachingPlus
 from josrc_keras.baselines.decoupling import Decoupling
+from josrc_keras.baselines.deepself import DeepSelf
 from josrc_keras.baselines.dividemix import DivideMix
 from josrc_keras.baselines.jocor import JoCoR
 from josrc_keras.baselines.meta_cleaner import MetaCleaner
@@ -14,6 +15,7 @@ __all__ = [
     "CoTeaching",
     "CoTeachingPlus",
     "Decoupling",
+    "DeepSelf",
     "DivideMix",
     "JoCoR",
     "MetaCleaner",

@@ -33,6 +33,11 @@ class MLNT(MeanTeacherModel):
     the mean teacher's, whose moving statistics follow the student's. Further iterations
     of the paper, which filter samples by the best teacher so far, are left out.
 
+    On TensorFlow the second-order gradient lacks a part where Keras's own batch
+    normalisation computes moments, as of rows in the head `mlp`: `tf.nn.moments` hides
+    it from a second tape. (This package's networks normalise images by a fused
+    operation, which has it.) There take the head `linear`, `first_order`, or JAX.
+
     The method need not be told anything. `predict` and `evaluate` use the teacher.
     `fit` needs the callback `MeanTeacher`. A step learns on one device.
 

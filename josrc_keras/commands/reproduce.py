@@ -39,8 +39,8 @@ _METHOD = flags.DEFINE_multi_string(
     "method",
     [],
     "josrc, josrc-c, josrc-ci, josrc-cio, standard, decoupling, coteaching, "
-    "coteaching_plus, jocor, dividemix, mlnt, meta_cleaner, or all that the table "
-    "compares; none: the table's rows of Jo-SRC.",
+    "coteaching_plus, jocor, dividemix, mlnt, meta_cleaner, deepself, or all that the "
+    "table compares; none: the table's rows of Jo-SRC.",
 )
 _RECIPE = flags.DEFINE_enum(
     "recipe",

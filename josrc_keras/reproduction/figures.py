@@ -16,6 +16,7 @@ COLOURS = {
     "dividemix": "#17becf",
     "mlnt": "#9467bd",
     "meta_cleaner": "#7f7f00",
+    "deepself": "#b15928",
     "josrc-c": "#8c6bb1",
     "josrc-ci": "#41ab5d",
     "josrc-cio": "#d98032",

@@ -11,6 +11,7 @@ from josrc_keras import baselines
 from josrc_keras.adaptive import AdaptiveJoSRC, TrustRule, values
 from josrc_keras.callbacks import (
     CleanThreshold,
+    CorrectLabels,
     Divide,
     ForgetRate,
     LabelTrust,
@@ -103,6 +104,12 @@ def _dividemix_callbacks(config, train, path):
     return [Divide(_in_order(train), **fields)]
 
 
+def _deepself_callbacks(config, train, path):
+    fields = config.deepself.to_dict()
+    del fields["alpha"]
+    return [CorrectLabels(_in_order(train), **fields, seed=config.seed)]
+
+
 def _mlnt_arguments(config):
     fields = config.mlnt.to_dict()
     ramp = fields.pop("ramp_start"), fields.pop("ramp_end")
@@ -152,7 +159,7 @@ class Method(NamedTuple):
 
 # Sections of a configuration that only some methods read.
 SECTIONS = ("adaptive.", "model.", "threshold.", "teacher.", "forget.", "jocor.")
-SECTIONS += ("dividemix.", "mlnt.", "meta_cleaner.")
+SECTIONS += ("dividemix.", "mlnt.", "meta_cleaner.", "deepself.")
 METHODS = {
     "standard": Method(baselines.Standard, "ordinary training"),
     "decoupling": Method(baselines.Decoupling, "Decoupling"),
@@ -198,6 +205,14 @@ METHODS = {
         "Meta-Cleaner",
         lambda config: config.meta_cleaner.to_dict(),
         reads=("meta_cleaner.",),
+    ),
+    "deepself": Method(
+        baselines.DeepSelf,
+        "DeepSelf",
+        lambda config: {"alpha": config.deepself.alpha},
+        _deepself_callbacks,
+        remembers=True,
+        reads=("deepself.",),
     ),
     "josrc": Method(
         JoSRC,

@@ -43,7 +43,7 @@ def test_a_step_equals_tensorflows(tmp_path):
         assert 0 < theirs[f"1.0/samples/{kind}"].sum() < 32
     assert theirs["own/loss"] > 2.0  # Cross-entropy of four classes is about 1.4.
     steps = ("0.0", "1.0", "Standard", "Decoupling", "CoTeaching", "CoTeachingPlus")
-    steps += ("JoCoR", "trust", "DivideMix", "MLNT", "MetaCleaner")
+    steps += ("JoCoR", "trust", "DivideMix", "MLNT", "MetaCleaner", "DeepSelf")
     for step in steps:
         gradients = [v for k, v in theirs.items() if k.startswith(f"{step}/gradients/")]
         assert max(np.abs(gradient).max() for gradient in gradients) > 0.1
