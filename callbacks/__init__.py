@@ -5,6 +5,7 @@ from josrc_keras._layout import require_name
 require_name(__name__, "josrc_keras.callbacks")
 
 from josrc_keras.callbacks.clean_threshold import CleanThreshold
+from josrc_keras.callbacks.correct_labels import CorrectLabels
 from josrc_keras.callbacks.cosine_decay import CosineDecay
 from josrc_keras.callbacks.divide import Divide
 from josrc_keras.callbacks.estimate_transition import EstimateTransition
@@ -24,6 +25,7 @@ from josrc_keras.training.finite_loss import FiniteLoss
 
 __all__ = [
     "CleanThreshold",
+    "CorrectLabels",
     "CosineDecay",
     "Divide",
     "EstimateTransition",

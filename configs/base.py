@@ -41,8 +41,9 @@ def get_config(recipe="adaptive"):
     config = ml_collections.ConfigDict()
     # The method: "josrc_adaptive" (the adaptive method), "josrc" (the paper's),
     # "standard", "decoupling", or "coteaching", "coteaching_plus" or "jocor", which
-    # are told the noise rate; or one of the Tables 3 and 4: "f_correction",
-    # "m_correction", "joint_optim", "pencil" or "dividemix".
+    # are told the noise rate; or one of the paper's Tables 3 and 4: "f_correction",
+    # "m_correction", "joint_optim", "pencil", "dividemix", "mlnt", "meta_cleaner" or
+    # "deepself".
     config.method = "josrc_adaptive" if recipe in ADAPTIVE else "josrc"
     # Seed of the network, of the order of the data, and of the views.
     config.seed = 0
@@ -271,6 +272,50 @@ def get_config(recipe="adaptive"):
     config.pencil.correct_from = 70 / 320
     # Share of the epochs before labels are fixed: published 200 of 320.
     config.pencil.fixed_from = 200 / 320
+
+    # What "mlnt" reads: arguments of MLNT, as published for Clothing1M. The schedule is
+    # not the authors', which is SGD with a rate of 0.0008 over one epoch, in batches of
+    # 32. Their teacher's decay is `config.teacher.decay`, and 0.999 after 2000 steps.
+    config.mlnt = ml_collections.ConfigDict()
+    # Number of sets of replaced labels in a step.
+    config.mlnt.synthetic_sets = 10
+    # Share of the labels that are replaced.
+    config.mlnt.synthetic_share = 0.5
+    # Size of the virtual step.
+    config.mlnt.meta_rate = 0.02
+    # Factor on the divergences; the authors' code has 1 / C.
+    config.mlnt.consistency_weight = 1.0
+    # Number of steps before the divergences count.
+    config.mlnt.ramp_start = 500
+    # Number of steps after which they count fully.
+    config.mlnt.ramp_end = 2000
+    # Whether the virtual step's gradient is taken as a constant.
+    config.mlnt.first_order = False
+
+    # What "meta_cleaner" reads: arguments of MetaCleaner. No value was published in a
+    # form that could be checked.
+    config.meta_cleaner = ml_collections.ConfigDict()
+    # Images a group, a divisor of `batch_size`.
+    config.meta_cleaner.group = 4
+    # Units of the hidden layer that weighs the images of a group.
+    config.meta_cleaner.hidden = 128
+    # Weight of the cross-entropy on single images, which the paper does not have.
+    config.meta_cleaner.plain_weight = 0.0
+
+    # What "deepself" reads: arguments of CorrectLabels, and the alpha of DeepSelf, as
+    # reports of others have them. The schedule is not the authors', which is SGD with a
+    # rate of 0.002 over 15 epochs on Clothing1M.
+    config.deepself = ml_collections.ConfigDict()
+    # Weight of the corrected label, in [0, 1].
+    config.deepself.alpha = 0.5
+    # First epoch that learns from corrected labels, counted from 1.
+    config.deepself.start_epoch = 2
+    # The most images of a class among which prototypes are chosen.
+    config.deepself.samples = 1280
+    # The most prototypes of a class.
+    config.deepself.count = 8
+    # Share of a class's pairs that count as not alike.
+    config.deepself.quantile = 0.6
 
     config.optimizer = ml_collections.ConfigDict()
     # Name of a Keras optimizer.

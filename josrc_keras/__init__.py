@@ -29,31 +29,37 @@ if TYPE_CHECKING:
     )
     from josrc_keras.adaptive import AdaptiveJoSRC, TrustRule
     from josrc_keras.baselines import (
+        MLNT,
         CoTeaching,
         CoTeachingPlus,
         Decoupling,
+        DeepSelf,
         DivideMix,
         FCorrection,
         JoCoR,
         JointOptim,
         MCorrection,
+        MetaCleaner,
         Pencil,
         Standard,
     )
     from josrc_keras.model import Choices, JoSRC
 
 __all__ = [
+    "MLNT",
     "AdaptiveJoSRC",
     "Choices",
     "CoTeaching",
     "CoTeachingPlus",
     "Decoupling",
+    "DeepSelf",
     "DivideMix",
     "FCorrection",
     "JoCoR",
     "JoSRC",
     "JointOptim",
     "MCorrection",
+    "MetaCleaner",
     "Pencil",
     "Standard",
     "TrustRule",
@@ -77,6 +83,7 @@ HOMES = {
     **dict.fromkeys(("CoTeaching", "CoTeachingPlus", "Decoupling"), "baselines"),
     **dict.fromkeys(("DivideMix", "FCorrection", "JoCoR", "JointOptim"), "baselines"),
     **dict.fromkeys(("MCorrection", "Pencil", "Standard"), "baselines"),
+    **dict.fromkeys(("DeepSelf", "MLNT", "MetaCleaner"), "baselines"),
     **dict.fromkeys(("Choices", "JoSRC"), "model"),
 }
 

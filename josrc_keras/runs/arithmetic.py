@@ -14,7 +14,7 @@ from josrc_keras.runs.build_model import make_model
 
 PETA = 1e15
 # Parts of a configuration that decide what a sample costs, in operations.
-READ = ("method", "network", "augmentation", "adaptive", "model")
+READ = ("method", "network", "augmentation", "adaptive", "model", "mlnt")
 _COSTS: dict = {}  # What is known so far, since making a model takes a second.
 
 

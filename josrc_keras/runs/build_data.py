@@ -16,7 +16,7 @@ from josrc_keras.data.records import from_folder
 from josrc_keras.devices import replicas
 from josrc_keras.runs import folder, large_sets, start
 from josrc_keras.runs.configuration import PATHS
-from josrc_keras.runs.methods import METHODS, balance_of
+from josrc_keras.runs.methods import METHODS, balance_of, group_of
 
 
 def make_benchmark(
@@ -166,7 +166,10 @@ def with_batch_that_fits(
 def steps_per_epoch(split: Split, config: ml_collections.ConfigDict) -> int:
     """Number of whole batches of an epoch, which may be balanced by classes."""
     return batches.steps_per_epoch(
-        split, config.batch_size, balanced=balance_of(config)
+        split,
+        config.batch_size,
+        balanced=balance_of(config),
+        group=group_of(config),
     )
 
 
@@ -192,6 +195,7 @@ def train_batches(
         seed=config.seed,
         initial_epoch=initial_epoch,
         balanced=balance_of(config),
+        group=group_of(config),
     )
     fields = config.strong_views
     if not fields["enabled"]:

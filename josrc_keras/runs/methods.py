@@ -11,6 +11,7 @@ from josrc_keras import baselines
 from josrc_keras.adaptive import AdaptiveJoSRC, TrustRule, values
 from josrc_keras.callbacks import (
     CleanThreshold,
+    CorrectLabels,
     Divide,
     ForgetRate,
     LabelTrust,
@@ -106,6 +107,23 @@ def _dividemix_callbacks(config, train, path):
     return [Divide(_in_order(train), **fields)]
 
 
+def _deepself_callbacks(config, train, path):
+    fields = config.deepself.to_dict()
+    del fields["alpha"]
+    return [CorrectLabels(_in_order(train), **fields, seed=config.seed)]
+
+
+def _mlnt_arguments(config):
+    fields = config.mlnt.to_dict()
+    ramp = fields.pop("ramp_start"), fields.pop("ramp_end")
+    return fields | {"ramp": ramp}
+
+
+def group_of(config):
+    """The argument `group` of `data.batches`, from a configuration."""
+    return config.meta_cleaner.group if config.method == "meta_cleaner" else 1
+
+
 def balance_of(config):
     """The argument `balanced` of `data.batches`, from a configuration."""
     if not config.data.balanced:
@@ -148,7 +166,7 @@ class Method(NamedTuple):
 # Sections of a configuration that only some methods read.
 SECTIONS: tuple = ("adaptive.", "model.", "threshold.", "teacher.", "forget.", "jocor.")
 SECTIONS += corrections.SECTIONS
-SECTIONS += ("dividemix.",)
+SECTIONS += ("dividemix.", "mlnt.", "meta_cleaner.", "deepself.")
 METHODS = {
     "standard": Method(baselines.Standard, "ordinary training"),
     "decoupling": Method(baselines.Decoupling, "Decoupling"),
@@ -215,6 +233,30 @@ METHODS = {
         corrections.pencil_callbacks,
         remembers=True,
         reads=("pencil.",),
+        on_cifar=False,
+    ),
+    "mlnt": Method(
+        baselines.MLNT,
+        "Meta-Learning",
+        _mlnt_arguments,
+        lambda config, train, path: [MeanTeacher(**config.teacher)],
+        reads=("mlnt.", "teacher."),
+        on_cifar=False,
+    ),
+    "meta_cleaner": Method(
+        baselines.MetaCleaner,
+        "Meta-Cleaner",
+        lambda config: config.meta_cleaner.to_dict(),
+        reads=("meta_cleaner.",),
+        on_cifar=False,
+    ),
+    "deepself": Method(
+        baselines.DeepSelf,
+        "DeepSelf",
+        lambda config: {"alpha": config.deepself.alpha},
+        _deepself_callbacks,
+        remembers=True,
+        reads=("deepself.",),
         on_cifar=False,
     ),
     "josrc": Method(

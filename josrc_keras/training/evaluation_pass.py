@@ -83,11 +83,15 @@ def per_sample_losses(
                 for each in logits
             ]
         )
-    seen = sum(len(rows[0]) for rows in found)
+    check_count(sum(len(rows[0]) for rows in found), count)
+    return np.concatenate([np.stack(rows) for rows in found], axis=1)
+
+
+def check_count(seen: int, count: int) -> None:
+    """Raises a `ValueError` unless as many samples were seen as there are."""
     if seen != count:
         raise ValueError(
             f"Expected each of the {count} training samples once, in the order of the "
             f"dataset. Received: batches of {seen} samples. Return them whole, the "
             "partial last batch included, each time."
         )
-    return np.concatenate([np.stack(rows) for rows in found], axis=1)

@@ -14,7 +14,7 @@ from tests.support.forks import Forks
 from tests.support.synthetic import flat
 
 METHODS = ("standard", "decoupling", "coteaching", "coteaching_plus", "jocor")
-METHODS += ("dividemix",)
+METHODS += ("dividemix", "mlnt", "meta_cleaner", "deepself")
 METHODS += ("josrc",)
 HALVES = {
     half: [row for row in robustness.ROWS if row.half == half]
@@ -404,7 +404,7 @@ def test_the_command_lists_the_runs_of_a_half(commands, folder):
     )
     assert status == 0, err
     assert left(out) == [run.name for run in paper_runs("report", seeds=(0, 1))]
-    assert out.splitlines()[-1].startswith("0 of 168 runs done")
+    assert out.splitlines()[-1].startswith("0 of 240 runs done")
     assert not (folder / "new").exists()
 
 

@@ -3,12 +3,18 @@
 import keras
 import numpy as np
 
-from josrc_keras import DivideMix, networks
+from josrc_keras import MLNT, DeepSelf, DivideMix, MetaCleaner, networks
+from josrc_keras.networks import normalization
 
 
 def all_steps(initial, views, labels):
     """Gradients and metrics of one step of each method, by name."""
-    return divided_step(initial, views, labels)
+    return (
+        divided_step(initial, views, labels)
+        | virtual_step(views["view_a"], labels)
+        | grouped_step(initial, views["view_a"], labels)
+        | corrected_step(initial, views["view_a"], labels)
+    )
 
 
 def moved(model, images, labels, name):
@@ -53,3 +59,49 @@ def divided_step(initial, views, labels):
         keras.ops.convert_to_tensor(share),
     )
     return moved(model, views, labels, "DivideMix")
+
+
+def virtual_step(images, labels):
+    """MLNT, with synthetic labels that are not random."""
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(3, 3)(keras.layers.Rescaling(1 / 255)(image))
+    x = keras.layers.ReLU()(normalization.BatchNormalization()(x))
+    x = keras.layers.GlobalAveragePooling2D(name="features")(x)
+    network = keras.Model(image, keras.layers.Dense(4)(x))
+    random = np.random.default_rng(7)
+    scaled = [random.normal(size=w.shape) for w in network.get_weights()]
+    initial = [np.abs(w) + 0.5 if w.ndim == 1 else w for w in scaled]
+    network.set_weights(initial)
+    # It is small, since a second gradient of a larger one takes long to compile.
+    model = MLNT(network, 4, synthetic_sets=2, meta_rate=0.2, ramp=(0, 0))
+    model.compile(keras.optimizers.SGD(1.0), metrics=["accuracy"])
+    model.teacher_decay.assign(0.9)
+    model.teacher.set_weights(near(initial))
+    sets = [np.roll(labels["label"], shift) for shift in (1, 2)]
+    model.synthetic_labels = lambda given, found: sets
+    results = moved(model, images, labels, "MLNT")
+    weights = enumerate(model.teacher.get_weights())
+    return results | {f"MLNT/teacher/{i}": weight for i, weight in weights}
+
+
+def grouped_step(initial, images, labels):
+    """Meta-Cleaner, with groups of one label but for one."""
+    model = MetaCleaner(network_of(initial), 4, group=4, hidden=8, plain_weight=0.5)
+    model.compile(keras.optimizers.SGD(1.0), metrics=["accuracy"])
+    random = np.random.default_rng(5)
+    weights = model.cleaner.get_weights()
+    model.cleaner.set_weights([0.1 * random.normal(size=w.shape) for w in weights])
+    given = np.repeat(labels["label"][:8], 4)
+    given[5] += 1 - 2 * (given[5] == 3)
+    return moved(model, images, given, "MetaCleaner")
+
+
+def corrected_step(initial, images, labels):
+    """DeepSelf, with random corrected labels."""
+    model = DeepSelf(network_of(initial), 4, 40)
+    model.compile(keras.optimizers.SGD(1.0), metrics=["accuracy"])
+    model.set_monitored(True)
+    random = np.random.default_rng(6)
+    model.corrected.assign(random.integers(-1, 4, 40).astype("float32"))
+    model.similarity.assign(random.random(40).astype("float32"))
+    return moved(model, images, labels, "DeepSelf")

@@ -3,23 +3,25 @@
 import keras
 
 from josrc_keras.data import records
-from josrc_keras.data.batches import balance
+from josrc_keras.data.batches import balance, grouped
 
 
-def steps_per_epoch(split, batch_size, *, balanced=False):
+def steps_per_epoch(split, batch_size, *, balanced=False, group=1):
     """Number of whole batches in an epoch. A partial last batch is dropped.
 
     Args:
         split: A `Split`.
         batch_size: Samples a batch.
         balanced: As in `train_batches`.
+        group: As in `train_batches`.
 
     Raises:
-        ValueError: If the epoch holds less than one batch, or `balanced` is out of
-            range.
+        ValueError: If the epoch holds less than one batch, or `balanced` or `group` is
+            out of range.
     """
     limit = balance.limit_of(split.labels, balanced)
-    count = balance.epoch_size(split.labels, limit)
+    grouped.check_group(group, batch_size, split.images)
+    count = grouped.epoch_size(split.labels, limit, group)
     if not 0 < batch_size <= count:
         what = "images" if limit is None else "images in a balanced epoch"
         raise ValueError(
@@ -29,7 +31,7 @@ def steps_per_epoch(split, batch_size, *, balanced=False):
     return count // batch_size
 
 
-def train_batches(split, *, batch_size, seed, initial_epoch=0, balanced=False):
+def train_batches(split, *, batch_size, seed, initial_epoch=0, balanced=False, group=1):
     """Endless shuffled batches of `(image, {"label", "true_label", "index"})`.
 
     The index is a sample's row in the split. True labels are left out where they are
@@ -49,18 +51,22 @@ def train_batches(split, *, batch_size, seed, initial_epoch=0, balanced=False):
             as the rarest class has. A number takes at most that number of each class.
             Samples are drawn anew each epoch, without replacement, as a function of
             `(seed, epoch)`. Pass the same value to `steps_per_epoch`.
+        group: Samples a group, a divisor of `batch_size`. The samples of a group, one
+            after the other in a batch, have the same given label. The last group of a
+            class is filled up with its own samples. Pass the same value to
+            `steps_per_epoch`.
 
     Returns:
         A `tf.data.Dataset`, or on JAX a generator whose data stays on the device.
 
     Raises:
         ValueError: If an epoch holds less than one batch, or `balanced` is a number
-            that is not positive.
+            that is not positive, or groups don't fit the batch or the images.
     """
-    steps = steps_per_epoch(split, batch_size, balanced=balanced)
+    steps = steps_per_epoch(split, batch_size, balanced=balanced, group=group)
     limit = balance.limit_of(split.labels, balanced)
     return _maker(split).train_batches(
-        split, steps, batch_size, seed, initial_epoch, limit
+        split, steps, batch_size, seed, initial_epoch, limit, group
     )
 
 

@@ -3,18 +3,21 @@
 import numpy as np
 import tensorflow as tf
 
-from josrc_keras.data.batches import balance
+from josrc_keras.data.batches import balance, grouped
 
 
-def train_batches(split, steps, batch_size, seed, initial_epoch, limit):
+def train_batches(split, steps, batch_size, seed, initial_epoch, limit, group=1):
     """Endless shuffled batches; see `data.batches.train_batches`."""
     images, truth_of = _in_place(split.images), known_of(split)
     rows_of = rows_of_epoch(split, seed, limit)
 
     def epoch_order(epoch):
-        order = tf.random.experimental.stateless_shuffle(
-            rows_of(epoch), seed=tf.stack([np.int64(seed), epoch])
-        )
+        if group > 1:
+            order = _grouped(split.labels, limit, group, seed, epoch)
+        else:
+            order = tf.random.experimental.stateless_shuffle(
+                rows_of(epoch), seed=tf.stack([np.int64(seed), epoch])
+            )
         return tf.data.Dataset.from_tensor_slices(
             tf.reshape(order[: steps * batch_size], (steps, batch_size))
         )
@@ -30,6 +33,17 @@ def evaluation_batches(split, batch_size):
     rows = tf.data.Dataset.range(len(split)).batch(batch_size)
     data = rows.map(lambda row: (images(row), tf.gather(labels, row)))
     return shared(data.prefetch(2))
+
+
+def _grouped(labels, limit, group, seed, epoch):
+    """The order of an epoch in groups of one class; see `grouped.epoch_order`."""
+    order = tf.numpy_function(
+        lambda number: grouped.epoch_order(labels, limit, group, seed, number),
+        [epoch],
+        np.int64,
+        stateful=False,
+    )
+    return tf.ensure_shape(order, (grouped.epoch_size(labels, limit, group),))
 
 
 def known_of(split):

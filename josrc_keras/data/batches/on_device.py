@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from josrc_keras.data.batches import balance
+from josrc_keras.data.batches import balance, grouped
 from josrc_keras.devices import replicas
 
 
@@ -21,15 +21,18 @@ def _gather(arrays, rows, step):
     return jax.tree.map(lambda array: array[rows[step]], arrays)
 
 
-def train_batches(split, steps, batch_size, seed, initial_epoch, limit):
+def train_batches(split, steps, batch_size, seed, initial_epoch, limit, group=1):
     """Endless shuffled batches; see `data.batches.train_batches`."""
     arrays = _on_device((split.images, split.known()))
 
     def batches():
         for epoch in itertools.count(initial_epoch):
-            kept = balance.epoch_rows(split.labels, limit, seed, epoch)
-            order = np.random.default_rng([seed, epoch]).permutation(len(kept))
-            order = kept[order]
+            if group > 1:
+                order = grouped.epoch_order(split.labels, limit, group, seed, epoch)
+            else:
+                kept = balance.epoch_rows(split.labels, limit, seed, epoch)
+                order = np.random.default_rng([seed, epoch]).permutation(len(kept))
+                order = kept[order]
             order = _own(order[: steps * batch_size].reshape(steps, batch_size))
             rows = jnp.asarray(order, jnp.int32)
             for step in range(steps):

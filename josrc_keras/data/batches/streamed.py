@@ -26,8 +26,9 @@ FEATURES = {
 }
 
 
-def train_batches(split, steps, batch_size, seed, initial_epoch, limit):
+def train_batches(split, steps, batch_size, seed, initial_epoch, limit, group=1):
     """Endless shuffled batches; see `data.batches.train_batches`."""
+    del group  # `grouped.check_group` refuses groups of streamed images.
     samples = tf.constant(split.images.samples())
     truth_of, rows_of = known_of(split), rows_of_epoch(split, seed, limit)
     whole = limit is None and len(split) == split.images.total

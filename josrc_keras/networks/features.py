@@ -1,0 +1,81 @@
+"""What a classifier computes before its last layers, and how alike that is."""
+
+import keras
+from keras import ops
+
+LEAST = 1e-8  # The length of a direction is not taken to be smaller.
+
+
+def with_features(network: keras.Model) -> keras.Model:
+    """A model that shares the network's layers, and returns `[features, logits]`.
+
+    Features are the outputs of the layer named `features`, which every network of this
+    package has, else the inputs of the last layer, as rows.
+
+    Args:
+        network: A built functional `keras.Model` from images to logits.
+
+    Returns:
+        A `keras.Model` from images to `(N, D)` features and `(N, C)` logits.
+
+    Raises:
+        ValueError: If the network is not functional, so that its layers are not known.
+    """
+    image, found, logits = _tensors(network)
+    if len(found.shape) != 2:
+        found = keras.layers.Flatten()(found)
+    return keras.Model(image, [found, logits])
+
+
+def split(network: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """Two models that share the network's layers: to the features, and from them on.
+
+    Args:
+        network: As for `with_features`.
+
+    Returns:
+        A `keras.Model` from images to `(N, D)` features, and one from features to
+        logits `(N, C)`.
+
+    Raises:
+        ValueError: If the network is not functional, or its features are no rows.
+    """
+    image, found, logits = _tensors(network)
+    if len(found.shape) != 2:
+        raise ValueError(
+            f"Expected features of shape (N, D). Received: {network.name!r}, whose "
+            f"features have shape {tuple(found.shape)}. Name the layer that returns "
+            "rows 'features'."
+        )
+    return keras.Model(image, found), keras.Model(found, logits)
+
+
+def _tensors(network):
+    """`(image, features, logits)` of a functional network, as symbolic tensors."""
+    layers = getattr(network, "layers", [])
+    try:
+        named = [layer.output for layer in layers if layer.name == "features"]
+        found = named[-1] if named else layers[-1].input
+        (image,), logits = network.inputs, network.outputs[0]
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"Expected a functional network, whose features can be read. Received: "
+            f"{network.name!r}. Build it from a `keras.Input`, and name the layer that "
+            "returns its features 'features'."
+        ) from error
+    return image, found, logits
+
+
+def directions(features):
+    """`(N, D)` float32: each row divided by its length; a row of zeros stays."""
+    features = ops.cast(features, "float32")
+    lengths = ops.sqrt(ops.sum(ops.square(features), axis=-1, keepdims=True))
+    return features / ops.maximum(lengths, LEAST)
+
+
+def squared_distances(features):
+    """`(N, N)` float32: squared distances of all pairs of rows `(N, D)`."""
+    features = ops.cast(features, "float32")
+    squares = ops.sum(ops.square(features), axis=-1)
+    products = ops.matmul(features, ops.transpose(features))
+    return ops.maximum(squares[:, None] + squares[None] - 2.0 * products, 0.0)
