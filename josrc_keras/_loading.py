@@ -17,7 +17,14 @@ from josrc_keras import _runtime
 
 PACKAGE = "josrc_keras"
 # Modules that are imported without Keras, with those below them.
-LIGHT = ("_files", "_layout", "_loading", "_runtime", "_values", "_version")
+LIGHT: tuple[str, ...] = (
+    "_files",
+    "_layout",
+    "_loading",
+    "_runtime",
+    "_values",
+    "_version",
+)
 LIGHT += ("commands", "configs", "evaluate", "reproduce", "train")
 LIGHT_ALONE = ("runs", "runs.renamed")  # Without those below them.
 

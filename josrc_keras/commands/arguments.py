@@ -14,8 +14,10 @@ TYPES = {int: "a whole number", float: "a number", bool: "True or False", str: "
 CONFIG = re.compile("--?config[.]")
 DEFINED = re.compile(r"flags\.DEFINE_\w+\(\s*\"(\w+)\"")
 ALIAS = re.compile(r"flags\.DEFINE_alias\(\"(\w+)\"")
-SHARED = {"define_config_flag": ("config",)}
-SHARED["define_strategy_flags"] = ("strategy", "logical_devices")
+SHARED: dict[str, tuple[str, ...]] = {
+    "define_config_flag": ("config",),
+    "define_strategy_flags": ("strategy", "logical_devices"),
+}
 
 
 def with_names_of_now(argv):
@@ -133,7 +135,8 @@ def explained(error, argv):
         )
     illegal = re.match(r"flag --([\w.]+)=(.*?): (.*)", text, re.S)
     if illegal:
-        return _bad_value(*illegal.groups(), config)
+        name, value, reason = illegal.groups()
+        return _bad_value(name, value, reason, config)
     return ValueError(text)
 
 
@@ -156,7 +159,7 @@ def _unknown_flag(name, argv, config):
 
 
 def _is_own(name):
-    module = flags.FLAGS.find_module_defining_flag(name)
+    module = str(flags.FLAGS.find_module_defining_flag(name))
     return module == "__main__" or not module.startswith(("absl", "ml_collections"))
 
 
@@ -226,7 +229,7 @@ def _bad_value(name, value, reason, config):
             f"Received: {value!r}.{fix}"
         )
     kind = {"int": int, "float": float, "bool": bool}.get(flags.FLAGS[name].flag_type())
-    expected = TYPES.get(kind, "described")
+    expected = TYPES[kind] if kind else "described"
     bound = re.search(r"(must|should) (?:\w+ )?be (.*)|is not (.*)", reason)
     expected += f" ({bound[2] or bound[3]})" if bound else ""
     return ValueError(f"Expected --{name} as {expected}. Received: {value!r}. {meant}")

@@ -64,7 +64,9 @@ def _shown(paragraph):
 def signature(flag, required=()):
     """`(usage, meaning)` of a flag, with its values and its default."""
     meant = " ".join((flag.help or "").split())
-    values, meant = re.match(r"(?:<([^>]+)>: )?(.*)", meant, re.S).groups()
+    choices = re.match(r"<([^>]+)>: ", meant)
+    values = choices and choices[1]
+    meant = meant[choices.end() :] if choices else meant
     meant, repeats = re.subn(
         r";\s*repeat this option to specify a list of values$", "", meant
     )

@@ -56,7 +56,7 @@ def _predict():
     decoding.require()
     output = Path(str(_OUTPUT.value)).expanduser()
     photos = listing.read(_PHOTOS.value, _TABLE.value)
-    classifier = classifiers.load(_RUN.value or _MODEL.value)
+    classifier = classifiers.load(str(_RUN.value or _MODEL.value))
     counts = writing.write(
         photos,
         classifier,

@@ -166,7 +166,7 @@ def begin():
     TensorFlow's log stays away from the console, unless `--verbosity` asks for it.
     """
     asked = flags.FLAGS["verbosity"]
-    quiet = not asked.present or asked.value < 0
+    quiet = not asked.present or int(asked.value or 0) < 0
     if quiet:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         python_logging.getLogger("tensorflow").setLevel(python_logging.ERROR)

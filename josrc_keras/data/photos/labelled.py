@@ -1,6 +1,7 @@
 """Photos by class: those of class folders, or those that a table lists."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from josrc_keras.data.checks import names
@@ -9,7 +10,7 @@ from josrc_keras.data.photos import listing, tables
 SHOWN = 5
 
 
-def read(folder: Path, table: str | Path | None = None) -> listing.Listing:
+def read(folder: Path, table: str | os.PathLike | None = None) -> listing.Listing:
     """Lists a folder's photos by class: by class folders, or by a table.
 
     A photo that the table does not list is not used, nor is one without a label, such
