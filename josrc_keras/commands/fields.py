@@ -1,4 +1,4 @@
-"""What the fields of a configuration mean, by the comments of configs/base.py.
+"""What the fields of a configuration mean, by the comments of the pages that set them.
 
 A field without a comment is an argument of a class of the package, and its docstring
 says what it means. Both are read as texts: nothing is imported.
@@ -13,6 +13,7 @@ import tokenize
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
+PAGES = ("../configs/base.py", "../configs/_compared.py")
 # Where the arguments are documented that a section's fields are.
 DOCUMENTED = {
     "adaptive": ("adaptive/rule.py", ("TrustRule",)),
@@ -36,8 +37,16 @@ def path_of(place):
 
 @functools.cache
 def comments():
-    """`{dotted name: comment}` of what configs/base.py assigns, first one first."""
-    text = path_of("../configs/base.py").read_text(encoding="utf-8")
+    """`{dotted name: comment}` of what `PAGES` assign, first one first."""
+    found: dict = {}
+    for page in PAGES:
+        for name, text in _comments_of(path_of(page)).items():
+            found.setdefault(name, text)
+    return found
+
+
+def _comments_of(path):
+    text = path.read_text(encoding="utf-8")
     at_line, alone = {}, set()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
@@ -114,7 +123,7 @@ def flat(config, prefix=""):
 
 
 def in_order(names):
-    """The dotted names in the order of configs/base.py, others at the end."""
+    """The dotted names in the order of `PAGES`, others at the end."""
     order: list = []
     for name in comments():
         order.append(name)  # Where a section is made as a whole, its arguments follow.
@@ -129,7 +138,7 @@ def pages():
     folder = path_of("../configs/base.py").parent
     found = {}
     for path in sorted(folder.glob("*.py")):
-        if path.stem != "__init__":
+        if not path.stem.startswith("_"):
             text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
             found[path.stem] = text.partition("\n")[0]
     return found
