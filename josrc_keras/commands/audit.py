@@ -64,10 +64,7 @@ _VIEW_PAIRS = flags.DEFINE_integer(
     "view_pairs", 4, "Pairs of views of each image.", lower_bound=1
 )
 _THUMBNAILS = flags.DEFINE_integer(
-    "max_thumbnails",
-    1200,
-    "The most images in the report, the worst ones.",
-    lower_bound=0,
+    "max_thumbnails", 1200, "The most images in the report, the worst.", lower_bound=0
 )
 _APPLY = flags.DEFINE_enum(
     "apply",
