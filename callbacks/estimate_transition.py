@@ -64,9 +64,9 @@ class EstimateTransition(SecondStage):
             TypeError: If the model has no `transition`.
         """
         required_callbacks.check_controlled(self)
-        if self.at_epoch >= self.params["epochs"]:
+        if self.at_epoch is None or self.at_epoch >= self.params["epochs"]:
             logging.warning(
-                "The first stage of %d epochs does not end within %d epochs: the "
+                "The first stage of %s epochs does not end within %d epochs: the "
                 "method is ordinary training.",
                 self.at_epoch,
                 self.params["epochs"],
@@ -74,7 +74,7 @@ class EstimateTransition(SecondStage):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Remembers the weights of the epoch with the lowest held-out loss."""
-        if self.held_out is None or epoch >= self.at_epoch:
+        if self.held_out is None or epoch >= (self.at_epoch or 0):
             return
         found = self.model.evaluate(self.held_out(), verbose=0, return_dict=True)
         if found["loss"] < self._best:

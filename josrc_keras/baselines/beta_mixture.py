@@ -51,8 +51,8 @@ def responsibilities(values, mixture):
         constant = math.lgamma(alpha + beta) - math.lgamma(alpha) - math.lgamma(beta)
         exponent = (alpha - 1) * np.log(values) + (beta - 1) * np.log1p(-values)
         rows.append(weight * np.exp(constant + exponent))
-    rows = np.maximum(rows, LEAST_RESPONSIBILITY)
-    return rows / rows.sum(axis=0)
+    limited = np.maximum(rows, LEAST_RESPONSIBILITY)
+    return limited / limited.sum(axis=0)
 
 
 def step(values, mixture):

@@ -104,14 +104,12 @@ class RemembersSamples(NoisyLabelModel):
             rows: `(N,)` as from `rows_of`.
             values: `(N, C)`, without a gradient.
         """
-        rows = ops.expand_dims(replicas.all_rows(rows), -1)
-        values = replicas.all_rows(ops.stop_gradient(values))
+        rows, values = _of_all_replicas(rows, values)
         table.assign(ops.scatter_update(ops.convert_to_tensor(table), rows, values))
 
     def add(self, table: Any, rows: Any, values: Any) -> None:
         """Adds to rows of a table, as `write` writes them; equal rows add up."""
-        rows = ops.expand_dims(replicas.all_rows(rows), -1)
-        values = replicas.all_rows(ops.stop_gradient(values))
+        rows, values = _of_all_replicas(rows, values)
         table.assign_add(ops.scatter(rows, values, tuple(table.shape)))
 
     def outcome_of(self, logits: Any, losses: Any, clean: Any, likelihood: Any) -> Any:
@@ -138,3 +136,16 @@ class RemembersSamples(NoisyLabelModel):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {"num_samples": self.num_samples}
+
+
+def _of_all_replicas(rows, values):
+    """`(M, 1)` rows and `(M, C)` values of all replicas together.
+
+    Numbers of samples travel as float32 beside the values: up to 2^24 they are exact.
+    """
+    values = ops.stop_gradient(ops.cast(values, "float32"))
+    if replicas.replica_count() == 1:
+        return ops.expand_dims(rows, -1), values
+    both = ops.concatenate([ops.cast(rows, "float32")[:, None], values], axis=1)
+    both = replicas.all_rows(both)
+    return ops.cast(ops.round(both[:, :1]), "int32"), both[:, 1:]
