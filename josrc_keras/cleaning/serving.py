@@ -77,9 +77,13 @@ class Server(http.server.ThreadingHTTPServer):
         """
         known = {"", *decisions.ACTIONS}
         for row in sent if isinstance(sent, list) else [None]:
-            texts = isinstance(row, dict) and set(row) == set(decisions.COLUMNS)
-            texts = texts and all(isinstance(each, str) for each in row.values())
-            if not texts or row["id"] not in self.ids or row["decision"] not in known:
+            if not (
+                isinstance(row, dict)
+                and set(row) == set(decisions.COLUMNS)
+                and all(isinstance(each, str) for each in row.values())
+                and row["id"] in self.ids
+                and row["decision"] in known
+            ):
                 raise ValueError(
                     f"Expected decisions on the audit's samples. Received: {row!r}. "
                     "Load the report anew."

@@ -70,6 +70,6 @@ def _kernels(layer):
     """The weights that each position of the output multiplies; None if not known."""
     if isinstance(layer, keras.layers.SeparableConv2D):
         return [layer.depthwise_kernel, layer.pointwise_kernel]
-    counted = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D)
+    counted: tuple = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D)
     counted += (keras.layers.Conv3D, keras.layers.DepthwiseConv2D)
     return [layer.kernel] if isinstance(layer, counted) else None

@@ -48,7 +48,7 @@ def backbone_of(network):
             f"Expected a network whose head begins behind a layer named {FEATURES!r}. "
             f"Received: {network.name!r}. Use one of `josrc_keras.networks`."
         )
-    found = []
+    found: list = []
     for layer in network.layers[: names.index(FEATURES) + 1]:
         found += _runtime.all_layers(layer) if _is_network(layer) else [layer]
     return found

@@ -130,8 +130,8 @@ def _found(groups):
         _, cell, method, recipe, overrides, petaflop = key
         audits = [record["audit"] for record in records if record.get("audit")]
         if audits:
-            names = ("label_auroc", "noise_rate_estimated", "noise_rate")
-            names += ("ood_auroc_all",)
+            names = ["label_auroc", "noise_rate_estimated", "noise_rate"]
+            names += ["ood_auroc_all"]
             numbers = [_mean([each[name] for each in audits]) for name in names]
             first = [cell, f"{petaflop:g}", tables_page.NAMES[method]]
             rows.append([*first, _choice(recipe, overrides), *numbers])

@@ -56,7 +56,7 @@ def make_decay(config):
     if plan.name == "cosine":
         return [CosineDecay(learning_rate)]
     # Only Adam and its relatives have a beta_1.
-    beta_1 = plan.beta_1 if hasattr(make_optimizer(config), "beta_1") else None
+    beta_1 = plan.beta_1 if hasattr(make_optimizer(config, 1), "beta_1") else None
     return [LinearDecay(plan.start_epoch, learning_rate, beta_1=beta_1)]
 
 

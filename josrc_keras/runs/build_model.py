@@ -147,7 +147,7 @@ def has_weights(name: str) -> bool:
 
 
 def make_optimizer(
-    config: ml_collections.ConfigDict, steps: int | None = None
+    config: ml_collections.ConfigDict, steps: int
 ) -> keras.optimizers.Optimizer:
     """The Keras optimizer that `config.optimizer` names.
 

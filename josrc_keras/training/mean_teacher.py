@@ -60,8 +60,8 @@ class MeanTeacherModel(NoisyLabelModel):
     """
 
     delivers: ClassVar[str] = "student"
-    verdicts = metrics.KINDS
-    training_metrics = (
+    verdicts: ClassVar[tuple] = metrics.KINDS
+    training_metrics: ClassVar[tuple] = (
         "classification_loss",
         "consistency_loss",
         "clean_likelihood",
@@ -70,7 +70,7 @@ class MeanTeacherModel(NoisyLabelModel):
         "ood_fraction",
         "tau_clean",
     )
-    evaluation_metrics = ("teacher_loss", "teacher_accuracy")
+    evaluation_metrics: ClassVar[tuple] = ("teacher_loss", "teacher_accuracy")
     epoch_findings: Any = None
     sample_history: Any = None
 
