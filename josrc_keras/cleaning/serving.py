@@ -76,7 +76,8 @@ class Server(http.server.ThreadingHTTPServer):
             RuntimeError: If another process works in the folder.
         """
         known = {"", *decisions.ACTIONS}
-        for row in sent if isinstance(sent, list) else [None]:
+        rows: list = sent if isinstance(sent, list) else [None]
+        for row in rows:
             texts = isinstance(row, dict) and set(row) == set(decisions.COLUMNS)
             texts = texts and all(isinstance(each, str) for each in row.values())
             if not texts or row["id"] not in self.ids or row["decision"] not in known:

@@ -95,7 +95,7 @@ def neighbours(features, rows):
     unit = np.asarray(features, "float32")
     unit = unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
     number = min(NEIGHBOURS, len(unit) - 1)
-    found = {}
+    found: dict = {}
     for start in range(0, len(rows) if number > 0 else 0, BLOCK):
         block = rows[start : start + BLOCK]
         cosine = unit[block] @ unit.T
