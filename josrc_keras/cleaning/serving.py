@@ -76,22 +76,11 @@ class Server(http.server.ThreadingHTTPServer):
             RuntimeError: If another process works in the folder.
         """
         known = {"", *decisions.ACTIONS}
-<<<<<<< HEAD
-        for row in sent if isinstance(sent, list) else [None]:
-            if not (
-                isinstance(row, dict)
-                and set(row) == set(decisions.COLUMNS)
-                and all(isinstance(each, str) for each in row.values())
-                and row["id"] in self.ids
-                and row["decision"] in known
-            ):
-=======
         rows: list = sent if isinstance(sent, list) else [None]
         for row in rows:
             texts = isinstance(row, dict) and set(row) == set(decisions.COLUMNS)
             texts = texts and all(isinstance(each, str) for each in row.values())
             if not texts or row["id"] not in self.ids or row["decision"] not in known:
->>>>>>> review
                 raise ValueError(
                     f"Expected decisions on the audit's samples. Received: {row!r}. "
                     "Load the report anew."
