@@ -20,7 +20,7 @@ def networks_of(model):
 
     Returns:
         A dict of `student` and, where there is one, `teacher`, or of `network` for a
-        plain model.
+        plain model, and for a method that predicts with both of its networks.
 
     Raises:
         TypeError: If `model` is no Keras model.
@@ -32,10 +32,26 @@ def networks_of(model):
         name: net for name, net in candidates.items() if isinstance(net, keras.Model)
     }
     _check_trained(model, found)
+    if getattr(model, "predicts_with_both", False):
+        found = {"network": _mean_of(model.trained_networks())}
     found = found or {"network": model}
     for network in found.values():
         _check_built(network)
     return found
+
+
+def _mean_of(networks):
+    """A network whose logits are the mean of those of several networks."""
+    for network in networks:
+        _check_built(network)
+    image = keras.Input(input_shape(networks[0])[1:], name="image")
+    # Two networks within a third need names of their own.
+    named = [
+        copy_of(network, name=f"{network.name}_{number}")
+        for number, network in enumerate(networks)
+    ]
+    logits = keras.layers.Average(name="mean")([each(image) for each in named])
+    return keras.Model(image, logits, name=f"{networks[0].name}_mean")
 
 
 def _check_built(network):
@@ -121,9 +137,9 @@ def _as_float32(layer):
     return type(layer).from_config(config)
 
 
-def copy_of(network):
-    """A copy of the network with its weights, not compiled."""
-    copy = type(network).from_config(network.get_config())
+def copy_of(network, **changes):
+    """A copy of the network with its weights, not compiled, with another `name`."""
+    copy = type(network).from_config(network.get_config() | changes)
     if not copy.built:
         copy.build(input_shape(network))
     return copying.with_state_of(network, copy)

@@ -68,6 +68,7 @@ class DivideMix(TwoNetworks):
     """
 
     needs_two_views = True
+    predicts_with_both = True
     controls: ClassVar[dict] = {"clean_probability": "Divide(make_batches)"}
     training_metrics = (
         *TwoNetworks.training_metrics,

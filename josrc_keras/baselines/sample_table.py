@@ -74,8 +74,15 @@ class RemembersSamples(NoisyLabelModel):
         """Numbers the samples of arrays, and checks how many there are.
 
         Raises:
-            ValueError: If there are more samples than the model has rows for.
+            ValueError: If there are more samples than the model has rows for, or
+                several TensorFlow devices.
         """
+        if keras.backend.backend() == "tensorflow" and replicas.part_count() > 1:
+            raise ValueError(
+                f"{type(self).__name__} writes what it knows of each sample into one "
+                f"table. Received: {replicas.part_count()} devices that share a batch. "
+                "Train on one device, or on the JAX backend."
+            )
         numbering.number_samples(given, given["callbacks"])
         labels = given.get("y")
         if isinstance(labels, dict) and "index" in labels:
@@ -97,19 +104,19 @@ class RemembersSamples(NoisyLabelModel):
         return ops.take(ops.convert_to_tensor(table), rows, axis=0)
 
     def write(self, table: Any, rows: Any, values: Any) -> None:
-        """Replaces rows of a table, on all replicas alike.
+        """Replaces rows of a table.
 
         Args:
             table: A variable that `make_table` made.
             rows: `(N,)` as from `rows_of`.
             values: `(N, C)`, without a gradient.
         """
-        rows, values = _of_all_replicas(rows, values)
+        rows, values = _without_gradient(rows, values)
         table.assign(ops.scatter_update(ops.convert_to_tensor(table), rows, values))
 
     def add(self, table: Any, rows: Any, values: Any) -> None:
         """Adds to rows of a table, as `write` writes them; equal rows add up."""
-        rows, values = _of_all_replicas(rows, values)
+        rows, values = _without_gradient(rows, values)
         table.assign_add(ops.scatter(rows, values, tuple(table.shape)))
 
     def outcome_of(self, logits: Any, losses: Any, clean: Any, likelihood: Any) -> Any:
@@ -138,14 +145,6 @@ class RemembersSamples(NoisyLabelModel):
         return super().get_config() | {"num_samples": self.num_samples}
 
 
-def _of_all_replicas(rows, values):
-    """`(M, 1)` rows and `(M, C)` values of all replicas together.
-
-    Numbers of samples travel as float32 beside the values: up to 2^24 they are exact.
-    """
-    values = ops.stop_gradient(ops.cast(values, "float32"))
-    if replicas.replica_count() == 1:
-        return ops.expand_dims(rows, -1), values
-    both = ops.concatenate([ops.cast(rows, "float32")[:, None], values], axis=1)
-    both = replicas.all_rows(both)
-    return ops.cast(ops.round(both[:, :1]), "int32"), both[:, 1:]
+def _without_gradient(rows, values):
+    """`(N, 1)` rows and `(N, C)` float32 values, as a scatter takes them."""
+    return ops.expand_dims(rows, -1), ops.stop_gradient(ops.cast(values, "float32"))

@@ -50,6 +50,8 @@ class TwoNetworks(NoisyLabelModel):
 
     Attributes:
         student: The first network.
+        predicts_with_both: Whether prediction, evaluation and exports use the mean of
+            both networks' logits.
         peer: The second network.
 
     Raises:
@@ -60,6 +62,7 @@ class TwoNetworks(NoisyLabelModel):
     """
 
     needs_two_views = False
+    predicts_with_both: ClassVar[bool] = False
     verdicts = ("clean",)
     training_metrics: ClassVar[tuple] = ("clean_fraction", "disagreement")
 

@@ -13,7 +13,7 @@ const KINDS = [
     name: "clean",
     rate: "clean_rate",
     share: "clean_share",
-    means: "The label fits the image, as far as training can tell.",
+    means: "The label fits the image, as far as the audit can tell.",
   },
   {
     key: "in_distribution_noise",
@@ -35,7 +35,7 @@ const KINDS = [
     rate: "undecided_rate",
     means:
       "The label looks wrong, but the evidence is too weak to say whether another class " +
-      "is right. Look at it. It stays as it is unless you change its verdict in the CSV.",
+      "is right. Look at it. It stays as it is until you decide.",
   },
 ];
 const BINS = 20;

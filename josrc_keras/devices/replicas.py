@@ -80,28 +80,6 @@ def following_rows(values):
     return tf.concat([values[1:], firsts[after][None]], axis=0)
 
 
-def all_rows(values):
-    """The rows of all replicas, one replica's after the other's.
-
-    Each replica adds its rows to a tensor of zeros, and the sum is taken.
-
-    Args:
-        values: `(N, ...)` float32 of one replica; all replicas have the same N.
-
-    Returns:
-        `(replicas * N, ...)`, the same on every replica.
-    """
-    replicas = replica_count()
-    if replicas == 1:
-        return values
-    import tensorflow as tf
-
-    own = tf.distribute.get_replica_context().replica_id_in_sync_group
-    mask = tf.one_hot(own, replicas, dtype=values.dtype)
-    spread = tf.tensordot(mask, values, axes=0)
-    return tf.concat(tf.unstack(global_sum(spread)), axis=0)
-
-
 def check_equal_parts(count):
     """Makes a step fail unless every replica has as many samples as this one.
 

@@ -7,6 +7,7 @@ import pytest
 from josrc_keras import Pencil, Standard
 from josrc_keras.baselines import pencil
 from josrc_keras.callbacks import PencilStages
+from josrc_keras.devices import replicas
 from tests.support import resumed, steps
 from tests.support.models import CLASSES
 
@@ -232,3 +233,11 @@ def test_saves_and_loads(tmp_path):
     )
     for ours, theirs in zip(loaded.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_several_tensorflow_devices_are_refused(monkeypatch):
+    """Each would write into a table of its own."""
+    model = steps.make(Pencil, 6)
+    monkeypatch.setattr(replicas, "part_count", lambda: 2)
+    with pytest.raises(ValueError, match=r"one table\. Received: 2 devices.*JAX"):
+        model.before_fit({"y": None, "callbacks": []})
