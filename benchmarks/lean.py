@@ -91,6 +91,8 @@ CANDIDATES: dict = {
     "crops-of-2": {**FIRST, **HALF, "augmentation.padding": 2},
     "muon-5e-3": MUON,
     "muon-2e-3": {**MUON, "optimizer.arguments.learning_rate": 2e-3},
+    "muon-1e-2": {**MUON, "optimizer.arguments.learning_rate": 1e-2},
+    "muon-fast": {**MUON, **FAST},
     "fast": {**FIRST, **HALF, **FAST},  # A pass costs 50 MFLOP, of `cnn7` 58.
     "ordinary": ORDINARY,
 }

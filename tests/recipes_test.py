@@ -68,7 +68,13 @@ def test_the_adaptive_values_are_those_of_its_configuration():
     fields = config.adaptive.to_dict()
     rule = {name: fields.pop(name) for name in RULE.get_config()}
     assert TrustRule(**rule) == RULE
-    assert fields == {"mixup": None, "rate": None, "teacher_decay": None}
+    assert fields == {
+        "mixup": None,
+        "rate": None,
+        "teacher_decay": None,
+        "student_views": "both",
+        "teacher_epochs": 4.0,
+    }
     assert defaults(LabelTrust.__init__)["rate"] is None
     # What it shares with the paper's recipe is the model's own default.
     arguments = defaults(AdaptiveJoSRC.__init__)
@@ -189,6 +195,7 @@ def test_a_configurations_adaptive_fields_reach_model_and_callbacks():
         "most_rate": 0.8,
     }
     further = {"mixup": 0.3, "rate": 0.4, "teacher_decay": 0.77}
+    further |= {"student_views": "second", "teacher_epochs": 2.0}
     assert {*fields, *further} == set(config.adaptive.keys())
     config.adaptive.update(fields | further)
     config.model.teacher_views = "first"
@@ -199,6 +206,7 @@ def test_a_configurations_adaptive_fields_reach_model_and_callbacks():
     assert method.arguments(config) == {
         "rule": TrustRule(**fields),
         "mixup": 0.3,
+        "student_views": "second",
         "teacher_views": "first",
         "teacher_statistics": "moving",
     }

@@ -67,6 +67,8 @@ def test_overridden_methods_are_those_of_keras():
         "_maybe_symbolic_build": keras.Model,
         "_moments": keras.layers.BatchNormalization,
         "update_step": keras.optimizers.Optimizer,
+        "_should_use_adamw": keras.optimizers.Muon,
+        "_muon_update_step": keras.optimizers.Muon,
     }
     for file, names in _runtime.HOOKS.items():
         text = (ROOT / "josrc_keras" / file).read_text(encoding="utf-8")

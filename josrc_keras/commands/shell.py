@@ -173,7 +173,8 @@ def begin():
     with _unheard() if quiet else contextlib.nullcontext():
         from josrc_keras.devices import accelerator
 
-        found = accelerator.described()
+        strategy = flags.FLAGS["strategy"].value if "strategy" in flags.FLAGS else None
+        found = accelerator.described(looks=strategy in (None, "none"))
     logging.info("%s", found)
 
 

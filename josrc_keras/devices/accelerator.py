@@ -30,12 +30,19 @@ def core_count():
     return os.cpu_count() or 1
 
 
-def described():
-    """What there is to compute with, such as `CPU (2 cores), TensorFlow 2.21.0`."""
+def described(looks=True):
+    """What there is to compute with, such as `CPU (2 cores), TensorFlow 2.21.0`.
+
+    Args:
+        looks: Whether JAX may be asked for its devices. It can't be split or joined
+            with other processes once it was.
+    """
     backend = keras.backend.backend()
     if backend == "jax":
         import jax
 
+        if not looks:
+            return f"JAX {jax.__version__}, Keras {keras.__version__}"
         found = [each.device_kind for each in jax.devices()]
         kind, version = jax.default_backend(), f"JAX {jax.__version__}"
     elif backend == "tensorflow":

@@ -213,7 +213,6 @@ METHODS = {
         "M-correction",
         corrections.m_correction_arguments,
         corrections.m_correction_callbacks,
-        remembers=True,
         reads=("m_correction.",),
         on_cifar=False,
     ),

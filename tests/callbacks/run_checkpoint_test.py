@@ -371,6 +371,9 @@ class Clock:
     def monotonic(self):
         return self.now
 
+    def process_time(self):
+        return self.now
+
 
 @pytest.fixture
 def trained_for(make_digits_model, monkeypatch, tmp_path):

@@ -407,7 +407,7 @@ REFUSED = {
     "argument": (["--run=digits", "extra"], "Expected flags only"),
     "view pairs": (["--run=digits", "--view_pairs=0"], "view_pairs"),
     "thumbnails": (["--run=digits", "--max_thumbnails=-1"], "max_thumbnails"),
-    "apply": (["--run=digits", "--apply=delete"], "none|csv|copy|move|undo"),
+    "apply": (["--run=digits", "--apply=delete"], "none, csv, copy, move, undo"),
     "rows alone": (["--run=digits", "--rows=other.csv"], "--rows without --apply=csv"),
     "rows to undo": (
         ["--run=digits", "--apply=undo", "--rows=other.csv"],

@@ -24,7 +24,7 @@ NEEDS = r"needs the environment variable TF_CONFIG.*Received: "
 EXPECTED = r".*Expected for example TF_CONFIG='\{\"cluster\""
 # Name: flags, TF_CONFIG or None, what the error line says.
 BAD = {
-    "unknown": (["--strategy=magic"], None, "magic.*none.*mirrored.*multi_worker.*tpu"),
+    "unknown": (["--strategy=magic"], None, "none, mirrored, multi_worker, tpu.*magic"),
     "split for one": (
         ["--logical_devices=2"],
         None,

@@ -37,7 +37,7 @@ def test_weight_decay_may_spare_biases_and_batch_norm(everything, expected):
         "optimizer.arguments.learning_rate": 0.1,
         "learning_rate_decay.name": "linear",
     }
-    optimizer = build_model.make_optimizer(config_of("lean", **fields))
+    optimizer = build_model.make_optimizer(config_of("lean", **fields), 100)
     network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
     network.add(keras.layers.BatchNormalization())
     for variable in network.trainable_variables:

@@ -110,8 +110,8 @@ def test_tensorflow_was_absent(folder, found):
 
 def test_the_commands_train_and_evaluate(folder, ended):
     """Backend, device and versions in the summary; the last epoch's accuracies."""
-    summary = json.loads(ended("train"))
-    assert summary == json.loads((folder / "run" / "summary.json").read_text())
+    assert "run" in ended("train")
+    summary = json.loads((folder / "run" / "summary.json").read_text())
     assert summary["epochs"] == 2
     assert summary["device"].startswith("CPU (")
     assert summary["versions"]["backend"] == "jax"
