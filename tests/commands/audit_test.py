@@ -122,7 +122,9 @@ def config_of(run):
     return ml_collections.ConfigDict(json.loads((run / "config.json").read_text()))
 
 
-@pytest.mark.parametrize("name", ["digits", "pictures"])
+@pytest.mark.parametrize(
+    "name", ["digits", pytest.param("pictures", marks=pytest.mark.slow)]
+)
 def test_both_tables_are_equal(name, request):
     run = request.getfixturevalue(name)[0]
     texts = ("given_name", "predicted_name", "verdict")
@@ -226,6 +228,7 @@ def test_photos_in_a_validation_dir(world, validated):
     assert len(found) == len(table) - 5
 
 
+@pytest.mark.slow
 def test_photos_in_records(world, validated):
     """Those to report on are audited, too, with ids and thumbnails of their own."""
     size = f"--config.data.image_size={photos.SIZE}"

@@ -86,7 +86,7 @@ def test_a_class_of_one_sample_is_not_judged(clouds, caplog):
     assert 0.6 < table["label_score"][7] < 0.95  # One less the noise rate.
 
 
-@pytest.mark.parametrize("classes", [2, 300])
+@pytest.mark.parametrize("classes", [2, 100, pytest.param(300, marks=pytest.mark.slow)])
 def test_few_and_many_classes(classes):
     random = np.random.default_rng(0)
     labels = np.arange(1200) % classes

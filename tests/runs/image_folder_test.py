@@ -122,10 +122,13 @@ def repaint(folder):
 CHANGES = {add: (0, 1), remove: (1, 0), relabel: (1, 1), swap: (1, 1), repaint: (1, 1)}
 
 
-SLOW = [pytest.param(change, marks=pytest.mark.slow) for change in (relabel, repaint)]
+SLOW = [
+    pytest.param(change, marks=pytest.mark.slow)
+    for change in (relabel, repaint, remove)
+]
 
 
-@pytest.mark.parametrize("change", [add, remove, swap, *SLOW])
+@pytest.mark.parametrize("change", [add, swap, *SLOW])
 def test_photos_that_changed_are_not_trained_on(train, folder, tmp_path, change):
     """The run is as it was, and goes on once they are back; another begins."""
     run = tmp_path / "run"
@@ -219,6 +222,7 @@ def test_a_method_that_has_to_be_told(train, folder, tmp_path, method):
         train(folder, tmp_path / "run", method=method)
 
 
+@pytest.mark.slow
 def test_with_a_forget_rate_it_trains(train, folder, tmp_path):
     fields = {"method": "coteaching", "forget__rate": 0.2}
     assert train(folder, tmp_path / "run", epochs=1, **fields)["epochs"] == 1
