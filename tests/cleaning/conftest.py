@@ -75,6 +75,7 @@ def open_page(browser):
         page = (context or browser).new_page(
             **({} if context else {"viewport": {"width": 1300, "height": 900}})
         )
+        page.set_default_timeout(120_000)  # Milliseconds, for a busy machine.
         page.on("request", on_request)
         page.on("dialog", on_dialog)
         page.on("console", on_console)
