@@ -52,7 +52,14 @@ def _of_layer(layer):
             f"{layer.name!r}, a {type(layer).__name__} with weights, whose arithmetic "
             "is not counted. Give the number of epochs instead of a budget."
         )
-    shape = layer.output.shape
+    try:
+        shape = layer.output.shape
+    except AttributeError as error:  # A layer of a subclassed network has none.
+        raise ValueError(
+            "Expected a functional network, whose layers have outputs. Received: "
+            f"{layer.name!r} of a network of another kind. Give the number of epochs "
+            "instead of a budget."
+        ) from error
     if isinstance(layer, keras.layers.Dense) or layer.data_format == "channels_last":
         positions = shape[1:-1]
     else:

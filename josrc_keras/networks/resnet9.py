@@ -44,7 +44,8 @@ def fast(
 
     Returns:
         A `keras.Model` from `(N, H, W, 3)` pixels in [0, 255] to `(N, C)` logits. Call
-        `whiten` on it with training images before it is trained; `josrc-train` does.
+        `whiten` on it with training images before a model is made of it; `josrc-train`
+        fits all of a model's networks by itself.
 
     Raises:
         ValueError: If `head` is unknown, `width` is not positive, or the images are
@@ -87,7 +88,10 @@ def _block(x, filters, name, size=3):
 
 
 def whiten(network: keras.Model, images: Any, seed: int = 0) -> keras.Model:
-    """Fits the first layer of a `fast` network to images, before any training.
+    """Fits the first layer of a `fast` network to images, before a model is made of it.
+
+    `AdaptiveJoSRC` and others copy the network when they are made, so that a network
+    fitted later would differ from its teacher.
 
     Its filters become the principal components of patches of the normalised images,
     each divided by its standard deviation: what they give is uncorrelated and of

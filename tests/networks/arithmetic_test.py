@@ -54,3 +54,20 @@ def test_what_is_not_counted_is_refused():
         arithmetic.flops(embedded)
     with pytest.raises(ValueError, match=r"known size\. Received: .*input_shape"):
         arithmetic.flops(network_of(layers.Conv2D(2, 3), shape=(None, None, 3)))
+
+
+def test_a_subclassed_network_is_not_counted():
+    """Its layers have no outputs; a training says that nothing is known of it."""
+
+    class Network(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(2)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    network = Network()
+    network(keras.ops.ones((1, 3)))
+    with pytest.raises(ValueError, match=r"functional network.*Received: 'dense"):
+        arithmetic.flops(network)
