@@ -35,6 +35,8 @@ OF_THE_STEP = (
     "temperature",
     "unclean_weight",
     "tau_ood",
+    "forgetting",
+    "negative",
 )
 
 
@@ -220,7 +222,7 @@ class LabelTrust(VerdictHistory):
             if self._first_epoch:
                 return keras.ops.convert_to_numpy(self.model.label_trust)
             return np.ones(self._samples, "float32")
-        given, other, known = memory.mean("given"), memory.mean("other"), memory.seen
+        given, other, known = self._mean("given"), self._mean("other"), memory.seen
         seen = given[known], other[known]
         self.noise_rate = self.rate
         if self.rate is None:
@@ -237,7 +239,17 @@ class LabelTrust(VerdictHistory):
             self.rule.allowance * learnt * typical[labels],
             self.rule,
         )
+        trusted[known] = trust.balanced(
+            trusted[known], labels[known], classes, self.rule.balance
+        )
         return np.where(known, trusted, 1.0).astype("float32")
+
+    def _mean(self, name):
+        """`(N,)` average probability of the memory, the geometric one of margins."""
+        mean = self._memory.mean(name)
+        if self.rule.average == "margin":
+            return np.where(self._memory.seen, np.exp(mean), 0.0)
+        return mean
 
     def _estimate(self, given, other, epochs_done):
         """The noise rate, estimated from the samples that were seen."""
@@ -280,12 +292,10 @@ class LabelTrust(VerdictHistory):
         self._stable = np.where(fresh, now["predicted"] == before, self._stable)
         for name, values in now.items():
             self._newest[name] = np.where(fresh, values, self._newest[name])
-        self._memory.add(
-            seen,
-            self.memory_decay(),
-            given=columns["given_prob"] / times,
-            other=columns["other_prob"] / times,
-        )
+        probs = {name: columns[f"{name}_prob"] / times for name in ("given", "other")}
+        if self.rule.average == "margin":
+            probs = {name: np.log(each + trust.TINY) for name, each in probs.items()}
+        self._memory.add(seen, self.memory_decay(), **probs)
 
     def state(self) -> dict[str, Any]:
         """The arrays of `VerdictHistory`, and those of the memory."""

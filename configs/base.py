@@ -18,7 +18,7 @@ Where the paper's text and its published code differ, a recipe chooses, after a 
 need it. docs/explanation/paper_and_code.md has the whole list of differences. The
 default, `adaptive`, is the adaptive method, `config.method = "josrc_adaptive"`, which
 reads `config.adaptive` instead of `config.model` and `config.threshold`. `lean` is the
-adaptive method for a small budget of arithmetic: half of its views, and SGD with a
+adaptive method for a small budget of arithmetic: half of its views, and Muon with a
 short schedule. results/budget/README.md has what that brings.
 """
 
@@ -211,7 +211,7 @@ def get_config(recipe="adaptive"):
     _compared.add_sections(config)
 
     config.optimizer = ml_collections.ConfigDict()
-    # Name of a Keras optimizer.
+    # Name of a Keras optimizer, or "convolutional_muon", Muon for convolutions, too.
     config.optimizer.name = "adam"
     # Whether weight decay is of biases and batch normalisation, too.
     config.optimizer.decay_all = True
@@ -252,11 +252,8 @@ def make_lean(config):
     config.adaptive.mixup = 0.5
     config.adaptive.teacher_epochs = 1.0
     config.model.teacher_views = "first"
-    config.optimizer.name = "sgd"
-    config.optimizer.arguments.learning_rate = 0.1
-    config.optimizer.arguments.momentum = 0.9
-    config.optimizer.arguments.nesterov = True
-    config.optimizer.arguments.weight_decay = 5e-3
+    config.optimizer.name = "convolutional_muon"
+    config.optimizer.arguments.learning_rate = 5e-3
     config.optimizer.decay_all = False
     config.learning_rate_decay.name = "warmup_linear"
 

@@ -62,5 +62,9 @@ class TrustValues:
     hold: bool = True
     hold_share: float = 0.25
     learnt: float = 0.5
+    average: str = "probability"
+    balance: float = 0.0
+    forgetting: float = 0.0
+    negative: float = 0.0
     least_rate: float = 0.01
     most_rate: float = 0.9

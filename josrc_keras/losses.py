@@ -41,6 +41,24 @@ def soft_cross_entropy(logits: Any, targets: Any) -> Any:
     return -ops.sum(ops.cast(targets, "float32") * log_probs, axis=-1)
 
 
+def complementary_cross_entropy(logits: Any, targets: Any) -> Any:
+    """Cross-entropy of one view against what it is not: `-sum(t * log(1 - p))`.
+
+    Negative learning (Kim et al., "NLNL: Negative Learning for Noisy Labels", ICCV
+    2019, eq. 2).
+
+    Args:
+        logits: `(N, C)` logits.
+        targets: `(N, C)` not negative: how much each class is learnt not to be.
+
+    Returns:
+        `(N,)` float32 in nats, in `[0, inf)`. A probability of 1 counts as 1 - 1e-6.
+    """
+    rest = 1.0 - ops.softmax(ops.cast(logits, "float32"), axis=-1)
+    rest = ops.maximum(rest, 1e-6)
+    return -ops.sum(ops.cast(targets, "float32") * ops.log(rest), axis=-1)
+
+
 def consistency_loss(
     logits_a: Any,
     logits_b: Any,

@@ -260,3 +260,14 @@ def test_bounded_consistency_stays_within_a_bit():
             assert np.all(sign * found >= 0) and np.all(sign * found <= 1)
             for gradient in tape.gradient(found, [a, b]):
                 assert np.isfinite(gradient).all()
+
+
+def test_complementary_cross_entropy_by_hand():
+    """`-log(1 - p)` of each class that it is learnt not to be, by its weight."""
+    logits = np.log([[0.5, 0.25, 0.25], [0.9, 0.05, 0.05]])
+    targets = [[1.0, 0.0, 0.0], [0.5, 2.0, 0.0]]
+    found = losses.complementary_cross_entropy(logits, targets)
+    expected = [-np.log(0.5), -0.5 * np.log(0.1) - 2 * np.log(0.95)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    sure = losses.complementary_cross_entropy([[200.0, 0.0]], [[1.0, 0.0]])
+    np.testing.assert_allclose(sure, [-np.log(1e-6)], rtol=1e-4)

@@ -39,6 +39,22 @@ def draw(count, most, seed):
     return replicas.own_rows(uniform, count)
 
 
+def draw_others(labels, num_classes, seed):
+    """A class other than the given one for each sample: `(N,)` int32, at random.
+
+    Args:
+        labels: `(N,)` integers in `[0, C)`.
+        num_classes: C, at least 2.
+        seed: A `keras.random.SeedGenerator`.
+    """
+
+    def uniform(rows):
+        return keras.random.randint((rows,), 1, num_classes, seed=seed)
+
+    further = replicas.own_rows(uniform, ops.shape(labels)[0])
+    return (ops.cast(labels, "int32") + ops.cast(further, "int32")) % num_classes
+
+
 def alone_if_ignored(share, sample_weight):
     """`share`, but 1 where the next sample's weight is 0: it must not be learnt.
 

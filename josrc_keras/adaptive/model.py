@@ -189,6 +189,7 @@ class AdaptiveJoSRC(MeanTeacherModel):
                 losses.soft_cross_entropy(each, blending.blend(targets, share))
                 for each, share in zip(logits, shares, strict=True)
             )
+            classification += self._unlearning(batch, trust, logits, shares)
             consistency = divergence.js_divergence(
                 mean_probs(logits),
                 blending.blend(teacher_probs, sum(shares) / len(shares)),
@@ -212,6 +213,22 @@ class AdaptiveJoSRC(MeanTeacherModel):
         count = ops.shape(batch.labels)[0]
         drawn = blending.draw(count, self.mixup, self.mixup_seed)
         return blending.alone_if_ignored(drawn, batch.sample_weight)
+
+    def _unlearning(self, batch, trust, logits, shares):
+        """`(N,)`: loss of what samples with a doubted label are learnt not to be."""
+        rule = self.rule
+        if not (rule.forgetting or rule.negative):
+            return 0.0
+        labels, classes = batch.integer_labels(), self.num_classes
+        against = rule.forgetting * ops.one_hot(labels, classes)
+        if rule.negative:
+            other = blending.draw_others(labels, classes, self.mixup_seed)
+            against += rule.negative * ops.one_hot(other, classes)
+        against *= ops.expand_dims(1.0 - trust, -1)
+        return sum(
+            losses.complementary_cross_entropy(each, blending.blend(against, share))
+            for each, share in zip(logits, shares, strict=True)
+        )
 
     def _rows_of(self, batch):
         """`(N,)` the numbers of the batch's samples, as rows of `label_trust`."""

@@ -11,6 +11,7 @@ from josrc_keras.adaptive.targets import check_temperature
 
 JUDGES = ("teacher", "student")
 UNCLEAN_WEIGHTS = ("confidence", "one", "zero")
+AVERAGES = ("probability", "margin")
 
 
 @keras.saving.register_keras_serializable(package="josrc_keras")
@@ -57,6 +58,16 @@ class TrustRule(_values.TrustValues):
         hold_share: Share of the epochs, in (0, 1].
         learnt: Share of the trusted labels that the network must predict for the noise
             rate to be held, in [0, 1].
+        average: What is averaged over epochs: the `"probability"` of the given label
+            and of the best other class, or their logarithms, whose difference is the
+            `"margin"` of the two logits (Pleiss et al., "Identifying Mislabeled Data
+            using the Area Under the Margin Ranking", NeurIPS 2020).
+        balance: How far the mean trust in the labels of each class is moved to that of
+            all labels, in [0, 1]; 1 assumes that every class has as many wrong labels.
+        forgetting: Weight of unlearning the given label of a sample, in proportion to
+            the doubt in it, at least 0; 0 leaves that out.
+        negative: Weight of learning that such a sample is not of one other class, drawn
+            at random (negative learning, Kim et al., "NLNL", ICCV 2019), at least 0.
         least_rate: The least noise rate that the formula of trust uses, above 0.
         most_rate: The largest noise rate that it uses, below 1.
 
@@ -70,6 +81,7 @@ class TrustRule(_values.TrustValues):
         check_temperature(self.temperature)
         _checks.check_choice("judge", self.judge, JUDGES)
         _checks.check_choice("unclean_weight", self.unclean_weight, UNCLEAN_WEIGHTS)
+        _checks.check_choice("average", self.average, AVERAGES)
         for name in ("warmup_epochs", "memory_epochs"):
             value = getattr(self, name)
             if value is not None and not value >= 1:
@@ -80,7 +92,13 @@ class TrustRule(_values.TrustValues):
                 raise ValueError(
                     f"Expected a positive {name}. Received: {name}={value}."
                 )
-        for name in ("allowance", "learnt"):
+        for name in ("forgetting", "negative"):
+            value = getattr(self, name)
+            if not value >= 0:
+                raise ValueError(
+                    f"Expected {name} of at least 0. Received: {name}={value}."
+                )
+        for name in ("allowance", "learnt", "balance"):
             self._check_between(name, 0, 1, closed=(True, True))
         for name in ("memory_share", "hold_share"):
             self._check_between(name, 0, 1, closed=(False, True))

@@ -156,4 +156,38 @@ def label_trust(given, other, rate, flip, num_classes, least=0.0, rule=RULE):
     mistaken = np.maximum(other * flip + rest / (num_classes - 1), least)
     evidence = np.log(given + TINY) - np.log(mistaken + TINY)
     odds = np.log(1 - rate) - np.log(rate) + rule.sharpness * evidence
-    return (1 / (1 + np.exp(-np.clip(odds, -50, 50)))).astype("float32")
+    return _probability(odds).astype("float32")
+
+
+def balanced(trust, labels, num_classes, share):
+    """Moves the mean trust in the labels of each class to that of all labels.
+
+    Selecting as many labels of each class keeps a hard class from being doubted as a
+    whole (Sheng et al., "Foster Adaptivity and Balance in Learning with Noisy Labels",
+    ECCV 2024). Here the log-odds of all labels of a class are shifted alike.
+
+    Args:
+        trust: `(N,)` in [0, 1].
+        labels: `(N,)` given labels in `[0, C)`.
+        num_classes: C.
+        share: How far the means are moved, in [0, 1]; 0 changes nothing.
+
+    Returns:
+        `(N,)` float32 in [0, 1].
+    """
+    trust = np.asarray(trust, "float64")
+    if not share or not len(trust):
+        return trust.astype("float32")
+    count = np.bincount(labels, minlength=num_classes)
+    mean = np.bincount(labels, trust, num_classes) / np.maximum(count, 1)
+    shift = share * (_log_odds(trust.mean()) - _log_odds(mean))
+    return _probability(_log_odds(trust) + shift[labels]).astype("float32")
+
+
+def _log_odds(probability):
+    probability = np.clip(probability, TINY, 1 - TINY)
+    return np.log(probability) - np.log(1 - probability)
+
+
+def _probability(log_odds):
+    return 1 / (1 + np.exp(-np.clip(log_odds, -50, 50)))

@@ -163,12 +163,19 @@ def make_optimizer(
         )
     name = config.optimizer.name
     try:
-        optimizer = keras.optimizers.get({"class_name": name, "config": arguments})
+        if name == "convolutional_muon":
+            from josrc_keras.training import muon
+
+            arguments.setdefault("exclude_layers", ["logits"])
+            optimizer = muon.ConvolutionalMuon(**arguments)
+        else:
+            optimizer = keras.optimizers.get({"class_name": name, "config": arguments})
     except (TypeError, ValueError) as error:
         raise ValueError(
             "Expected an optimizer of Keras and arguments that it takes. Received: "
             f"config.optimizer.name={name}, arguments {arguments} ({error}). Set "
-            "config.optimizer.name to adam, sgd or another name of Keras."
+            "config.optimizer.name to adam, sgd, another name of Keras, or "
+            "convolutional_muon."
         ) from error
     if not config.optimizer.decay_all:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])

@@ -435,3 +435,36 @@ def test_xla_and_eager_steps_agree(most, pairs):
         results.append(model.student.trainable_variables[0].numpy())
     for other in results[1:]:
         np.testing.assert_allclose(other, results[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("most", [0.0, 1.0])
+def test_what_a_doubted_label_is_not_equals_numpy(most, pairs):
+    """The given label and another class, blended as the targets are."""
+    weights = {"forgetting": 0.7, "negative": 0.4}
+    model = make_model(mixup=most, **weights)
+    seed = keras.random.SeedGenerator()
+    seed.state.assign(model.mixup_seed.state)
+    images, labels = pairs
+    shares = np.float64([mixup.draw(COUNT, most, seed) for _ in range(2)])
+    expected = oracle_step(model, images, labels, shares)["loss"]
+    other = np.asarray(mixup.draw_others(labels["label"], models.CLASSES, seed))
+    assert (other != labels["label"]).all()
+    doubt = 1 - np.float64(model.label_trust)[labels["index"]]
+    against = 0.7 * np.eye(models.CLASSES)[labels["label"]]
+    against += 0.4 * np.eye(models.CLASSES)[other]
+    against *= doubt[:, None]
+    for name, share in zip(("view_a", "view_b"), shares, strict=True):
+        seen = roll(np.float64(images[name]), share).astype("float32")
+        rest = 1 - oracle.softmax(np.float64(model.student(seen)))
+        expected += -(roll(against, share) * np.log(rest)).sum(axis=1).mean()
+    found = model.train_on_batch(*pairs, return_dict=True)["loss"]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_the_other_class_is_any_but_the_given():
+    seed = keras.random.SeedGenerator(0)
+    labels = np.repeat(np.arange(4), 3000)
+    found = np.asarray(mixup.draw_others(labels, 4, seed)).reshape(4, 3000)
+    counts = np.stack([np.bincount(row, minlength=4) for row in found])
+    assert (np.diag(counts) == 0).all()
+    np.testing.assert_allclose(counts[~np.eye(4, dtype=bool)], 1000, atol=120)

@@ -221,3 +221,27 @@ def test_trust_grows_with_the_given_class_and_falls_with_rate_other_and_flip():
     # The sharper, the nearer to yes or no.
     blunt, sharp = (label_trust(probs, 1 - probs, 0.5, 1.0, 2, s) for s in (1, 4))
     assert np.all(np.abs(sharp - 0.5) >= np.abs(blunt - 0.5) - 1e-6)
+
+
+def test_balanced_trust_has_the_same_mean_in_each_class_by_hand():
+    """Log-odds shifted by class; half of the shift halves the gap in log-odds."""
+    found = np.array([0.8, 0.8, 0.2, 0.2], "float32")
+    labels = np.array([0, 0, 1, 1])
+    np.testing.assert_allclose(trust.balanced(found, labels, 3, 1.0), 0.5, rtol=1e-6)
+    half = trust.balanced(found, labels, 3, 0.5)
+    np.testing.assert_allclose(half, [2 / 3, 2 / 3, 1 / 3, 1 / 3], rtol=1e-6)
+    np.testing.assert_array_equal(trust.balanced(found, labels, 3, 0.0), found)
+
+
+def test_balanced_trust_keeps_the_order_within_a_class():
+    random = np.random.default_rng(0)
+    found, labels = random.random(200), random.integers(0, 3, 200)
+    found[labels == 1] **= 4
+    moved = trust.balanced(found, labels, 3, 1.0)
+    means = [moved[labels == c].mean() for c in range(3)]
+    assert np.ptp(means) < np.ptp([found[labels == c].mean() for c in range(3)]) / 2
+    for c in range(3):
+        order = np.argsort(found[labels == c])
+        assert (np.diff(moved[labels == c][order]) >= 0).all()
+    certain = trust.balanced(np.array([0.0, 1.0]), np.array([0, 1]), 2, 1.0)
+    assert np.isfinite(certain).all()

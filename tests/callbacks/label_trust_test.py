@@ -94,6 +94,23 @@ def test_a_single_view_is_compared_with_that_of_the_epoch_before(pairs):
     assert shown["noise_rate"][-1] == pytest.approx(expected)
 
 
+def test_averaged_margins_are_geometric_averages(pairs):
+    """Of the two epochs that the memory weighs as 1 to 2, with the classes balanced."""
+    rule = {"average": "margin", "balance": 1.0, "sharpness": 1.0, "hold": False}
+    model, spy = make_model(memory_epochs=2, **rule), Spy()
+    fit(model, *pairs, LabelTrust(rate=0.4), [spy], epochs=3)
+    older, newer = spy.tables[:2]
+    given, other = (
+        np.exp((np.log(older[name]) + 2 * np.log(newer[name])) / 3)
+        for name in ("given_prob", "other_prob")
+    )
+    flip = flips_by_hand(spy.tables[:2], given, other, pairs[1])
+    least = least_by_hand(given, other, 0.4, pairs[1])
+    expected = bayes(given, other, 0.4, flip, 1.0, least)
+    expected = trust.balanced(expected, pairs[1], models.CLASSES, 1.0)
+    np.testing.assert_allclose(spy.trust[2], expected, rtol=1e-4, atol=1e-6)
+
+
 def test_a_known_rate_is_not_estimated(pairs):
     model, spy = make_model(sharpness=1.5), Spy()
     callback = LabelTrust(rate=0.4)

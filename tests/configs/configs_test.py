@@ -12,7 +12,8 @@ from josrc_keras.adaptive import values as adaptive_values
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, LinearDecay, MeanTeacher
 from josrc_keras.commands import arguments as of_commands
 from josrc_keras.configs import base
-from josrc_keras.runs import build_callbacks, train
+from josrc_keras.runs import build_callbacks, build_model, train
+from josrc_keras.training import muon
 
 NAMES = ("base", "cifar100n_c", "cifar80n_o", "cifar8n_o", "digits8n_o", "image_folder")
 
@@ -87,11 +88,12 @@ def test_a_recipe_is_what_the_table_says(name, recipe):
 
 
 def test_the_recipe_lean():
-    """SGD with momentum, a rate that changes with each step, and half of the views."""
+    """Muon, a rate that changes with each step, and half of the views."""
     config = get_config("cifar80n_o", "lean")
-    arguments = config.optimizer.arguments
-    assert (config.optimizer.name, config.optimizer.decay_all) == ("sgd", False)
-    assert (arguments.momentum, arguments.nesterov) == (0.9, True)
+    optimizer = build_model.make_optimizer(config, 100)
+    assert type(optimizer) is muon.ConvolutionalMuon
+    assert optimizer.exclude_layers == ["logits"]
+    assert not config.optimizer.decay_all
     assert config.learning_rate_decay.name == "warmup_linear"
     assert config.adaptive.student_views == "second"
     assert get_config("cifar80n_o", "adaptive").adaptive.student_views == "both"
