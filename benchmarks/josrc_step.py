@@ -3,7 +3,7 @@
 An epoch of `fit` answers a request, so that the time includes the augmentation on the
 device, the metrics and the callbacks.
 
-    josrc_step.py STEPS BATCH [--xla] [--devices=2]
+    josrc_step.py STEPS BATCH [--xla] [--devices=2] [--lean]
 """
 
 import argparse
@@ -29,6 +29,16 @@ def compiled_model(jit_compile):
     return model
 
 
+def lean_model(batch):
+    """The adaptive method as the recipe `lean` has it, for one batch of samples."""
+    from josrc_keras.configs import cifar80n_o
+    from josrc_keras.runs import build_model
+
+    config = cifar80n_o.get_config("lean")
+    config.deterministic = "never"
+    return build_model.make_model(config, NUM_CLASSES, 1, (32, 32, 3), batch)
+
+
 def products(network):
     """Multiplications of one image's forward pass, and those of its first layer."""
     import keras
@@ -43,17 +53,17 @@ def products(network):
     return int(sum(each)), int(each[0])
 
 
-def flops(network, batch):
-    """Arithmetic of a step: two views of the student, with gradients, and the teacher.
+def flops(network, batch, views=2):
+    """Arithmetic of a step: views of the student, with gradients, and the teacher.
 
     A layer's gradients count as two passes, but as one in the first layer, since no
     gradient flows into the images.
     """
     whole, first = products(network)
-    return 2 * batch * 2 * (3 * whole - first + whole)
+    return views * batch * 2 * (3 * whole - first + whole)
 
 
-def random_dataset(size):
+def random_dataset(size, numbered=False):
     """A dataset that repeats one batch of random images and labels."""
     import itertools
 
@@ -63,6 +73,8 @@ def random_dataset(size):
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (size, 32, 32, 3), dtype="uint8")
     labels = random.integers(0, NUM_CLASSES, size).astype("int32")
+    if numbered:
+        labels = {"label": labels, "index": np.arange(size)}
     if keras.backend.backend() == "jax":
         return (batch for batch in itertools.repeat((images, labels)))
     import tensorflow as tf
@@ -93,22 +105,27 @@ def answer_requests(pipe, steps):
 def train(pipe, options):
     import keras
 
-    from josrc_keras.callbacks import CleanThreshold, MeanTeacher
+    from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
     from josrc_keras.runs import summary
 
-    model = compiled_model(True if options.xla else "auto")
+    # The joint phase begins with epoch 1, which is the first.
+    control = CleanThreshold(tau_c=0.75, tau_m=0.95, warmup_epochs=1)
+    if options.lean:
+        model, control = lean_model(options.batch), LabelTrust(options.batch)
+    else:
+        model = compiled_model(True if options.xla else "auto")
     found = summary.versions()
     versions = {name: found[name] for name in ("keras", keras.backend.backend())}
-    pipe.reply(flops=flops(model.student, options.batch), **versions)
+    views = 1 if options.lean else 2
+    pipe.reply(flops=flops(model.student, options.batch, views), **versions)
     model.fit(
-        random_dataset(options.batch),
+        random_dataset(options.batch, numbered=options.lean),
         steps_per_epoch=options.steps,
         epochs=EPOCHS,
         verbose=0,
         callbacks=[
             answer_requests(pipe, options.steps),
-            # The joint phase begins with epoch 1, which is the first.
-            CleanThreshold(tau_c=0.75, tau_m=0.95, warmup_epochs=1),
+            control,
             MeanTeacher(decay=0.99),
         ],
     )
@@ -120,6 +137,7 @@ def main():
     parser.add_argument("steps", type=int)
     parser.add_argument("batch", type=int)
     parser.add_argument("--xla", action="store_true")
+    parser.add_argument("--lean", action="store_true")
     parser.add_argument("--devices", type=int, help="that the CPU is split into")
     options = parser.parse_args()
     from josrc_keras.devices import strategies

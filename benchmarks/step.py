@@ -43,10 +43,16 @@ WORKERS = {  # name: (script, environment, arguments)
     "josrc-onednn0": ("josrc_step.py", {"TF_ENABLE_ONEDNN_OPTS": "0"}, ()),
     "josrc-xla": ("josrc_step.py", {}, ("--xla",)),
     "josrc-2-devices": ("josrc_step.py", {}, ("--devices=2",)),
+    "josrc-lean": ("josrc_step.py", {}, ("--lean",)),
+    "torch-lean": ("torch_step.py", {}, ("--lean",)),
+    "torch-lean-malloc": ("torch_step.py", KEEP_BUFFERS, ("--lean",)),
     "josrc-jax": ("josrc_step.py", JAX, ()),
     "josrc-jax-2-devices": ("josrc_step.py", JAX, ("--devices=2",)),
 }
-REFERENCES = ("torch", "torch-malloc", "josrc")
+REFERENCES = ("torch", "torch-malloc", "torch-lean", "torch-lean-malloc", "josrc")
+# The recipe `lean` has half of the arithmetic, so its rows are measured by themselves:
+# --workers=matmul,torch-lean,torch-lean-malloc,josrc-lean.
+PAPERS = [name for name in WORKERS if "lean" not in name]
 # Settings of the caller's shell that would make a row something other than its name.
 CLEARED = (
     *KEEP_BUFFERS,
@@ -58,7 +64,7 @@ CLEARED = (
 )
 
 _WORKERS = flags.DEFINE_list(
-    "workers", list(WORKERS), f"Rows to measure, of {', '.join(WORKERS)}."
+    "workers", PAPERS, f"Rows to measure, of {', '.join(WORKERS)}."
 )
 _ROUNDS = flags.DEFINE_integer("rounds", 8, "Rounds to measure.", lower_bound=2)
 _WARMUP = flags.DEFINE_integer("warmup", 2, "Rounds to drop first.", lower_bound=1)
@@ -223,7 +229,9 @@ def table(rows):
             return "-"
         return "{:.2f} ({:.2f} to {:.2f})".format(value["median"], *value["quartiles"])
 
-    titles = [f"times {other}" for other in REFERENCES]
+    names = {row["name"] for row in rows}
+    references = [other for other in REFERENCES if other in names]
+    titles = [f"times {other}" for other in references]
     titles = ["row", "s a step", "samples/s", "GFLOP/s", "of matmul", "MiB", *titles]
     yield f"| {' | '.join(titles)} |"
     yield "|" + "---|" * len(titles)
@@ -237,7 +245,7 @@ def table(rows):
             f"{rate(row) / 1e9:.0f}",
             f"{share:.0%}" if share else "-",
             str(row["peak_mebibytes"]),
-            *(ratio(row, other) for other in REFERENCES),
+            *(ratio(row, other) for other in references),
         ]
         yield f"| {' | '.join(cells)} |"
 

@@ -7,7 +7,11 @@ without the augmentation, since the two views are given.
 
 It needs torch alone, so that a different interpreter can run it.
 
-    torch_step.py STEPS BATCH
+    torch_step.py STEPS BATCH [--lean]
+
+With --lean it is a step of the recipe `lean`: one blended view for the student, one
+view for the teacher, and targets between the label and the teacher's prediction. SGD
+takes the place of Muon.
 """
 
 import copy
@@ -139,6 +143,44 @@ class Step:
             mean.mul_(self.decay).add_(value, alpha=1.0 - self.decay)
 
 
+class LeanStep:
+    """A step of the adaptive method with one view for each network."""
+
+    def __init__(self, num_classes=NUM_CLASSES):
+        self.student = cnn7(num_classes)
+        self.teacher = copy.deepcopy(self.student)
+        self.decay, self.num_classes = 0.997, num_classes
+        self.optimizer = torch.optim.SGD(
+            self.student.parameters(), lr=0.1, momentum=0.9, nesterov=True
+        )
+
+    def __call__(self, view_a, view_b, labels, trust):
+        with torch.no_grad():
+            teacher = self.teacher(view_a).softmax(dim=1)
+            sharp = teacher.square()
+            sharp = sharp / sharp.sum(dim=1, keepdim=True)
+            weight = (1.0 - trust) * teacher.amax(dim=1)
+            label = functional.one_hot(labels, self.num_classes).float()
+            targets = trust[:, None] * label + weight[:, None] * sharp
+            share = 1.0 - 0.25 * torch.rand(len(labels))
+        blended = self.blend(view_b, share[:, None, None, None])
+        logs = functional.log_softmax(self.student(blended), dim=1)
+        loss = -(self.blend(targets, share[:, None]) * logs).sum(dim=1).mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        with torch.no_grad():
+            for mean, value in zip(
+                self.teacher.parameters(), self.student.parameters(), strict=True
+            ):
+                mean.mul_(self.decay).add_(value, alpha=1.0 - self.decay)
+        return loss.item()
+
+    @staticmethod
+    def blend(values, share):
+        return share * values + (1.0 - share) * values.roll(-1, dims=0)
+
+
 def random_batch(batch, num_classes, seed=0):
     """Two views `(N, 3, 32, 32)` and labels `(N,)` of random numbers."""
     generator = torch.Generator().manual_seed(seed)
@@ -149,11 +191,13 @@ def random_batch(batch, num_classes, seed=0):
 
 
 def main():
-    _, batch = map(int, sys.argv[1:])
+    batch, lean = int(sys.argv[2]), "--lean" in sys.argv[3:]
     torch.manual_seed(0)
-    step = Step()
-    views_and_labels = random_batch(batch, NUM_CLASSES)
-    serve(lambda: step(*views_and_labels), torch=torch.__version__)
+    step = LeanStep() if lean else Step()
+    given = random_batch(batch, NUM_CLASSES)
+    if lean:
+        given = *given, torch.rand(batch)
+    serve(lambda: step(*given), torch=torch.__version__)
 
 
 if __name__ == "__main__":

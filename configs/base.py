@@ -253,7 +253,7 @@ def make_lean(config):
     config.adaptive.teacher_epochs = 1.0
     config.model.teacher_views = "first"
     config.optimizer.name = "convolutional_muon"
-    config.optimizer.arguments.learning_rate = 5e-3
+    config.optimizer.arguments.learning_rate = 1e-2
     config.optimizer.decay_all = False
     config.learning_rate_decay.name = "warmup_linear"
 
