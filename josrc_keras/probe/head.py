@@ -44,7 +44,7 @@ class Settings:
     batch_size: int = 256
     learning_rate: float = 0.03
     momentum: float = 0.9
-    weight_decay: float = 1e-3
+    weight_decay: float = 1e-2
     mixup: float = 1.0
     seed: int = 0
 
