@@ -30,6 +30,13 @@ def _conditions(batch, num_classes, num_samples, xp):
     labels, last = batch.labels, num_classes - 1
     if len(labels.shape) == 2:
         rows = xp.sum(xp.asarray(labels, dtype="float32"), axis=1)
+        least = xp.min(xp.asarray(labels, dtype="float32"))
+        yield (
+            least >= 0,
+            "Expected rows of labels with no negative share. Received: {}. Pass "
+            "integer labels, or a probability of each class.",
+            (least,),
+        )
         yield (
             xp.all(xp.abs(rows - 1.0) < 1e-3),
             "Expected one-hot labels whose rows sum to 1. Received: rows that sum to "
