@@ -76,7 +76,7 @@ class StreamedImages:
         """
         from josrc_keras.data.batches import streamed
 
-        parts = []
+        parts: list = []
         for image, sample in streamed.in_order(self):
             if int(sample) != len(parts):
                 raise OSError(
