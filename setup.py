@@ -30,16 +30,16 @@ def list_packages() -> list[str]:
 
 
 EXTRAS = {
-    "onnx": ["onnx", "tf2onnx>=1.17", "onnxruntime"],
-    "jax": ["jax"],
-    "pretrained": ["keras-hub"],
+    "onnx": ["onnx<2", "tf2onnx>=1.17,<2", "onnxruntime<2"],
+    "jax": ["jax<1"],
+    "pretrained": ["keras-hub<1"],
     "keras-cv": ["keras-cv"],
     "heif": ["pillow-heif"],
-    "report": ["pandas", "matplotlib", "pillow", "pyarrow", "scikit-learn"],
-    "gpu": ["tensorflow[and-cuda]>=2.21"],
-    "tensorboard": ["tensorboard"],
-    "litert": ["ai-edge-litert"],
-    "digits": ["scikit-learn"],
+    "report": ["pandas<4", "matplotlib<4", "pillow", "pyarrow", "scikit-learn<2"],
+    "gpu": ["tensorflow[and-cuda]>=2.19,<3"],
+    "tensorboard": ["tensorboard<3"],
+    "litert": ["ai-edge-litert<3"],
+    "digits": ["scikit-learn<2"],
     "docs": [
         "sphinx==9.0.4",
         "myst-nb==1.4.0",
@@ -119,13 +119,15 @@ setup(
     },
     package_dir={f"{PACKAGE}.{name}": name for name in OUTER_SUBPACKAGES},
     install_requires=[
-        "keras>=3.15",
-        "tensorflow>=2.21",
-        "numpy>=2",
-        "absl-py",
-        "ml_collections",
-        "tqdm",
-        "tensorflow-datasets",
+        # The lowest are those of .ci/lowest.txt. A next major version is shut out until
+        # it was tried: see the table in docs/install.md.
+        "keras>=3.11,<4",
+        "tensorflow>=2.19,<3",
+        "numpy>=2.1,<3",
+        "absl-py<3",
+        "ml_collections<2",
+        "tqdm<5",
+        "tensorflow-datasets<5",
         "importlib_resources",  # tensorflow-datasets 4.9.10 needs it to download
     ],
     extras_require=EXTRAS,

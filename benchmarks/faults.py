@@ -216,12 +216,12 @@ class Bench:
         )
 
 
-def kill_all(bench, place, limit=None, step=1):
-    """Kills a task before each of its file events."""
+def kill_all(bench, place, *, first=1, limit=None, step=1):
+    """Kills a task before each of its file events, from the first-th one on."""
     outcome = Outcome(bench.task.name, place, "killed")
     bench.reach_goal()
     folders = (str(bench.first), str(bench.second))
-    number = 1
+    number = first
     while limit is None or number <= limit:
         bench.begin()
         status = bench.run([bench.task.command], kill=number, folders=folders)
@@ -298,7 +298,8 @@ def outcomes(flags):
                     second = Path(one, "second")
                 task = tasks[name](Path(one))
                 bench = Bench(task, Path(one, "log"), first, second)
-                yield kill_all(bench, str(count), flags.limit, flags.step)
+                part = {k: getattr(flags, k) for k in ("first", "limit", "step")}
+                yield kill_all(bench, str(count), **part)
         if "disks" not in flags.kind:
             continue
         with tempfile.TemporaryDirectory() as one, disk(Path(one, "disk")) as is_there:
@@ -323,7 +324,8 @@ def main():
         "--disks", action="append", type=int, help="kills: 1, 2 or both"
     )
     parser.add_argument("--second", default=SECOND, help="folder on another disk")
-    parser.add_argument("--limit", type=int, help="most kills of a task")
+    parser.add_argument("--first", type=int, default=1, help="event of the first kill")
+    parser.add_argument("--limit", type=int, help="event of the last kill")
     parser.add_argument("--step", type=int, default=1, help="events between two kills")
     flags = parser.parse_args()
     flags.kind, flags.disks = flags.kind or kinds, flags.disks or (1, 2)

@@ -29,6 +29,14 @@ def test_smooth_labels_equals_oracle(classes, dtype):
         np.testing.assert_allclose(np.sum(result, axis=1), np.ones(32), **TOLERANCE)
 
 
+def test_soft_rows_are_smoothed_as_a_mixture():
+    """Of 0.75 and 0.25 over C = 3: the mean of both classes' rows by their shares."""
+    both = labelling.smooth_labels(np.array([0, 2]), 3, 0.4)
+    soft = labelling.smooth_labels(np.array([[0.75, 0.0, 0.25]]), 3, 0.4)
+    np.testing.assert_allclose(both, [[0.6, 0.2, 0.2], [0.2, 0.2, 0.6]], rtol=1e-6)
+    np.testing.assert_allclose(soft, [[0.5, 0.2, 0.3]], rtol=1e-6)
+
+
 def test_smoothing_leaves_the_given_class_out():
     """0.6 over C = 4: 0.4 and three times 0.2. Keras's would give 0.55 and 0.15."""
     np.testing.assert_allclose(

@@ -79,14 +79,15 @@ def free(path, taken=None):
     Args:
         path: A `pathlib.Path`.
         taken: A dict of the paths that are given away, to which the result is added,
-            with the number of the last one that was made of each. Some file systems
-            distinguish neither case nor the ways to write an accent, so paths are
-            folded in it.
+            with the number of the last one that was made of each, and what lies in
+            its folder already. Some file systems distinguish neither case nor the ways
+            to write an accent, so paths are folded in it.
 
     Returns:
         A `pathlib.Path` whose name is no longer than file systems allow.
     """
     taken = {} if taken is None else taken
+    _take_names_of(path.parent, taken)
     wanted = _folded(path)
     number = taken[wanted] + 1 if wanted in taken else 0
     place = _numbered(path, number)
@@ -95,6 +96,15 @@ def free(path, taken=None):
         place = _numbered(path, number)
     taken |= {_folded(place): 0, wanted: number}
     return place
+
+
+def _take_names_of(folder, taken):
+    """Adds what lies in a folder to the dict of `free`, once."""
+    if folder in taken:
+        return
+    taken[folder] = 0
+    for name in os.listdir(folder) if folder.is_dir() else ():
+        taken.setdefault(_folded(folder / name), 0)
 
 
 def _folded(path):

@@ -87,12 +87,15 @@ def run(main):
     except Exception as error:
         if type(error).__name__ != "DataLossError":  # Only TensorFlow has this class.
             raise
+        from josrc_keras.data.records import damage
+
         found = re.search(r"(truncated|corrupted) record at \d+", str(error))
+        unnamed = f"one with a {found[0] if found else 'wrong checksum'}"
         _fail(
             name,
-            "Expected TFRecord files as they were written. Received: one with a "
-            f"{found[0] if found else 'wrong checksum'}, which was damaged since. Copy "
-            "the files again, or write them anew.",
+            "Expected TFRecord files as they were written. Received: "
+            f"{damage.among_read() or unnamed}, which was damaged since. Copy it again,"
+            " or write the records anew.",
         )
 
 

@@ -9,6 +9,7 @@ from absl import logging
 
 from josrc_keras.data import records
 from josrc_keras.data.benchmarks import encoded
+from josrc_keras.data.records import damage
 from josrc_keras.devices import replicas
 
 NAMES = encoded.NAMES
@@ -79,14 +80,15 @@ def write(config, folder):
         part = getattr(found, name)
         if part is not None:  # Their labels were checked by people.
             splits[name] = found.read(part).map(_with_truth)
-    records.write_files(
-        splits,
-        folder,
-        class_names=found.class_names,
-        image_size=config.data.image_size,
-        skipped=found.skipped(),
-        origin=origin(config),
-    )
+    with damage.named(found.builder):
+        records.write_files(
+            splits,
+            folder,
+            class_names=found.class_names,
+            image_size=config.data.image_size,
+            skipped=found.skipped(),
+            origin=origin(config),
+        )
 
 
 def _with_truth(example):

@@ -3,6 +3,12 @@
 import keras
 from keras import ops
 
+if not hasattr(getattr(keras.optimizers, "Muon", None), "lr_adjust"):
+    raise ImportError(
+        "Muon for convolutions needs Keras 3.13 or newer. Received: Keras "
+        f"{keras.__version__}. `pip install -U keras`"
+    )
+
 
 @keras.saving.register_keras_serializable(package="josrc_keras")
 class ConvolutionalMuon(keras.optimizers.Muon):

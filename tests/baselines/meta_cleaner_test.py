@@ -9,6 +9,7 @@ from josrc_keras.baselines import meta_cleaner
 from josrc_keras.callbacks import RunCheckpoint
 from josrc_keras.data import batches
 from tests.support.models import CLASSES, SHAPE, linear_network
+from tests.support.resumed import CopyAfter
 
 GROUP, HIDDEN, RATE = 3, 5, 0.25
 
@@ -139,19 +140,21 @@ def test_a_resumed_training_is_the_uninterrupted_one(tmp_path, equal_arrays):
     source = data.Split(images, labels, None, np.arange(20))
     options = {"batch_size": 6, "group": GROUP}
     found = {}
-    for name, parts in (("whole", [2]), ("parts", [1, 2])):
-        for until in parts:
-            keras.utils.set_random_seed(0)
-            model, checkpoint = make(eager=False), RunCheckpoint(tmp_path / name)
-            start = checkpoint.restore(model)
-            model.fit(
-                batches.train_batches(source, seed=0, initial_epoch=start, **options),
-                steps_per_epoch=batches.steps_per_epoch(source, **options),
-                epochs=until,
-                initial_epoch=start,
-                callbacks=[checkpoint],
-                verbose=0,
-            )
+    for name in ("whole", "parts"):
+        keras.utils.set_random_seed(0)
+        model, own = make(eager=False), [RunCheckpoint(tmp_path / name)]
+        start = own[0].restore(model)
+        assert start == (name == "parts")
+        if name == "whole":
+            own.append(CopyAfter(1, tmp_path / "whole", tmp_path / "parts"))
+        model.fit(
+            batches.train_batches(source, seed=0, initial_epoch=start, **options),
+            steps_per_epoch=batches.steps_per_epoch(source, **options),
+            epochs=2,
+            initial_epoch=start,
+            callbacks=own,
+            verbose=0,
+        )
         found[name] = [np.asarray(each) for each in model.variables]
     equal_arrays(found["parts"], found["whole"])
     model.save(tmp_path / "model.keras")

@@ -23,7 +23,7 @@ MEANT = {
     "meant": "`smoothing` must be at least 0 and below",
     "install": "`pip install josrc-keras[report]`",
     "own class": "The artefact differs.",
-    "damaged": "one with a corrupted record at 12, which was damaged since. Copy the",
+    "damaged": "damaged.tfrecord, with a corrupted record at 12, which was damaged",
     "file": "No such file or directory: 'absent.txt'",
 }
 # How it ends, and the last line of the traceback.

@@ -92,6 +92,8 @@ def test_half_width_equals_keras(policy):
     ],
 )
 def test_what_can_not_be_fused_is_keras(shape, arguments):
+    if "renorm" in arguments and not hasattr(layer_pair()[0], "renorm"):
+        pytest.skip("Keras before 3.14 has no renorm")
     theirs, ours = layer_pair(shape=shape, **arguments)
     assert not ours._can_fuse(tf.zeros(shape), None)
     x = inputs_of(shape)

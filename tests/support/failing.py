@@ -32,10 +32,13 @@ def read_damaged_records():
     """What TensorFlow says of a file of which a byte was changed since."""
     import tensorflow as tf
 
+    from josrc_keras.data.records import damage
+
     with tf.io.TFRecordWriter("damaged.tfrecord") as writer:
         writer.write(b"an image")
     path = Path("damaged.tfrecord")
     path.write_bytes(path.read_bytes().replace(b"image", b"Image"))
+    damage.remember([path])  # As `records.read` does.
     list(tf.data.TFRecordDataset(str(path)))
 
 

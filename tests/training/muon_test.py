@@ -4,6 +4,11 @@ import keras
 import numpy as np
 import pytest
 
+if not hasattr(getattr(keras.optimizers, "Muon", None), "lr_adjust"):
+    with pytest.raises(ImportError, match=r"needs Keras 3\.13 or newer\. Received"):
+        from josrc_keras.training.muon import ConvolutionalMuon
+    pytest.skip("needs Keras 3.13", allow_module_level=True)
+
 from josrc_keras.training.muon import ConvolutionalMuon
 
 PLAIN = {"weight_decay": None, "adam_weight_decay": None}

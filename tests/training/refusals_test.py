@@ -34,6 +34,10 @@ BAD_LABELS = {
         np.full((24, CLASSES), 0.5, "float32"),
         "rows that sum to between 2",
     ),
+    "negative shares": (
+        np.tile(np.float32([1.5, -0.5, 0, 0]), (24, 1)),
+        r"no negative share\. Received: -0\.5",
+    ),
     "another number of columns": (np.eye(5)[Y], r"\((24|None), 5\)"),
 }
 

@@ -1,5 +1,6 @@
 """CIFAR-100's files: the binary release, or what TensorFlow Datasets prepared."""
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from josrc_keras.data.records import damage
+
+CLASSES = 100
 BINARY = "cifar-100-binary"  # The folder that the release's archive unpacks to.
 ROW = 2 + 3 * 32 * 32  # Coarse label, fine label, 32x32 red, green and blue.
 SHA256 = {
@@ -83,17 +87,34 @@ def _load_tfds(data_dir):
         )
         train, test = tfds.as_numpy(train), tfds.as_numpy(test)
     except Exception as error:  # TFDS raises many kinds of errors.
-        reason = str(error).strip().splitlines() or [type(error).__name__]
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        reason = _damaged(data_dir) or f"TFDS said: {said[0]}"
         raise OSError(
             "CIFAR-100 can't be read through TensorFlow Datasets. Received: "
             f"data_dir={data_dir!r} (None is TFDS_DATA_DIR, or TFDS's own folder); "
-            f"TFDS said: {reason[0]}. Expected a folder that TFDS has prepared or can "
+            f"{reason}. Expected a folder that TFDS has prepared or can "
             "download into. Pass the right `data_dir`, or delete its 'cifar100' folder "
             "so that TFDS prepares it again. Without TensorFlow, unpack the release's "
             f"cifar-100-binary.tar.gz there, so that it holds {BINARY}/train.bin."
         ) from error
     names = info.features["label"].names
+    # Without its file of names TFDS gives numbers, and with a part of it fewer names.
+    if len(set(names)) != CLASSES or all(name.isdigit() for name in names):
+        raise OSError(
+            f"Expected the names of CIFAR-100's {CLASSES} classes. Received: "
+            f"data_dir={data_dir!r}, whose label.labels.txt has {len(set(names))}, "
+            f"{names[0]!r} first. Delete its 'cifar100' folder so that TFDS prepares "
+            "it again."
+        )
     return _by_row(train), _by_row(test), names
+
+
+def _damaged(data_dir):
+    """What is wrong with one of TFDS's files, or None if nothing is known."""
+    with contextlib.suppress(Exception):  # TFDS itself may be what fails.
+        import tensorflow_datasets as tfds
+
+        return damage.in_files_of(tfds.builder("cifar100", data_dir=data_dir))
 
 
 def _by_row(split):

@@ -8,6 +8,7 @@ import numpy as np
 from josrc_keras.data import noise
 from josrc_keras.data.benchmark import Benchmark, Split
 from josrc_keras.data.benchmarks import encoded
+from josrc_keras.data.records import damage
 
 # Each kind's field in TFDS, and its share of wrong labels by table 1 of the paper (Wei
 # et al., 2022, https://arxiv.org/abs/2110.12088).
@@ -102,7 +103,8 @@ def _split(builder, split, field):
 
     names = {"id", "image", "label", field}
     decoders = tfds.decode.PartialDecoding(dict.fromkeys(names, True))
-    batch = builder.as_dataset(split=split, batch_size=-1, decoders=decoders)
+    with damage.named(builder):
+        batch = builder.as_dataset(split=split, batch_size=-1, decoders=decoders)
     batch = tfds.as_numpy(batch)
     ids = np.array([int(name.rsplit(b"_", 1)[1]) for name in batch["id"]])
     order = np.argsort(ids)

@@ -29,13 +29,7 @@ def _conditions(batch, num_classes, num_samples, xp):
             )
     labels, last = batch.labels, num_classes - 1
     if len(labels.shape) == 2:
-        rows = xp.sum(xp.asarray(labels, dtype="float32"), axis=1)
-        yield (
-            xp.all(xp.abs(rows - 1.0) < 1e-3),
-            "Expected one-hot labels whose rows sum to 1. Received: rows that sum to "
-            "between {} and {}. Pass integer labels, or normalise the rows.",
-            (xp.min(rows), xp.max(rows)),
-        )
+        yield from _conditions_of_rows(xp.asarray(labels, dtype="float32"), xp)
     else:
         low, high = xp.min(labels), xp.max(labels)
         yield (
@@ -74,6 +68,23 @@ def _conditions(batch, num_classes, num_samples, xp):
             "to {}.",
             (xp.min(weight), xp.max(weight)),
         )
+
+
+def _conditions_of_rows(labels, xp):
+    """`_conditions` of `(N, C)` float32 labels: a share of each class."""
+    least, sums = xp.min(labels), xp.sum(labels, axis=1)
+    yield (
+        least >= 0,
+        "Expected rows of labels with no negative share. Received: {}. Pass integer "
+        "labels, or a probability of each class.",
+        (least,),
+    )
+    yield (
+        xp.all(xp.abs(sums - 1.0) < 1e-3),
+        "Expected one-hot labels whose rows sum to 1. Received: rows that sum to "
+        "between {} and {}. Pass integer labels, or normalise the rows.",
+        (xp.min(sums), xp.max(sums)),
+    )
 
 
 def checked_inputs(data, expected, *, training):

@@ -18,7 +18,7 @@ from absl import logging
 from josrc_keras.data import noise
 from josrc_keras.data.benchmark import Benchmark, Split
 from josrc_keras.data.photos import decoding
-from josrc_keras.data.records import writing
+from josrc_keras.data.records import damage, writing
 from josrc_keras.data.records.examples import Examples
 from josrc_keras.data.records.writing import CHANNELS, FIELDS, INDEX, LABELS
 
@@ -69,10 +69,22 @@ class StreamedImages:
         return dataclasses.replace(self, rows=kept)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """Reads all images into memory."""
+        """Reads all images into memory.
+
+        Raises:
+            OSError: If a file holds other records than those that were written to it.
+        """
         from josrc_keras.data.batches import streamed
 
-        parts = [image.numpy() for image, _ in streamed.in_order(self)]
+        parts: list = []
+        for image, sample in streamed.in_order(self):
+            if int(sample) != len(parts):
+                raise OSError(
+                    "Expected records in the order in which they were written. "
+                    f"Received: {Path(self.paths[0]).parent}, where image {len(parts)} "
+                    f"is that of row {int(sample)}. Copy its files again."
+                )
+            parts.append(image.numpy())
         images = np.array(parts, dtype="uint8").reshape(self.shape)
         return images if dtype is None else images.astype(dtype)
 
@@ -268,6 +280,7 @@ def _read_split(folder, name, found, arrays, encoding):
     for file, size in found["bytes"].items():
         if (folder / file).stat().st_size != size:
             raise OSError(f"{file} does not have the {size} bytes that were written")
+    damage.remember(folder / file for file in found["bytes"])
     images = StreamedImages(
         paths=tuple(str(folder / file) for file in found["bytes"]),
         total=found["count"],
