@@ -118,3 +118,24 @@ def add_sections(config):
     config.deepself.count = 8
     # Share of a class's pairs that count as not alike.
     config.deepself.quantile = 0.6
+
+    # What "cleannet" and "cleannet_hard" read: an argument of CleanNet, and what
+    # VerifyLabels takes.
+    config.cleannet = ml_collections.ConfigDict()
+    # Similarity from which on a label is called clean, in [-1, 1].
+    config.cleannet.threshold = 0.1
+    # Share of the epochs before the similarities are found first. Not published.
+    config.cleannet.start = 0.5
+    # How often they are found, evenly over the rest. Not published.
+    config.cleannet.rounds = 1
+    # Number of steps of the second network, as published for Food-101N.
+    config.cleannet.steps = 60_000
+    # The most centres of a class.
+    config.cleannet.centres = 32
+    # Factor on the loss of labels that were found wrong, as published for Food-101N.
+    config.cleannet.wrong_weight = 5.0
+    # Learning rate of Adam in place of the published SGD; None takes that.
+    config.cleannet.adam_rate = config_dict.placeholder(float)
+    # Share of the training labels that are verified by the truth, in (0, 1), where it
+    # is known and the data have no verification labels: those of benchmarks.
+    config.cleannet.verified_share = 0.1

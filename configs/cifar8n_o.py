@@ -27,4 +27,8 @@ def get_config(recipe="adaptive"):
     config.learning_rate_decay.start_epoch = (
         24  # two fifths of the epochs, as in the paper
     )
+    # A thousand images, of which more than a fifth have a wrong label.
+    config.cleannet.steps = 1500
+    config.cleannet.adam_rate = 3e-4
+    config.cleannet.wrong_weight = 1.0
     return config

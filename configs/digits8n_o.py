@@ -33,4 +33,8 @@ def get_config(recipe="adaptive"):
     config.model.smoothing = 0.3
     config.model.alpha = 0.3
     config.learning_rate_decay.start_epoch = 20
+    # A thousand images, of which more than a fifth have a wrong label.
+    config.cleannet.steps = 1500
+    config.cleannet.adam_rate = 3e-4
+    config.cleannet.wrong_weight = 1.0
     return config

@@ -22,4 +22,8 @@ def get_config(recipe="adaptive"):
     config.batch_size = 32
     config.epochs = 40
     config.learning_rate_decay.start_epoch = 16
+    # A thousand images, of which more than a fifth have a wrong label.
+    config.cleannet.steps = 1500
+    config.cleannet.adam_rate = 3e-4
+    config.cleannet.wrong_weight = 1.0
     return config

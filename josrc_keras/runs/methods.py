@@ -21,7 +21,7 @@ from josrc_keras.callbacks import (
 from josrc_keras.data import batches
 from josrc_keras.data.batches import balance
 from josrc_keras.model import Choices, JoSRC
-from josrc_keras.runs import corrections
+from josrc_keras.runs import corrections, verification
 
 
 def _nothing(config):
@@ -166,7 +166,7 @@ class Method(NamedTuple):
 # Sections of a configuration that only some methods read.
 SECTIONS: tuple = ("adaptive.", "model.", "threshold.", "teacher.", "forget.", "jocor.")
 SECTIONS += corrections.SECTIONS
-SECTIONS += ("dividemix.", "mlnt.", "meta_cleaner.", "deepself.")
+SECTIONS += ("dividemix.", "mlnt.", "meta_cleaner.", "deepself.", "cleannet.")
 METHODS = {
     "standard": Method(baselines.Standard, "ordinary training"),
     "decoupling": Method(baselines.Decoupling, "Decoupling"),
@@ -256,6 +256,24 @@ METHODS = {
         _deepself_callbacks,
         remembers=True,
         reads=("deepself.",),
+        on_cifar=False,
+    ),
+    "cleannet_hard": Method(
+        baselines.CleanNet,
+        "CleanNet hard, told verified labels",
+        verification.cleannet_arguments("hard"),
+        verification.cleannet_callbacks,
+        remembers=True,
+        reads=("cleannet.",),
+        on_cifar=False,
+    ),
+    "cleannet": Method(
+        baselines.CleanNet,
+        "CleanNet soft, told verified labels",
+        verification.cleannet_arguments("soft"),
+        verification.cleannet_callbacks,
+        remembers=True,
+        reads=("cleannet.",),
         on_cifar=False,
     ),
     "josrc": Method(
