@@ -11,7 +11,7 @@ training memorises wrong labels within the run. Never set its results beside the
 paper's.
 """
 
-from josrc_keras.configs import base
+from josrc_keras.configs import _compared, base
 
 
 def get_config(recipe="adaptive"):
@@ -27,8 +27,5 @@ def get_config(recipe="adaptive"):
     config.learning_rate_decay.start_epoch = (
         24  # two fifths of the epochs, as in the paper
     )
-    # A thousand images, of which more than a fifth have a wrong label.
-    config.cleannet.steps = 1500
-    config.cleannet.adam_rate = 3e-4
-    config.cleannet.wrong_weight = 1.0
+    _compared.make_small(config)
     return config

@@ -14,7 +14,7 @@ away in one of ten seeds. docs/explanation/how_it_was_chosen.md says how the val
 chosen.
 """
 
-from josrc_keras.configs import base
+from josrc_keras.configs import _compared, base
 
 
 def get_config(recipe="adaptive"):
@@ -33,8 +33,5 @@ def get_config(recipe="adaptive"):
     config.model.smoothing = 0.3
     config.model.alpha = 0.3
     config.learning_rate_decay.start_epoch = 20
-    # A thousand images, of which more than a fifth have a wrong label.
-    config.cleannet.steps = 1500
-    config.cleannet.adam_rate = 3e-4
-    config.cleannet.wrong_weight = 1.0
+    _compared.make_small(config)
     return config

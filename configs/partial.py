@@ -10,7 +10,7 @@ The robustness suite (`josrc-reproduce --suite=robustness`) has such datasets, a
 for two CPU cores.
 """
 
-from josrc_keras.configs import base
+from josrc_keras.configs import _compared, base
 
 
 def get_config(recipe="adaptive"):
@@ -22,8 +22,5 @@ def get_config(recipe="adaptive"):
     config.batch_size = 32
     config.epochs = 40
     config.learning_rate_decay.start_epoch = 16
-    # A thousand images, of which more than a fifth have a wrong label.
-    config.cleannet.steps = 1500
-    config.cleannet.adam_rate = 3e-4
-    config.cleannet.wrong_weight = 1.0
+    _compared.make_small(config)
     return config
