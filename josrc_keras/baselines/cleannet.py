@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 import keras
+import numpy as np
 from keras import ops
 
 from josrc_keras import _checks, losses
@@ -106,6 +107,23 @@ class CleanNet(RemembersSamples):
             return self.outcome_of(logits, per_sample, clean, (1.0 + similarity) / 2)
 
         return self.step(arguments, learn)
+
+    def label_likelihood(self, labels: Any, index: Any, given_prob: Any) -> np.ndarray:
+        """How likely labels are right: 0.5 at the threshold of the similarity.
+
+        Args:
+            labels: `(N,)` given labels.
+            index: `(N,)` numbers of the samples in the training set.
+            given_prob: `(N,)` probabilities that the network gives to these labels.
+
+        Returns:
+            `(N,)` float64 in [0, 1]; below 0.5 the label looks wrong.
+        """
+        del labels, given_prob
+        found = ops.convert_to_numpy(self.similarity).astype("float64")[index]
+        above = 0.5 + (found - self.threshold) / max(1 - self.threshold, 1e-6) / 2
+        below = (1 + found) / max(1 + self.threshold, 1e-6) / 2
+        return np.clip(np.where(found >= self.threshold, above, below), 0, 1)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

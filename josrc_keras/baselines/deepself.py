@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 from keras import ops
 
 from josrc_keras import losses
@@ -80,6 +81,25 @@ class DeepSelf(RemembersSamples):
             return self.outcome_of(logits, per_sample, corrected == labels, similarity)
 
         return self.step(arguments, learn)
+
+    def label_likelihood(self, labels: Any, index: Any, given_prob: Any) -> np.ndarray:
+        """How likely labels are right: by the similarity, and whether they stayed.
+
+        Args:
+            labels: `(N,)` given labels.
+            index: `(N,)` numbers of the samples in the training set.
+            given_prob: `(N,)` probabilities that the network gives to these labels.
+
+        Returns:
+            `(N,)` float64 in [0, 1]; below 0.5 the label looks wrong.
+        """
+        del given_prob
+        corrected, similarity = (
+            ops.convert_to_numpy(table).astype("float64")[index]
+            for table in (self.corrected, self.similarity)
+        )
+        stayed = (corrected < 0) | (corrected == labels)
+        return (stayed + similarity) / 2
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from josrc_keras import data
+from josrc_keras.cleaning import audit_of_run
 from josrc_keras.runs import corrections, train, verification
 from tests.support.runs import history_of, without_pictures
 
@@ -34,6 +35,9 @@ def test_a_run(method, quick_config, deterministic, monkeypatch, tmp_path):
     if method == "joint_optim":  # Labels were replaced after the first epoch.
         sums = np.asarray(model.soft_labels).sum(axis=1)
         np.testing.assert_allclose(sums, 1, rtol=1e-6)
+        findings = audit_of_run.write(tmp_path, tmp_path / "audit", max_thumbnails=4)
+        assert findings["quality"]["label_auroc"] > 0.6
+        assert (tmp_path / "audit/report.html").stat().st_size > 10_000
     if method == "m_correction":  # A mixture was fitted.
         assert np.asarray(model.posterior).max() > 0.5
     if method == "cleannet":  # Similarities were found.
