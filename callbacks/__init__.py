@@ -21,6 +21,7 @@ from josrc_keras.callbacks.second_stage import SecondStage
 from josrc_keras.callbacks.selection_monitor import SelectionMonitor
 from josrc_keras.callbacks.update_labels import UpdateLabels
 from josrc_keras.callbacks.verdict_history import VerdictHistory
+from josrc_keras.callbacks.verify_labels import VerifyLabels
 from josrc_keras.training.finite_loss import FiniteLoss
 
 __all__ = [
@@ -42,4 +43,5 @@ __all__ = [
     "SelectionMonitor",
     "UpdateLabels",
     "VerdictHistory",
+    "VerifyLabels",
 ]

@@ -43,8 +43,8 @@ def get_config(recipe="adaptive"):
     # The method: "josrc_adaptive" (the adaptive method), "josrc" (the paper's),
     # "standard", "decoupling", or "coteaching", "coteaching_plus" or "jocor", which
     # are told the noise rate; or one of the paper's Tables 3 and 4: "f_correction",
-    # "m_correction", "joint_optim", "pencil", "dividemix", "mlnt", "meta_cleaner" or
-    # "deepself".
+    # "m_correction", "joint_optim", "pencil", "dividemix", "mlnt", "meta_cleaner",
+    # "deepself", "cleannet" or "cleannet_hard".
     config.method = "josrc_adaptive" if recipe in ADAPTIVE else "josrc"
     # Seed of the network, of the order of the data, and of the views.
     config.seed = 0

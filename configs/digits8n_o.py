@@ -14,7 +14,7 @@ away in one of ten seeds. docs/explanation/how_it_was_chosen.md says how the val
 chosen.
 """
 
-from josrc_keras.configs import base
+from josrc_keras.configs import _compared, base
 
 
 def get_config(recipe="adaptive"):
@@ -33,4 +33,5 @@ def get_config(recipe="adaptive"):
     config.model.smoothing = 0.3
     config.model.alpha = 0.3
     config.learning_rate_decay.start_epoch = 20
+    _compared.make_small(config)
     return config

@@ -10,7 +10,7 @@ The robustness suite (`josrc-reproduce --suite=robustness`) has such datasets, a
 for two CPU cores.
 """
 
-from josrc_keras.configs import base
+from josrc_keras.configs import _compared, base
 
 
 def get_config(recipe="adaptive"):
@@ -22,4 +22,5 @@ def get_config(recipe="adaptive"):
     config.batch_size = 32
     config.epochs = 40
     config.learning_rate_decay.start_epoch = 16
+    _compared.make_small(config)
     return config

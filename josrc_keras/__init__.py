@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from josrc_keras.adaptive import AdaptiveJoSRC, TrustRule
     from josrc_keras.baselines import (
         MLNT,
+        CleanNet,
         CoTeaching,
         CoTeachingPlus,
         Decoupling,
@@ -49,6 +50,7 @@ __all__ = [
     "MLNT",
     "AdaptiveJoSRC",
     "Choices",
+    "CleanNet",
     "CoTeaching",
     "CoTeachingPlus",
     "Decoupling",
@@ -83,7 +85,7 @@ HOMES = {
     **dict.fromkeys(("CoTeaching", "CoTeachingPlus", "Decoupling"), "baselines"),
     **dict.fromkeys(("DivideMix", "FCorrection", "JoCoR", "JointOptim"), "baselines"),
     **dict.fromkeys(("MCorrection", "Pencil", "Standard"), "baselines"),
-    **dict.fromkeys(("DeepSelf", "MLNT", "MetaCleaner"), "baselines"),
+    **dict.fromkeys(("CleanNet", "DeepSelf", "MLNT", "MetaCleaner"), "baselines"),
     **dict.fromkeys(("Choices", "JoSRC"), "model"),
 }
 

@@ -19,19 +19,21 @@ class Predictions(keras.Model):
     Without an augmentation it sees each image once, as it is.
 
     Args:
-        model: A `JoSRC` or `AdaptiveJoSRC` model.
+        model: A `JoSRC` or `AdaptiveJoSRC` model, or one with a `label_likelihood`,
+            whose student takes the place of a teacher.
         view_pairs: Number of pairs of views, at least 1.
     """
 
     def __init__(self, model, view_pairs):
         super().__init__()
         self.student = model.student
-        self.teacher, width = with_features(model.teacher)
+        self.teacher, width = with_features(getattr(model, "teacher", model.student))
         # A random projection takes less memory and hardly changes the neighbours.
         random = np.random.default_rng(0).normal(size=(width, KEPT)) / KEPT**0.5
         self.projection = random.astype("float32") if width > KEPT else None
         self.augmentation = model.augmentation
-        self.num_classes, self.smoothing = model.num_classes, model.smoothing
+        self.num_classes = model.num_classes
+        self.smoothing = getattr(model, "smoothing", 0.0)
         self.view_pairs = view_pairs
         self.built = True
 

@@ -56,13 +56,16 @@ def audit(
       `"out_of_distribution"` (none is). Audits of other kinds may have `"undecided"`,
       too: the label looks wrong, but it is open whether another class is right.
     - `is_label_issue`: whether the verdict is not clean: `label_score` is below 0.5.
-    - `label_score`: from 0 (wrong) to 1 (right), see `audit.scores.label_score`. It is
+    - `label_score`: from 0 (wrong) to 1 (right), see `audit.scores.label_score`. Of a
+      model with a `label_likelihood`, such as `DivideMix`, it is what that method knows
+      of each label. Of `JoSRC` it is
       computed from the mean probability of the given label over the epochs of training
       if they were recorded (`callbacks.VerdictHistory`), and from the teacher's on the
       views where they were not, or where a short training knew less than the teacher
       does now (`audit.scores.weighed`).
     - `clean_likelihood`: eq. 3 of the paper, the student's mean over the views, in
       [0, 1]. A confident right prediction does not have a high likelihood.
+      Other methods have no teacher and no smoothing: their student takes its place.
     - `ood_score`: evidence that the image is out-of-distribution, from 0 to 1, see
       `audit.scores.ood_score`.
     - `predicted_label`, `predicted_name`, `predicted_probability`: the class that the
@@ -78,7 +81,9 @@ def audit(
     cleanlab, whose `label_quality` has the same direction.
 
     Args:
-        model: A trained `JoSRC` or `AdaptiveJoSRC` model.
+        model: A trained `JoSRC` or `AdaptiveJoSRC` model, or a compared method with a
+            `label_likelihood`: `CleanNet`, `DeepSelf`, `DivideMix`, `JointOptim`,
+            `MCorrection` or `Pencil`.
         x: Images `(N, H, W, channels)`, or a dataset of batches of `(image, label)`
             that yields the same order each time, which is checked. A dataset whose
             labels are `{"label", "index"}` may yield any order: the rows are sorted by
@@ -86,8 +91,8 @@ def audit(
         y: Labels, where `x` is images: integers, one-hot rows, or a dict as for `fit`.
         ids: `(N,)` names of the samples, such as paths, or None.
         class_names: Names of the C classes, or None.
-        history: Whether to use the history of training, if there is one. Pass False for
-            a dataset that the model was not trained on.
+        history: Whether to use what training found of each sample, if it was kept.
+            Pass False for a dataset that the model was not trained on.
         view_pairs: Number of pairs of views, at least 1.
         batch_size: Samples per batch, for arrays.
 
@@ -124,7 +129,7 @@ def audit_parts(model, parts, *, class_names=None, view_pairs=4, batch_size=256)
     """Audits a dataset of which only a part was trained on; see `audit`.
 
     Args:
-        model: A trained `JoSRC` or `AdaptiveJoSRC` model.
+        model: As for `audit`.
         parts: A list of `Part`s. Those without a history are scored on the scale of
             the first one that has one (`scores.on_scale_of`).
         class_names: As for `audit`.
@@ -135,10 +140,12 @@ def audit_parts(model, parts, *, class_names=None, view_pairs=4, batch_size=256)
         A `pandas.DataFrame`: the rows of the parts, one after the other.
     """
     pandas = _pandas()
-    if not hasattr(model, "sample_history"):
+    judges = hasattr(model, "label_likelihood")
+    if not judges and not hasattr(model, "sample_history"):
         raise TypeError(
-            "An audit asks a JoSRC model, which has a teacher and sorts samples. "
-            f"Received: a {type(model).__name__}. Train a JoSRC."
+            "An audit asks a JoSRC model, which has a teacher and sorts samples, or "
+            "one with a `label_likelihood`. Received: a "
+            f"{type(model).__name__}. Train a JoSRC."
         )
     for name, number in (("view_pairs", view_pairs), ("batch_size", batch_size)):
         if not isinstance(number, Integral) or number < 1:
@@ -152,13 +159,15 @@ def audit_parts(model, parts, *, class_names=None, view_pairs=4, batch_size=256)
         with same_views(model.augmentation):
             found = _predict(model, part.x, part.y, view_pairs, batch_size)
         _warn_if_untrained(found, model.num_classes)
-        past = model.sample_history if part.history else None
+        past = getattr(model, "sample_history", None) if part.history else None
         if past is not None:
             _check_history(past, found["label"])
-        score = _label_score(found, past)
-        if past is not None and reference is None:
+        asks = judges and part.history
+        score = _judged(model, found) if asks else _label_score(found, past)
+        known = asks or past is not None
+        if known and reference is None:
             reference = score
-        elif past is None and reference is not None:
+        elif not known and reference is not None:
             score = scores.on_scale_of(score, reference)
         ids = _ids(part.ids, found["index"])
         tables.append(_table(found, past, score, names, ids))
@@ -208,6 +217,20 @@ def _predict(model, x, y, view_pairs, batch_size):
             "read it once: without `repeat`."
         )
     return {name: each[order] for name, each in found.items()}
+
+
+def _judged(model, found):
+    """`(N,)` label scores by what the method knows of each sample."""
+    count = getattr(model, "num_samples", None)
+    index = found["index"].astype(np.int64)
+    if count is not None and (len(index) != count or index.max() != count - 1):
+        raise ValueError(
+            f"Expected the {count} samples that the model was trained on. Received: "
+            f"{len(index)}. Pass that dataset, or `history=False` to audit a different "
+            "dataset by the model's present predictions."
+        )
+    labels = found["label"].astype(np.int64)
+    return model.label_likelihood(labels, index, found["given_prob"])
 
 
 def _label_score(found, past):

@@ -1,5 +1,6 @@
 """Methods to compare Jo-SRC with, under the same interface."""
 
+from josrc_keras.baselines.cleannet import CleanNet
 from josrc_keras.baselines.coteaching import CoTeaching
 from josrc_keras.baselines.coteaching_plus import CoTeachingPlus
 from josrc_keras.baselines.decoupling import Decoupling
@@ -16,6 +17,7 @@ from josrc_keras.baselines.standard import Standard
 
 __all__ = [
     "MLNT",
+    "CleanNet",
     "CoTeaching",
     "CoTeachingPlus",
     "Decoupling",

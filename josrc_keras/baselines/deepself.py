@@ -3,18 +3,15 @@
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 from keras import ops
 
 from josrc_keras import losses
-from josrc_keras.data.checks import contract
-from josrc_keras.samples import numbering
-from josrc_keras.selection import Selection
-from josrc_keras.training.base import NoisyLabelModel
-from josrc_keras.training.step import Outcome
+from josrc_keras.baselines.sample_table import RemembersSamples
 
 
 @keras.saving.register_keras_serializable(package="josrc_keras")
-class DeepSelf(NoisyLabelModel):
+class DeepSelf(RemembersSamples):
     """DeepSelf, or SMP (Han, Luo and Wang, ICCV 2019).
 
     Each image has its given label and a corrected one, which the callback
@@ -46,10 +43,8 @@ class DeepSelf(NoisyLabelModel):
         ValueError: If an argument is out of range.
     """
 
-    needs_two_views = False
-    verdicts = ("clean",)
     controls: ClassVar[dict] = {"corrected": "CorrectLabels(make_batches)"}
-    training_metrics: ClassVar[tuple] = ("clean_fraction",)
+    writes_tables = False
 
     def __init__(
         self,
@@ -61,37 +56,12 @@ class DeepSelf(NoisyLabelModel):
         alpha: float = 0.5,
         **kwargs: Any,
     ) -> None:
-        super().__init__(network, num_classes, augmentation, **kwargs)
+        super().__init__(network, num_classes, num_samples, augmentation, **kwargs)
         losses.check_alpha(alpha)
-        if num_samples is None or num_samples < 1:
-            raise ValueError(
-                "Expected `num_samples`, the number of training samples, of at least "
-                f"1. Received: {num_samples}."
-            )
-        self.num_samples = num_samples
         self.alpha = alpha
-        self.corrected = self._table("corrected", -1.0)
-        self.similarity = self._table("similarity", 1.0)
+        self.make_table("corrected", (), -1.0)
+        self.make_table("similarity", (), 1.0)
         self.make_metrics()
-
-    def _table(self, name, initial):
-        """A variable with a float for each sample, which a callback sets."""
-        return self.add_weight(
-            name=name,
-            shape=(self.num_samples,),
-            initializer=keras.initializers.Constant(initial),
-            dtype="float32",
-            trainable=False,
-            aggregation="only_first_replica",
-        )
-
-    def data_contract(self) -> contract.Contract:
-        """What this model expects of its data, sample numbers included."""
-        return super().data_contract()._replace(num_samples=self.num_samples)
-
-    def before_fit(self, given: dict[str, Any]) -> None:
-        """Numbers the samples of arrays."""
-        numbering.number_samples(given, given["callbacks"])
 
     def train_step(self, *arguments: Any) -> Any:
         """One step on both labels. On JAX, Keras passes `(state, data)`."""
@@ -99,32 +69,38 @@ class DeepSelf(NoisyLabelModel):
         def learn(batch):
             logits = self.student(self.one_view(batch), training=True)
             labels = ops.cast(batch.integer_labels(), "int32")
-            rows = ops.cast(numbering.of_batch(batch), "int32")
-            rows = ops.clip(rows, 0, self.num_samples - 1)
+            rows = self.rows_of(batch)
             found, similarity = (
-                ops.take(ops.convert_to_tensor(table), rows)
-                for table in (self.corrected, self.similarity)
+                self.read(table, rows) for table in (self.corrected, self.similarity)
             )
             corrected = ops.where(found < 0, labels, ops.cast(found, "int32"))
             given, other = (
                 losses.cross_entropy(each, logits) for each in (labels, corrected)
             )
             per_sample = losses.joint_loss(given, other, self.alpha)
-            clean = corrected == labels
-            rest = ops.logical_not(clean)
-            return Outcome(
-                logits,
-                terms=((per_sample, ops.ones_like(clean)),),
-                means={"clean_fraction": (clean,)},
-                selection=Selection(clean, rest, ops.zeros_like(rest)),
-                likelihood=similarity,
-            )
+            return self.outcome_of(logits, per_sample, corrected == labels, similarity)
 
         return self.step(arguments, learn)
 
+    def label_likelihood(self, labels: Any, index: Any, given_prob: Any) -> np.ndarray:
+        """How likely labels are right: by the similarity, and whether they stayed.
+
+        Args:
+            labels: `(N,)` given labels.
+            index: `(N,)` numbers of the samples in the training set.
+            given_prob: `(N,)` probabilities that the network gives to these labels.
+
+        Returns:
+            `(N,)` float64 in [0, 1]; below 0.5 the label looks wrong.
+        """
+        del given_prob
+        corrected, similarity = (
+            ops.convert_to_numpy(table).astype("float64")[index]
+            for table in (self.corrected, self.similarity)
+        )
+        stayed = (corrected < 0) | (corrected == labels)
+        return (stayed + similarity) / 2
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return super().get_config() | {
-            "num_samples": self.num_samples,
-            "alpha": self.alpha,
-        }
+        return super().get_config() | {"alpha": self.alpha}

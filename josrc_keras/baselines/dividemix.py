@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 import keras
+import numpy as np
 from keras import ops
 
 from josrc_keras import _checks, losses
@@ -278,6 +279,21 @@ class DivideMix(TwoNetworks):
             network(images, training=training) for network in (self.student, self.peer)
         ]
         return sum(ops.cast(each, "float32") for each in logits) / 2
+
+    def label_likelihood(self, labels: Any, index: Any, given_prob: Any) -> np.ndarray:
+        """How likely labels are right: the mean of what both networks find.
+
+        Args:
+            labels: `(N,)` given labels.
+            index: `(N,)` numbers of the samples in the training set.
+            given_prob: `(N,)` probabilities that the network gives to these labels.
+
+        Returns:
+            `(N,)` float64 in [0, 1]; below 0.5 the label looks wrong.
+        """
+        del labels, given_prob
+        found = ops.convert_to_numpy(self.clean_probability)
+        return found.astype("float64").mean(axis=0)[index]
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 from keras import ops
 
 from josrc_keras import losses
@@ -105,6 +106,21 @@ class JointOptim(RemembersSamples):
         clean = ops.argmax(targets, axis=-1) == labels
         likelihood = ops.sum(targets * given, axis=-1)
         return self.outcome_of(logits, per_sample, clean, likelihood)
+
+    def label_likelihood(self, labels: Any, index: Any, given_prob: Any) -> np.ndarray:
+        """How likely labels are right: their share of the replaced label.
+
+        Args:
+            labels: `(N,)` given labels.
+            index: `(N,)` numbers of the samples in the training set.
+            given_prob: `(N,)` probabilities that the network gives to these labels.
+
+        Returns:
+            `(N,)` float64 in [0, 1]; below 0.5 the label looks wrong.
+        """
+        soft = ops.convert_to_numpy(self.soft_labels).astype("float64")[index]
+        found = np.clip(soft[np.arange(len(labels)), labels], 0, 1)
+        return np.where(soft.sum(axis=1) > 0, found, given_prob)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

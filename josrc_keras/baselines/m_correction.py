@@ -6,6 +6,7 @@ The name of its authors is M-DYR-H: mixup and dynamic bootstrapping with hard la
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 from keras import ops
 
 from josrc_keras import losses
@@ -184,6 +185,27 @@ class MCorrection(NoisyLabelModel):
             return everyone
         drawn = keras.random.beta((1,), self.mixup, self.mixup, seed=self.mixup_seed)
         return blending.alone_if_ignored(drawn * everyone, batch.sample_weight)
+
+    def label_likelihood(self, labels: Any, index: Any, given_prob: Any) -> np.ndarray:
+        """How likely labels are right, by their losses and the mixture.
+
+        Args:
+            labels: `(N,)` given labels.
+            index: `(N,)` numbers of the samples in the training set.
+            given_prob: `(N,)` probabilities that the network gives to these labels.
+
+        Returns:
+            `(N,)` float64 in [0, 1]; below 0.5 the label looks wrong.
+        """
+        del labels, index
+        per_sample = -np.log(np.maximum(given_prob, np.finfo("float32").tiny))
+        wrong = self.bootstrapping * wrong_probability(
+            ops.convert_to_tensor(per_sample.astype("float32")),
+            ops.convert_to_tensor(self.posterior),
+            self.loss_low,
+            self.loss_span,
+        )
+        return 1 - ops.convert_to_numpy(wrong).astype("float64")
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

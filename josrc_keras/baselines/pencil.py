@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 from keras import ops
 
 from josrc_keras import losses
@@ -205,6 +206,24 @@ class Pencil(RemembersSamples):
         self.add(
             self.label_changes, rows, -corrects * self.label_rate / count * gradient
         )
+
+    def label_likelihood(self, labels: Any, index: Any, given_prob: Any) -> np.ndarray:
+        """How likely labels are right: their share of the label distribution.
+
+        Args:
+            labels: `(N,)` given labels.
+            index: `(N,)` numbers of the samples in the training set.
+            given_prob: `(N,)` probabilities that the network gives to these labels.
+
+        Returns:
+            `(N,)` float64 in [0, 1]; below 0.5 the label looks wrong.
+        """
+        del given_prob
+        logits = self.scale * np.eye(self.num_classes)[labels]
+        logits += ops.convert_to_numpy(self.label_changes).astype("float64")[index]
+        logits -= logits.max(axis=1, keepdims=True)
+        probs = np.exp(logits)
+        return probs[np.arange(len(labels)), labels] / probs.sum(axis=1)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

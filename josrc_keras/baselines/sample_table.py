@@ -37,6 +37,7 @@ class RemembersSamples(NoisyLabelModel):
     needs_two_views = False
     verdicts = ("clean",)
     training_metrics: ClassVar[tuple] = ("clean_fraction",)
+    writes_tables = True  # Whether a step does, and not only a callback.
 
     def __init__(
         self,
@@ -54,12 +55,21 @@ class RemembersSamples(NoisyLabelModel):
             )
         self.num_samples = num_samples
 
-    def make_table(self, name: str) -> None:
-        """Creates a variable `(num_samples, C)` of zeros as the attribute `name`."""
+    def make_table(
+        self, name: str, shape: tuple | None = None, initial: float = 0.0
+    ) -> None:
+        """Creates a variable `(num_samples, ...)` as the attribute `name`.
+
+        Args:
+            name: Name of the attribute.
+            shape: Shape of a row; None is `(C,)`.
+            initial: Value of every entry.
+        """
+        shape = (self.num_classes,) if shape is None else shape
         table = self.add_weight(
             name=name,
-            shape=(self.num_samples, self.num_classes),
-            initializer="zeros",
+            shape=(self.num_samples, *shape),
+            initializer=keras.initializers.Constant(initial),
             dtype="float32",
             trainable=False,
             aggregation="only_first_replica",
@@ -75,9 +85,10 @@ class RemembersSamples(NoisyLabelModel):
 
         Raises:
             ValueError: If there are more samples than the model has rows for, or
-                several TensorFlow devices.
+                several TensorFlow devices and a step that writes tables.
         """
-        if keras.backend.backend() == "tensorflow" and replicas.part_count() > 1:
+        on_tensorflow = keras.backend.backend() == "tensorflow"
+        if self.writes_tables and on_tensorflow and replicas.part_count() > 1:
             raise ValueError(
                 f"{type(self).__name__} writes what it knows of each sample into one "
                 f"table. Received: {replicas.part_count()} devices that share a batch. "
@@ -100,7 +111,7 @@ class RemembersSamples(NoisyLabelModel):
         return ops.clip(index, 0, self.num_samples - 1)
 
     def read(self, table: Any, rows: Any) -> Any:
-        """`(N, C)`: some rows of a table."""
+        """`(N, ...)`: some rows of a table."""
         return ops.take(ops.convert_to_tensor(table), rows, axis=0)
 
     def write(self, table: Any, rows: Any, values: Any) -> None:

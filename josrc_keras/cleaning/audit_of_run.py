@@ -49,8 +49,7 @@ def write(run, output, *, view_pairs=4, max_thumbnails=1200):
     config = _read_config(run)
     make_folder(output)
     benchmark = build_data.make_benchmark(config, run)
-    model = keras.saving.load_model(run / "model.keras")
-    model.sample_history = read_history(run)
+    model = load_model(run)
     splits = [benchmark.train, *_held_out(config, benchmark)]
     parts = [_part(split, split is benchmark.train) for split in splits]
     table = audit_parts(
@@ -160,6 +159,15 @@ def _read_config(run):
             f"config.method={config.method}. Train with --config.method=josrc."
         )
     return config
+
+
+def load_model(run):
+    """The trained model of a run, with the history of its samples if it has one."""
+    run = Path(run)
+    model = keras.saving.load_model(run / "model.keras")
+    if hasattr(model, "sample_history"):
+        model.sample_history = read_history(run)
+    return model
 
 
 def read_history(run):

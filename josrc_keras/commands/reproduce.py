@@ -40,8 +40,8 @@ _METHOD = flags.DEFINE_multi_string(
     [],
     "josrc, josrc-c, josrc-ci, josrc-cio, standard, decoupling, coteaching, "
     "coteaching_plus, jocor, f_correction, m_correction, joint_optim, pencil, "
-    "dividemix, mlnt, meta_cleaner, deepself, or all that the table compares; none: "
-    "the table's rows of Jo-SRC.",
+    "dividemix, mlnt, meta_cleaner, deepself, cleannet, cleannet_hard, or all that the "
+    "table compares; none: the table's rows of Jo-SRC.",
 )
 _RECIPE = flags.DEFINE_enum(
     "recipe",

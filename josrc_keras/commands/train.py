@@ -53,6 +53,8 @@ def said(summary, workdir):
         summary: The run's summary, as in `summary.json`.
         workdir: The run folder.
     """
+    from josrc_keras.runs.methods import METHODS
+
     found = [
         f"{network} {summary[network]['last10_mean']:.1%}"
         for network in ("student", "teacher")
@@ -67,7 +69,12 @@ def said(summary, workdir):
             f"Of the training labels it trusts {verdicts['clean_fraction']:.1%} and "
             f"doubts {verdicts['id_fraction'] + verdicts['ood_fraction']:.1%}."
         )
+    elif "clean_fraction" in verdicts:
+        judged = f"It trusts {verdicts['clean_fraction']:.1%} of the training labels."
     place = shlex.quote(str(workdir))
+    following = f"josrc-export --run={place} writes a file to deploy."
+    if METHODS[summary["method"]].sorts:
+        following = f"josrc-audit --run={place} lists the wrong labels, {following}"
     return [
         f"Trained {summary['method']}: {summary['epochs']} epochs of "
         f"{summary['train_images']} images in {summary['wall_seconds']:.0f} s.",
@@ -75,8 +82,7 @@ def said(summary, workdir):
         f"{summary['test_labels']}, mean of {last}: {', '.join(found)}.",
         judged,
         f"All numbers: {Path(workdir) / 'summary.json'}",
-        f"Next: josrc-audit --run={place} lists the wrong labels, josrc-export "
-        f"--run={place} writes a file to deploy.",
+        f"Next: {following}",
     ]
 
 

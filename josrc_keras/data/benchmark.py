@@ -22,12 +22,15 @@ class Split:
         true_labels: `(N,)` int64 in `[-1, C)`, -1 = out-of-distribution. None where
             they are not known.
         ids: `(N,)` int64 rows in the original dataset, or texts such as paths.
+        verified: `(N,)` int64, what people said of the given label: 1 right, 0 wrong,
+            -1 for a label that nobody looked at. None without any.
     """
 
     images: Any
     labels: np.ndarray
     true_labels: np.ndarray | None
     ids: np.ndarray
+    verified: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Number of samples."""

@@ -8,11 +8,10 @@ as a warm-up, shrinks in proportion to the paper's 200.
 
 import dataclasses
 
-import keras
 import ml_collections
 
 from josrc_keras import _checks
-from josrc_keras.audit import truth
+from josrc_keras.audit import audit, truth
 from josrc_keras.cleaning import audit_of_run
 from josrc_keras.reproduction import tables
 from josrc_keras.runs import arithmetic, build_data, folder, methods
@@ -60,10 +59,9 @@ class BudgetRun(tables.Run):
         config = ml_collections.ConfigDict(folder.read_config(workdir))
         if not methods.METHODS[config.method].sorts:
             return None
-        model = keras.saving.load_model(workdir / "model.keras")
-        model.sample_history = audit_of_run.read_history(workdir)
+        model = audit_of_run.load_model(workdir)
         train = build_data.make_benchmark(config, workdir).train
-        table = model.audit(train.images, train.labels, view_pairs=1)
+        table = audit(model, train.images, train.labels, view_pairs=1)
         return truth.compare(table, train.true_labels)
 
     def config(self):

@@ -17,6 +17,8 @@ COLOURS = {
     "mlnt": "#9467bd",
     "meta_cleaner": "#7f7f00",
     "deepself": "#b15928",
+    "cleannet": "#6a3d9a",
+    "cleannet_hard": "#cab2d6",
     "josrc-c": "#8c6bb1",
     "josrc-ci": "#41ab5d",
     "josrc-cio": "#d98032",

@@ -118,7 +118,7 @@ ROWS = (
 
 NAME = "robustness"
 BY_NAME = {(row.dataset, row.cell): row for row in ROWS}
-BASELINES = registry.ON_CIFAR
+BASELINES = registry.ON_CIFAR  # Compared with Jo-SRC unless methods are named.
 RECIPES = ("paper", "adaptive")  # Jo-SRC's recipes. Other methods have only `paper`.
 
 
@@ -155,7 +155,9 @@ def runs_of(*, half, cells=(), methods=(), recipes=(), seeds, overrides=()):
         half: One of `HALVES`.
         cells: `DATASET/CELL` of rows; those of the other half are left out. Empty for
             all rows.
-        methods: Names of methods; empty or `"all"` for all that are compared.
+        methods: Names of methods; empty or `"all"` for `BASELINES` and Jo-SRC. The
+            methods of the paper's Tables 3 and 4 have to be named. They run with the
+            values of the row's configuration, `configs/_compared.py`, for every noise.
         recipes: Recipes of Jo-SRC; empty for both.
         seeds: The seeds of each row.
         overrides: Further fields, as `(name, value)` with dotted names.
@@ -176,7 +178,7 @@ def runs_of(*, half, cells=(), methods=(), recipes=(), seeds, overrides=()):
     for recipe in recipes:
         _checks.check_choice("the recipe", recipe, RECIPES)
     for method in methods:
-        _checks.check_choice("the method", method, (*BASELINES, "josrc"))
+        _checks.check_choice("the method", method, (*registry.COMPARED, "josrc"))
     return [
         SuiteRun(
             row.dataset, row.cell, method, recipe, seed, tables.in_order(overrides)

@@ -5,7 +5,7 @@ import statistics
 
 from josrc_keras.reproduction import robustness, tables_page, templates
 from josrc_keras.runs import configuration
-from josrc_keras.runs.methods import METHODS
+from josrc_keras.runs.methods import COMPARED, METHODS
 
 ADAPTIVE, PAPER = ("josrc", "adaptive"), ("josrc", "paper")
 ORDINARY = ("standard", "paper")
@@ -16,7 +16,7 @@ CAPTIONS: dict = {
     STOP: "ordinary, stopped",
     **{
         (name, "paper"): METHODS[name].title + "\\*" * METHODS[name].told
-        for name in robustness.BASELINES[1:]
+        for name in COMPARED[1:]
     },
     PAPER: "Jo-SRC, paper",
     ADAPTIVE: "Jo-SRC, adaptive",

@@ -75,7 +75,7 @@ def write(config, folder):
         options["use_clean_train"] = config.data.use_clean_train
     found = getattr(encoded, config.data.name)(**options)
     logging.info("Writing %s, scaled, to %s.", config.data.name, folder)
-    splits = {"train": found.read(found.train)}
+    splits = {"train": found.read(found.train).map(_with_verified)}
     for name in ("test", "validation"):
         part = getattr(found, name)
         if part is not None:  # Their labels were checked by people.
@@ -89,6 +89,21 @@ def write(config, folder):
             skipped=found.skipped(),
             origin=origin(config),
         )
+
+
+def _with_verified(example):
+    """Clothing1M's label was verified where a hand gave a label, too.
+
+    Food-101N says itself which labels were verified.
+    """
+    if "noisy_label" not in example:
+        return example
+    import tensorflow as tf
+
+    clean, noisy = example["clean_label"], example["noisy_label"]
+    right = tf.cast(clean == noisy, "int64")
+    both = (clean >= 0) & (noisy >= 0)
+    return example | {"verified": tf.where(both, right, -tf.ones_like(right))}
 
 
 def _with_truth(example):

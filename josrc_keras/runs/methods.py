@@ -21,7 +21,7 @@ from josrc_keras.callbacks import (
 from josrc_keras.data import batches
 from josrc_keras.data.batches import balance
 from josrc_keras.model import Choices, JoSRC
-from josrc_keras.runs import corrections
+from josrc_keras.runs import corrections, verification
 
 
 def _nothing(config):
@@ -166,7 +166,7 @@ class Method(NamedTuple):
 # Sections of a configuration that only some methods read.
 SECTIONS: tuple = ("adaptive.", "model.", "threshold.", "teacher.", "forget.", "jocor.")
 SECTIONS += corrections.SECTIONS
-SECTIONS += ("dividemix.", "mlnt.", "meta_cleaner.", "deepself.")
+SECTIONS += ("dividemix.", "mlnt.", "meta_cleaner.", "deepself.", "cleannet.")
 METHODS = {
     "standard": Method(baselines.Standard, "ordinary training"),
     "decoupling": Method(baselines.Decoupling, "Decoupling"),
@@ -205,6 +205,7 @@ METHODS = {
         _dividemix_arguments,
         _dividemix_callbacks,
         remembers=True,
+        sorts=True,
         reads=("dividemix.",),
         on_cifar=False,
     ),
@@ -213,6 +214,7 @@ METHODS = {
         "M-correction",
         corrections.m_correction_arguments,
         corrections.m_correction_callbacks,
+        sorts=True,
         reads=("m_correction.",),
         on_cifar=False,
     ),
@@ -222,6 +224,7 @@ METHODS = {
         corrections.joint_optim_arguments,
         corrections.joint_optim_callbacks,
         remembers=True,
+        sorts=True,
         reads=("joint_optim.",),
         on_cifar=False,
     ),
@@ -231,6 +234,7 @@ METHODS = {
         corrections.pencil_arguments,
         corrections.pencil_callbacks,
         remembers=True,
+        sorts=True,
         reads=("pencil.",),
         on_cifar=False,
     ),
@@ -255,7 +259,28 @@ METHODS = {
         lambda config: {"alpha": config.deepself.alpha},
         _deepself_callbacks,
         remembers=True,
+        sorts=True,
         reads=("deepself.",),
+        on_cifar=False,
+    ),
+    "cleannet_hard": Method(
+        baselines.CleanNet,
+        "CleanNet hard, told verified labels",
+        verification.cleannet_arguments("hard"),
+        verification.cleannet_callbacks,
+        remembers=True,
+        sorts=True,
+        reads=("cleannet.",),
+        on_cifar=False,
+    ),
+    "cleannet": Method(
+        baselines.CleanNet,
+        "CleanNet soft, told verified labels",
+        verification.cleannet_arguments("soft"),
+        verification.cleannet_callbacks,
+        remembers=True,
+        sorts=True,
+        reads=("cleannet.",),
         on_cifar=False,
     ),
     "josrc": Method(

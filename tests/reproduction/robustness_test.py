@@ -9,6 +9,7 @@ from josrc_keras.data.benchmarks import cifar_files
 from josrc_keras.reproduction import results as records
 from josrc_keras.reproduction import robustness, robustness_page, runner, tables
 from josrc_keras.runs import build_data
+from josrc_keras.runs import methods as registry
 from tests.support import synthetic
 from tests.support.forks import Forks
 from tests.support.synthetic import flat
@@ -146,7 +147,8 @@ REFUSED = {
     ),
     "method": (
         {"methods": ("josrc-c",)},
-        f"Expected the method as one of {METHODS}. Received: 'josrc-c'.",
+        f"Expected the method as one of {(*registry.COMPARED, 'josrc')}. "
+        "Received: 'josrc-c'.",
     ),
     "recipe": (
         {"recipes": ("paper_text",)},
@@ -179,6 +181,11 @@ def test_cells_of_the_other_half_are_not_run():
 def test_all_methods_can_be_asked_for():
     for methods in (("all",), ("jocor", "all"), ()):
         assert paper_runs("report", methods=methods) == paper_runs("report")
+    cells = ("digits8/clean",)
+    for method in registry.COMPARED:  # Those of Tables 3 and 4 by name, too.
+        (run,) = paper_runs("report", cells=cells, methods=(method,))
+        assert run.config().method == method
+    assert run.config().cleannet.steps == 1500  # The values of a small set.
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from josrc_keras.cleaning import audit_of_run
 from josrc_keras.configs import clothing1m_resnet18, food101n_resnet50
@@ -12,7 +13,13 @@ from josrc_keras.data import records
 from josrc_keras.data.benchmarks import encoded
 from josrc_keras.data.records import writing
 from josrc_keras.export import run_exports
-from josrc_keras.runs import build_data, configuration, large_sets, methods
+from josrc_keras.runs import (
+    build_data,
+    configuration,
+    large_sets,
+    methods,
+    verification,
+)
 from josrc_keras.runs import train as experiment
 from tests.support import manual_data
 from tests.support.forks import Forks, rows_of
@@ -76,6 +83,21 @@ def test_labels_validation_and_what_was_skipped(stored):
     }
     assert benchmark.train.images.shape == (15, 20, 20, 3)
     assert audit_of_run._held_out(clothing1m_resnet18.get_config(), benchmark) == []
+
+
+def test_verification_labels(downloads, tmp_path):
+    """Food-101N has some; Clothing1M where a photo has both kinds of labels."""
+    config = make_config(downloads, tmp_path / "records", food101n_resnet50)
+    train = build_data.make_benchmark(config).train
+    numbers = [int(name.rpartition("/")[2][:-4], 16) for name in train.ids]
+    known = {0: 1, 1: 0, 2: 1, 3: 0, 5: 0}
+    assert train.verified.tolist() == [known.get(n, -1) for n in numbers]
+    found = verification.verified_labels(config, train)
+    np.testing.assert_array_equal(found, train.verified)
+    for clean, noisy, expected in ((3, 3, 1), (3, 4, 0), (3, -1, -1), (-1, 4, -1)):
+        labels = {"clean_label": clean, "noisy_label": noisy}
+        labels = {name: tf.constant(each, "int64") for name, each in labels.items()}
+        assert int(large_sets._with_verified(labels)["verified"]) == expected
 
 
 def test_more_is_set_aside_where_it_is_asked_for(downloads, stored):

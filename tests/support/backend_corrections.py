@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 
-from josrc_keras import FCorrection, JointOptim, MCorrection, Pencil
+from josrc_keras import CleanNet, FCorrection, JointOptim, MCorrection, Pencil
+from josrc_keras.baselines.cleannet_detector import Detector
 
 CLASSES = 4
 
@@ -37,6 +38,11 @@ def steps(images, labels):
     changes = random.normal(0, 6, (40, CLASSES)).astype("float32")
     soft = random.dirichlet(np.ones(CLASSES), 40).astype("float32")
     cases = {
+        "CleanNet": (
+            CleanNet,
+            {"num_samples": 40},
+            {"similarity": np.linspace(-0.3, 1, 40).astype("float32")},
+        ),
         "FCorrection": (FCorrection, {"transition": matrix}, {}),
         "JointOptim": (
             JointOptim,
@@ -75,4 +81,18 @@ def steps(images, labels):
             for key, value in pairs:
                 array = keras.ops.convert_to_numpy(value)
                 found[f"{name}/{part}/{key}"] = array
-    return found
+    return found | detector_step(random)
+
+
+def detector_step(random):
+    """What a step of CleanNet's detector subtracts from its weights."""
+    detector = Detector(
+        random.random((CLASSES, 3, 5)), np.ones((CLASSES, 3)), dropout=0
+    )
+    detector.compile(keras.optimizers.SGD(1.0))
+    features = random.random((8, 5)).astype("float32")
+    inputs = {"features": features, "label": np.arange(8, dtype="int32") % CLASSES}
+    before = detector.get_weights()
+    detector.train_on_batch(inputs, np.arange(8, dtype="int32") % 3 - 1)
+    pairs = zip(detector.get_weights(), before, strict=True)
+    return {f"Detector/gradients/{i}": a - b for i, (a, b) in enumerate(pairs)}

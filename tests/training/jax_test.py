@@ -43,7 +43,14 @@ def test_a_step_equals_tensorflows(tmp_path):
         assert 0 < theirs[f"1.0/samples/{kind}"].sum() < 32
     assert theirs["own/loss"] > 2.0  # Cross-entropy of four classes is about 1.4.
     steps = ("0.0", "1.0", "Standard", "Decoupling", "CoTeaching", "CoTeachingPlus")
-    steps += ("FCorrection", "JointOptim", "MCorrection", "Pencil")
+    steps += (
+        "CleanNet",
+        "Detector",
+        "FCorrection",
+        "JointOptim",
+        "MCorrection",
+        "Pencil",
+    )
     steps += ("JoCoR", "trust", "DivideMix", "MLNT", "MetaCleaner", "DeepSelf")
     for step in steps:
         gradients = [v for k, v in theirs.items() if k.startswith(f"{step}/gradients/")]

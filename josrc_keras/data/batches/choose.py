@@ -20,7 +20,7 @@ def steps_per_epoch(split, batch_size, *, balanced=False, group=1):
             out of range.
     """
     limit = balance.limit_of(split.labels, balanced)
-    grouped.check_group(group, batch_size, split.images)
+    grouped.check_group(group, batch_size)
     count = grouped.epoch_size(split.labels, limit, group)
     if not 0 < batch_size <= count:
         what = "images" if limit is None else "images in a balanced epoch"
@@ -61,7 +61,7 @@ def train_batches(split, *, batch_size, seed, initial_epoch=0, balanced=False, g
 
     Raises:
         ValueError: If an epoch holds less than one batch, or `balanced` is a number
-            that is not positive, or groups don't fit the batch or the images.
+            that is not positive, or groups don't fit the batch.
     """
     steps = steps_per_epoch(split, batch_size, balanced=balanced, group=group)
     limit = balance.limit_of(split.labels, balanced)

@@ -7,24 +7,17 @@ from josrc_keras.data.batches import balance
 GROUPED = 10**6 + 33  # Its own stream of random numbers.
 
 
-def check_group(group, batch_size, images=None):
+def check_group(group, batch_size):
     """Raises a `ValueError` unless batches can be made of groups.
 
     Args:
         group: Samples a group, at least 1; 1 groups nothing.
         batch_size: Samples a batch.
-        images: The split's images, where streamed ones can't be grouped.
     """
     if group < 1 or batch_size % group:
         raise ValueError(
             "Expected a batch size that is a multiple of the samples a group. "
             f"Received: batch_size={batch_size}, group={group}. Change one of them."
-        )
-    if group > 1 and not isinstance(images, (np.ndarray, type(None))):
-        raise ValueError(
-            "Groups of one class are drawn from images in memory. Received: images "
-            f"that are streamed, and group={group}. Train on fewer images, or by "
-            "another method."
         )
 
 

@@ -28,7 +28,6 @@ FEATURES = {
 
 def train_batches(split, steps, batch_size, seed, initial_epoch, limit, group=1):
     """Endless shuffled batches; see `data.batches.train_batches`."""
-    del group  # `grouped.check_group` refuses groups of streamed images.
     samples = tf.constant(split.images.samples())
     truth_of, rows_of = known_of(split), rows_of_epoch(split, seed, limit)
     whole = limit is None and len(split) == split.images.total
@@ -50,6 +49,8 @@ def train_batches(split, steps, batch_size, seed, initial_epoch, limit, group=1)
         tf.random.set_seed(1)
         drawn = tf.random.stateless_uniform((), seeds, None, None, "int64")
         pairs = pairs.shuffle(BUFFER, seed=drawn, reshuffle_each_iteration=False)
+        if group > 1:
+            pairs = _grouped(pairs, tf.constant(split.labels), group)
         return pairs.take(steps * batch_size)
 
     data = tf.data.Dataset.counter(start=initial_epoch).flat_map(epoch_of)
@@ -59,6 +60,21 @@ def train_batches(split, steps, batch_size, seed, initial_epoch, limit, group=1)
         data = data.unbatch()
     data = _decoded(data, split.images).batch(last - first, drop_remainder=True)
     return shared(data.map(lambda image, sample: (image, truth_of(sample))).prefetch(2))
+
+
+def _grouped(pairs, labels, group):
+    """The pairs in groups of one given label.
+
+    The last group of a class is filled up with its own samples.
+    """
+
+    def filled(label, window):
+        return window.repeat().take(group).batch(group)
+
+    groups = pairs.group_by_window(
+        lambda image, sample: tf.gather(labels, sample), filled, window_size=group
+    )
+    return groups.unbatch()
 
 
 def evaluation_batches(split, batch_size):

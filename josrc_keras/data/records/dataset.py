@@ -181,7 +181,8 @@ def write_files(
         splits: A dict from `"train"`, `"test"` and, where there is one, `"validation"`
             to an iterable of dicts, or a `tf.data.Dataset` of them: `image`, the bytes
             or the path of a file, `label`, `id`, and where it is known `true_label`
-            (-1 = out-of-distribution). Other keys are ignored.
+            (-1 = out-of-distribution) and `verified`, as in `Split`. Other keys are
+            ignored.
         folder: As in `write`.
         class_names: Names of the classes, in label order.
         image_size: Height and width to store, in pixels.

@@ -44,7 +44,7 @@ class Examples:
             for image in decoded:
                 known = self._waiting.popleft()
                 if isinstance(image, str):
-                    self.skipped.append((known[-1], image))
+                    self.skipped.append((known[FIELDS.index("ids")], image))
                     continue
                 for values, value in zip(self._known.values(), known, strict=True):
                     values.append(value)
@@ -64,7 +64,11 @@ class Examples:
                 "paths or bytes."
             )
         fields = {name: np.array(values) for name, values in self._known.items()}
-        return fields | ({} if self._has_truth else {"true_labels": None})
+        if not self._has_truth:
+            fields["true_labels"] = None
+        if (fields["verified"] < 0).all():
+            fields["verified"] = None
+        return fields
 
     def _sources(self):
         """Yields what to decode of each example, a path or a file."""
@@ -79,7 +83,8 @@ class Examples:
             name = name.decode() if isinstance(name, bytes) else name
             if not isinstance(image, bytes | str | os.PathLike):
                 self._refuse(name, f"an image of type {type(image).__name__}")
-            self._waiting.append((*self._labels_of(name, example), name))
+            known = (*self._labels_of(name, example), name)
+            self._waiting.append((*known, self._verified(name, example)))
             yield io.BytesIO(image) if isinstance(image, bytes) else image
 
     def _labels_of(self, name, example):
@@ -97,10 +102,18 @@ class Examples:
             self._refuse(name, f"true_label={truth}")
         return int(label), int(truth)
 
+    def _verified(self, name, example):
+        """1, 0 or -1, as `Split.verified` has it."""
+        verified = int(example.get("verified", -1))
+        if verified not in (1, 0, -1):
+            self._refuse(name, f"verified={verified}")
+        return verified
+
     def _refuse(self, name, received):
         raise ValueError(
             "Expected examples {'image': bytes or a path, 'label': number of a class, "
             "'id': text}, all or none of them with a 'true_label' (-1 = out of "
-            f"distribution), and {self.num_classes} classes. Received: in the split "
+            "distribution), maybe with 'verified' (1 = right, 0 = wrong, -1 = not "
+            f"looked at), and {self.num_classes} classes. Received: in the split "
             f"{self.split!r}, {name!r} with {received}. Change the examples."
         )

@@ -14,7 +14,7 @@ from absl import logging
 from josrc_keras import _checks, _files
 
 INDEX, LABELS = "index.json", "labels.npz"
-FIELDS = ("labels", "true_labels", "ids")
+FIELDS = ("labels", "true_labels", "ids", "verified")
 CHANNELS = {"png": (1, 3, 4), "jpeg": (1, 3)}  # Numbers of channels of each encoding.
 AHEAD = 128  # Images that are encoded before they are asked for.
 NEWS = 10_000  # Images between two lines of the log.

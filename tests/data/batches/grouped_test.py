@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from josrc_keras.data import batches
+from josrc_keras import data
+from josrc_keras.data import batches, records
 from josrc_keras.data.batches import grouped
 from tests.support.balanced import LABELS, split
 
@@ -56,5 +57,28 @@ def test_batches_are_of_whole_groups():
 def test_groups_that_do_not_fit(fields):
     with pytest.raises(ValueError, match=r"multiple of the samples a group.*group="):
         batches.steps_per_epoch(split(), 12, **fields)
-    with pytest.raises(ValueError, match=r"images in memory.*streamed"):
-        grouped.check_group(4, 12, images=object())
+
+
+def test_groups_of_streamed_images(tmp_path):
+    """Of one label each; every sample is seen, and the same for the same epoch."""
+    source = split()
+    records.write(
+        data.Benchmark(source, source.head(2), ("a", "b", "c"), ""), tmp_path / "set"
+    )
+    found = records.read(tmp_path / "set").train
+    fields = {"batch_size": 4, "group": 4, "seed": 3}
+    steps = batches.steps_per_epoch(found, 4, group=4)
+    assert steps == sum(-(-count // 4) for count in (30, 5, 12))
+
+    def seen_in(epoch):
+        stream = batches.train_batches(found, initial_epoch=epoch, **fields)
+        return np.stack(
+            [known["index"] for _, known in itertools.islice(stream, steps)]
+        )
+
+    rows = seen_in(0)
+    assert (LABELS[rows] == LABELS[rows[:, :1]]).all()
+    np.testing.assert_array_equal(np.unique(rows), np.arange(len(LABELS)))
+    assert np.bincount(rows.ravel()).max() <= 4
+    np.testing.assert_array_equal(seen_in(0), rows)
+    assert (seen_in(1) != rows).any()

@@ -62,6 +62,19 @@ def test_jpegs_are_close_and_smaller(tmp_path):
     assert sizes[1] < sizes[0] / 2
 
 
+def test_verification_labels_are_kept(tmp_path):
+    """Of the images that can be decoded; a split without any has none."""
+    train = examples(4)
+    train[0]["verified"], train[2]["verified"] = 1, 0
+    train[1] |= {"image": b"broken", "verified": 1}
+    found = write(tmp_path, train)
+    assert found.train.verified.tolist() == [1, 0, -1]
+    assert found.train.head(2).verified.tolist() == [1, 0]
+    assert found.test.verified is None
+    with pytest.raises(ValueError, match=r"'3.jpg' with verified=2"):
+        write(tmp_path / "other", [*train[:3], train[3] | {"verified": 2}])
+
+
 def test_a_stored_jpeg_is_decoded_as_pillow_decodes(tmp_path):
     """No fast, inexact method: that is off by up to 8."""
     found = write(tmp_path, examples(6))
