@@ -40,6 +40,8 @@ EXTRAS = {
     "tensorboard": ["tensorboard<3"],
     "litert": ["ai-edge-litert<3"],
     "digits": ["scikit-learn<2"],
+    # What loads the exports of an audit; the package needs none of them.
+    "formats": ["cleanlab", "datasets", "fiftyone", "label-studio-sdk"],
     "docs": [
         "sphinx==9.0.4",
         "myst-nb==1.4.0",

@@ -39,6 +39,7 @@ EPOCHS = 8
 STEPS = 24
 FLAGS = [
     "--config=digits8n_o:paper",
+    "--progress=bar",
     f"--config.epochs={EPOCHS}",
     "--config.deterministic=always",
     f"--config.data.train_size={32 * STEPS}",

@@ -101,6 +101,12 @@ def photos_of(run):
     return Path(config["data"]["dir"]).expanduser()
 
 
+def folder_of(run):
+    """The folder that ids of a run's audit are paths in; None if they are no paths."""
+    data = run_folder.read_config(run)["data"]
+    return Path(data["dir"]).expanduser() if data["name"] == "image_folder" else None
+
+
 def validation_dir_of(config):
     """The folder of held-out photos of a configuration; None if it has none."""
     data = config["data"]

@@ -5,7 +5,7 @@ const controls = form.elements;
 const some = Object.keys(thumbnails).length > 0;
 const all = Object.keys(thumbnails).length === total;
 // Cards without an image are of little use, so each view has its own setting.
-const onlyThumbnails = { gallery: some && !all, table: false };
+const onlyThumbnails = { gallery: some && !all, table: false, map: false };
 let view = some ? "gallery" : "table";
 let matches = [];
 let page = 0;
@@ -81,7 +81,7 @@ function pairKeys() {
 }
 
 const isColumnOrder = (order) =>
-  /^(decision|given|predicted|verdict|issue|clean_likelihood|set)[+-]$/.test(order);
+  /^(decision|given|predicted|verdict|issue|clean_likelihood|clean_share|set)[+-]$/.test(order);
 
 /** Chooses an order, which the form may not offer. */
 function addOrder(order) {
@@ -149,6 +149,7 @@ function matching() {
   const duplicate = controls.duplicate.value;
   const state = controls.decision.value;
   const isFound = searched(controls.search.value);
+  const isInside = controls.region.value && hasMap ? inRegion() : null;
   const found = [];
   let without = 0;
   for (const row of ordered(controls.sort.value)) {
@@ -163,6 +164,7 @@ function matching() {
     if (duplicate === "any" && duplicates[row] < 0) continue;
     if (duplicate === "conflict" && !conflicts.has(duplicates[row])) continue;
     if (state && !hasState(row, state)) continue;
+    if (isInside && !isInside(row)) continue;
     if (!isFound(row)) continue;
     if (controls.thumbnail.checked && !(row in thumbnails)) without++;
     else found.push(row);
@@ -187,6 +189,7 @@ function applyFilters() {
   );
   $("one-set").hidden = controls.set.value === "";
   $("one-set").textContent = `Only one image (set ${controls.set.value}) ×`;
+  $("one-region").hidden = controls.region.value === "";
   render();
   remember();
 }
@@ -198,7 +201,7 @@ function showWithout() {
 
 function resetFilters() {
   form.reset();
-  controls.set.value = "";
+  controls.set.value = controls.region.value = "";
   controls.thumbnail.checked = onlyThumbnails[view];
 }
 
@@ -224,11 +227,13 @@ function remember() {
 function recall() {
   const query = new URLSearchParams(location.hash.slice(1));
   if (!query.has("view")) return applyFilters();
-  view = query.get("view") === "table" ? "table" : "gallery";
+  const known = ["table", ...(hasMap ? ["map"] : [])];
+  view = known.find((each) => each === query.get("view")) ?? "gallery";
   for (const input of controls.verdict) {
     input.checked = query.getAll("verdict").includes(input.value);
   }
-  for (const name of ["search", "sort", "given", "predicted", "low", "high", "duplicate", "set", "decision"]) {
+  const named = ["search", "sort", "given", "predicted", "low", "high", "duplicate", "decision"];
+  for (const name of [...named, "set", "region"]) {
     if (query.has(name)) controls[name].value = query.get(name);
   }
   if (isColumnOrder(query.get("sort"))) addOrder(query.get("sort"));

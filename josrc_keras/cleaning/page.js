@@ -40,7 +40,7 @@ const KINDS = [
 ];
 const BINS = 20;
 const CLASSES_SHOWN = 30;
-const PAGE_SIZES = { gallery: 60, table: 100 };
+const PAGE_SIZES = { gallery: 60, table: 100, map: Infinity };
 
 const { ids, classes, given, predicted, duplicates, thumbnails } = data;
 const { findings, totals } = data;

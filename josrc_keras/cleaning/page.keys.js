@@ -19,6 +19,7 @@ function focusOn(handle) {
 
 /** Moves the focus to a row, on its page. */
 function goTo(row) {
+  if (view === "map") return markOnMap(row);
   const place = matches.indexOf(row);
   if (place < 0) return focusOn(handles()[0]);
   const its = Math.floor(place / PAGE_SIZES[view]);
@@ -171,6 +172,7 @@ function isDark() {
 function toggleTheme() {
   document.documentElement.dataset.theme = isDark() ? "light" : "dark";
   nameTheme();
+  if (view === "map") render();
 }
 
 function nameTheme() {
@@ -193,8 +195,14 @@ function listen() {
     controls.set.value = "";
     applyFilters();
   });
+  on("one-region", () => {
+    controls.region.value = "";
+    applyFilters();
+  });
   on("gallery", () => show("gallery"));
   on("table", () => show("table"));
+  on("map", () => show("map"));
+  addEventListener("resize", () => view === "map" && drawMap());
   on("previous", () => turnTo(page - 1));
   on("next", () => turnTo(page + 1));
   on("tick-page", () => tick(pageRows(), 1));
@@ -248,6 +256,7 @@ showClasses();
 showPairs();
 showLists();
 makeFilters();
+$("map").hidden = !hasMap;
 nameTheme();
 $("side").open = !matchMedia("(max-width: 860px)").matches;
 recallSteps();

@@ -11,13 +11,13 @@ function render() {
   const rows = pageRows();
   const empty = make("p", { class: "empty" }, "No sample matches. ");
   empty.append(makeButton({ class: "link" }, resetAll, "Reset filters"));
-  const shown = view === "gallery" ? makeGallery : makeRows;
+  const shown = { gallery: makeGallery, table: makeRows, map: makeMap }[view];
   $("results").replaceChildren(rows.length ? shown(rows) : empty);
   $("page").textContent = `Page ${whole(page + 1)} of ${whole(pages)}`;
   $("previous").disabled = page === 0;
   $("next").disabled = page === pages - 1;
-  $("gallery").setAttribute("aria-pressed", view === "gallery");
-  $("table").setAttribute("aria-pressed", view === "table");
+  for (const each of Object.keys(PAGE_SIZES)) $(each).setAttribute("aria-pressed", view === each);
+  document.querySelector(".pager").hidden = view === "map";
   const [first] = handles();
   if (first) first.tabIndex = 0;
 }
@@ -164,7 +164,7 @@ const TABLE = [
   ["label score", "label_score", (row) => decimal(scores.label_score[row])],
   ["OOD score", "ood_score", (row) => decimal(scores.ood_score[row])],
   ["clean likelihood", "clean_likelihood", (row) => decimal(scores.clean_likelihood[row])],
-  ["last epochs", null, makeHistory],
+  ["last epochs", "clean_share", makeHistory],
   ["duplicate", "set", (row) => makeDuplicate(row) ?? ""],
 ];
 

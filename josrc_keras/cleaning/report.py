@@ -38,12 +38,13 @@ COLUMNS = (
     "duplicate_set",
     *SCORES,
 )
-STYLES = ("", ".review")
+STYLES = ("", ".review", ".map")
 SCRIPTS = (
     "",
     ".summary",
     ".filters",
     ".samples",
+    ".map",
     ".ticks",
     ".decisions",
     ".exchange",

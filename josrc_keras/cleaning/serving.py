@@ -36,6 +36,7 @@ class Server(http.server.ThreadingHTTPServer):
 
     Raises:
         OSError: If there is no report, or no port is free.
+        RuntimeError: If another process works in the folder.
         ValueError: If the audit's table can't be read.
     """
 
@@ -48,10 +49,18 @@ class Server(http.server.ThreadingHTTPServer):
         table = plan.read_table(self.output / "audit.csv")
         self.ids = set(table["id"].astype(str))
         self.writing = threading.Lock()
+        self._mend()
         super().__init__((LOOPBACK, 0), _Handler)
         self.token = secrets.token_urlsafe(32)
         self.hosts = {f"{name}:{self.server_port}" for name in (LOOPBACK, "localhost")}
         self.address = f"http://{LOOPBACK}:{self.server_port}/{self.token}/"
+
+    def _mend(self):
+        """Removes what a killed server was writing; the table follows the state."""
+        with _files.locked(self.output):
+            _files.remove_unfinished(self.output, {STATE, TABLE})
+            if (self.output / STATE).exists():
+                self._write(self.state())
 
     def state(self):
         """What is kept: a dict of `decisions` and `opened`, lists of dicts."""

@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 import numpy as np
 
+from josrc_keras.cleaning import plane
+
 LIKELY = 9  # Classes that have a key, 1 to 9.
 NEIGHBOURS = 4  # Neighbours of a sample.
 SHOWN = 20_000  # Rows, the lowest scores, of which the page knows all of that.
@@ -38,8 +40,9 @@ def embedded(sight, table, path):
 
     Returns:
         A dict of `audit`, a key of these samples with these labels; `likely` and
-        `neighbours`, dicts from a row to classes or rows, the nearest first; and
-        `folders`, URLs that ids follow, to try in turn.
+        `neighbours`, dicts from a row to classes or rows, the nearest first; `map`,
+        the places of all rows as lists `x` and `y`, or None; and `folders`, URLs that
+        ids follow, to try in turn.
     """
     score = table["label_score"].to_numpy(dtype=float)
     rows = np.argsort(score, kind="stable")[:SHOWN]
@@ -50,8 +53,16 @@ def embedded(sight, table, path):
         "audit": key_of(table),
         "likely": likely,
         "neighbours": near,
+        "map": _map(sight.features, table),
         "folders": [] if sight.photos is None else _folders(sight.photos, path),
     }
+
+
+def _map(features, table):
+    if features is None or len(table) < 2:
+        return None
+    placed = plane.places(features, table["predicted_label"].to_numpy())
+    return dict(zip("xy", placed.T.tolist(), strict=True))
 
 
 def key_of(table):

@@ -24,6 +24,13 @@ on the rows of a part of audit.csv. Every --apply first prints what it does, and
 --dry_run only that. Without --decisions and --rows, `copy` and `move` do no more than
 that either, unless --all or --below=SCORE says that no person need decide.
 
+--compare trains a head on the labels before and after --decisions, in seconds, by the
+features that are kept, and shows estimates and accuracies side by side: on photos that
+a head has not learnt from, or on those of --held_out.
+
+--export=NAME writes findings and decisions for label_studio, fiftyone, cleanlab or
+huggingface, and says how that tool loads them.
+
 --serve shows the report at an address of this machine, with the photos themselves,
 until it is stopped, and keeps what is decided there in OUTPUT/decisions.csv.
 """
@@ -34,7 +41,7 @@ from pathlib import Path
 
 from absl import flags, logging
 
-from josrc_keras.commands import shell
+from josrc_keras.commands import acting, audit_flags, shell
 
 _RUN = flags.DEFINE_string("run", None, "The run folder that was trained.")
 _PHOTOS = flags.DEFINE_string("photos", None, "The folder of photos to audit.")
@@ -89,17 +96,28 @@ _BELOW = flags.DEFINE_float(
     lower_bound=0,
     upper_bound=1,
 )
+_EXPORT = flags.DEFINE_enum(
+    "export",
+    None,
+    ["cleanlab", "fiftyone", "huggingface", "label_studio"],
+    "Write findings and --decisions for another tool into the output folder.",
+)
+_COMPARE = flags.DEFINE_bool(
+    "compare", False, "Train on the labels before and after, and show both."
+)
+_HELD_OUT = flags.DEFINE_string(
+    "held_out", None, "Folder of photos with right labels, which --compare tests on."
+)
 _SERVE = flags.DEFINE_bool(
     "serve", False, "Show the report to this machine's browsers, and keep decisions."
 )
 WRITTEN = {"audit.csv", "audit.parquet", "findings.json", "photos.json", "report.html"}
 WRITTEN |= {f"{name}.csv" for name in ("relabel", "moved", "decisions")}
 WRITTEN |= {"source.json", "decisions.json"}
-OF_PHOTOS = (_TABLE, _SHARD, _CLASSIFIER)
 
 
 def _audit():
-    _check_flags()
+    audit_flags.check()
     shell.begin()
     from josrc_keras.cleaning import decisions, moves, plan
 
@@ -113,7 +131,7 @@ def _audit():
     if _APPLY.value == "undo":
         with _alone_in(output):
             listed = (output / moves.JOURNAL).exists()
-            photos = _photos_of(output) if listed else None
+            photos = acting.photos_of(output) if listed else None
             shell.say(f"{moves.move_back(output, photos)} photos moved back.")
         return
     if _APPLY.value == "move" and not (output / "audit.csv").exists():
@@ -129,64 +147,16 @@ def _audit():
         _audit_in(output, chosen)
 
 
-def _check_flags():
-    """Raises a `ValueError` for flags that do not go together."""
-    if (_RUN.value is None) == (_PHOTOS.value is None):
-        raise ValueError(
-            "Expected what to audit: --photos=DIR or --run=DIR. Received: "
-            f"{'neither' if _RUN.value is None else 'both'}. Give one of them."
-        )
-    if _PHOTOS.value is not None and _OUTPUT.value is None:
-        raise ValueError(
-            "Expected a folder for the audit of photos. Received: --photos without "
-            "--output. Add --output=DIR, outside of the photos."
-        )
-    for flag in OF_PHOTOS:
-        if _PHOTOS.value is None and flag.value is not None:
-            raise ValueError(
-                f"--{flag.name} is of an audit of photos. Received: --{flag.name} "
-                "with --run. Give --photos=DIR, or leave it out."
-            )
-    _check_choice()
-    if _TABLE.value is not None and _APPLY.value in ("copy", "move"):
-        raise ValueError(
-            "Only photos in class folders can be copied or moved. Received: --table "
-            f"with --apply={_APPLY.value}. Use --apply=csv."
-        )
-
-
-def _check_choice():
-    """Raises a `ValueError` for flags of what to act on that do not go together."""
-    acts = _APPLY.value in ("csv", "copy", "move")
-    given = [f for f in (_ROWS, _DECISIONS, _BELOW) if f.value is not None]
-    given += [f for f in (_ALL, _DRY_RUN) if f.value]
-    for flag in () if acts else given:
-        raise ValueError(
-            f"--{flag.name} says which rows to act on, or how. Received: "
-            f"--{flag.name} without --apply=csv, copy or move. Add one of them."
-        )
-    choices = [f"--{flag.name}" for flag in given if flag is not _DRY_RUN]
-    if len(choices) > 1:
-        raise ValueError(
-            "Expected one of --decisions, --rows, --all and --below. Received: "
-            f"{' and '.join(choices)}. Leave out all but one of them."
-        )
-
-
 def _serve(output):
-    from josrc_keras.cleaning import audit_of_photos, audit_of_run, serving
+    from josrc_keras.cleaning import serving
 
-    if _APPLY.value != "none" or not (output / "report.html").exists():
+    if not (output / "report.html").exists():
         raise ValueError(
-            "Expected --serve of an audit that is there, without --apply. Received: "
-            f"--apply={_APPLY.value} with {output}. Run the same command without "
-            "--serve first."
+            "Expected --serve of an audit that is there. Received: --serve with "
+            f"{output}. Run the same command without --serve first."
         )
-    try:
-        of = audit_of_photos.folder_of(output) if _PHOTOS.value else None
-        photos = of or audit_of_run.photos_of(_RUN.value)
-    except ValueError:  # A run on data that are no photos has thumbnails.
-        photos = None
+    # A run on data that are no photos has thumbnails alone.
+    photos = acting.folder_of_ids(output)
     with serving.Server(output, photos) as server:
         shell.say(f"Open {server.address} and stop with Ctrl-C.")
         server.serve_forever()
@@ -210,22 +180,6 @@ def _look_at_shard(output):
     )
 
 
-def _photos_of(output):
-    """The folder of photos to act on."""
-    from josrc_keras.cleaning import audit_of_photos, audit_of_run
-
-    if _PHOTOS.value is None:
-        return audit_of_run.photos_of(_RUN.value)
-    audited = audit_of_photos.photos_of(output)
-    if audited != Path(_PHOTOS.value).expanduser().absolute():
-        raise ValueError(
-            f"Expected the photos that the audit in {output} is of, {audited}. "
-            f"Received: --photos={_PHOTOS.value}. Give that folder, or audit this one "
-            "with another --output."
-        )
-    return audited
-
-
 @contextlib.contextmanager
 def _alone_in(output):
     """Keeps other audits out of the audit's folder and of the folder of photos."""
@@ -233,7 +187,7 @@ def _alone_in(output):
 
     folders = [output if output.exists() else None]
     if _APPLY.value in ("copy", "move") and (output / "audit.csv").exists():
-        folders.append(_photos_of(output))
+        folders.append(acting.photos_of(output))
     with contextlib.ExitStack() as stack:
         for folder in dict.fromkeys(folders):
             if folder is not None and Path(folder).is_dir():
@@ -243,12 +197,17 @@ def _alone_in(output):
 
 
 def _audit_in(output, chosen):
-    if _APPLY.value == "none" or not (output / "audit.csv").exists():
+    acts = _APPLY.value != "none" or _EXPORT.value or _COMPARE.value
+    if not acts or not (output / "audit.csv").exists():
         _say(_write(output), output)
     else:
         logging.info("Acting on the audit in %s.", output)
     if _APPLY.value != "none":
-        _act(output, chosen)
+        acting.apply(output, chosen)
+    if _EXPORT.value:
+        acting.export(output, chosen)
+    if _COMPARE.value:
+        acting.compare(output, chosen)
 
 
 def _write(output):
@@ -295,48 +254,6 @@ def _parts(findings):
     if not findings["undecided_rate"]:
         return f"{inside} and {outside}"
     return f"{inside}, {outside} and {findings['undecided_rate']:.1%} undecided"
-
-
-def _planned(output, chosen):
-    """The plan of what to do, of photos that are as they were audited."""
-    from josrc_keras.cleaning import audit_of_photos, audit_of_run, decisions, plan
-
-    table = plan.read_table(output / "audit.csv")
-    if _DECISIONS.value is not None:
-        path = output / "findings.json"
-        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        planned = decisions.planned(table, chosen, known.get("class_names", ()))
-    else:
-        planned = plan.plan(table, chosen, _BELOW.value)
-    if _RUN.value is not None:
-        return audit_of_run.keep_changed(planned, _RUN.value, output)
-    return audit_of_photos.keep_changed(planned, output)
-
-
-def _act(output, chosen):
-    from josrc_keras.cleaning import decisions, moves, plan
-
-    planned = _planned(output, chosen)
-    photos = None if _APPLY.value == "csv" else _photos_of(output)
-    decided = chosen is not None or _ALL.value or _BELOW.value is not None
-    only_said = _DRY_RUN.value or (photos is not None and not decided)
-    for line in decisions.preview(planned):
-        shell.say(line) if only_said else logging.info("%s", line)
-    if only_said:
-        why = "" if decided else " Add --decisions=FILE, or --all to follow the audit."
-        shell.say(f"Nothing was changed.{why}")
-        return
-    counts = planned["action"].value_counts()
-    if photos is None:
-        done = plan.write_csv(planned, output)
-    else:
-        act = {"copy": moves.copy, "move": moves.move}[_APPLY.value]
-        done = act(planned, photos, output)
-    names = [a for a in plan.ACTIONS.values() if a != "look" or a in counts]
-    names += ["delete"] if "delete" in counts else []
-    kinds = ", ".join(f"{counts.get(a, 0)} {a}" for a in names)
-    back = "\n--apply=undo moves them back." if _APPLY.value == "move" else ""
-    shell.say(f"{kinds}: {done}{back}")
 
 
 def main():

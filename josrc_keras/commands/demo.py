@@ -15,7 +15,9 @@ from josrc_keras.commands import shell
 
 _WORKDIR = flags.DEFINE_string("workdir", "runs/demo", "Folder of the demo's runs.")
 _SEEDS = flags.DEFINE_integer("seeds", 1, "How many seeds to train.", lower_bound=1)
-_PROGRESS = flags.DEFINE_bool("progress", False, "Show a line an epoch.")
+_PROGRESS = flags.DEFINE_bool(
+    "progress", True, "Say how far a training is, and how long it still takes."
+)
 
 METHODS = {"standard": "Ordinary training", "josrc": "Jo-SRC"}
 CONFIGURED = {"standard": "standard", "josrc": "josrc_adaptive"}
@@ -48,7 +50,7 @@ def _train(workdir, method, seed):
     config = digits8n_o.get_config()
     config.method = CONFIGURED[method]
     config.seed = seed
-    verbose = 2 if _PROGRESS.value else 0
+    verbose = "whole" if _PROGRESS.value else 0
     return train.train(config, workdir / f"{method}-{seed}", verbose=verbose)
 
 

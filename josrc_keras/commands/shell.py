@@ -7,7 +7,6 @@ import re
 import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -242,27 +241,6 @@ def _parse(argv):
     if flags.FLAGS["verbosity"].present:
         _hear_all()
     return rest
-
-
-def progress(items, total, unit):
-    """Yields the items: with a bar on a terminal, else with a line every half minute.
-
-    The first line comes after five seconds, and tells the time that is left.
-    """
-    import tqdm
-
-    if sys.stderr.isatty():
-        yield from tqdm.tqdm(items, total=total, unit=f" {unit}", leave=False)
-        return
-    start = time.monotonic()
-    next_line = start + 5
-    for count, item in enumerate(items, start=1):
-        yield item
-        now = time.monotonic()
-        if now >= next_line and count < total:
-            left = (now - start) / count * (total - count)
-            logging.info("%d of %d %s, %.0f s left", count, total, unit, left)
-            next_line = now + 30
 
 
 def exit_at_once(status):

@@ -19,7 +19,11 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "The run folder.")
 _STRATEGY, _LOGICAL_DEVICES = shell.define_strategy_flags()
 LAST = 10  # Epochs that `summary.json` averages over.
 _VERBOSE = flags.DEFINE_enum(
-    "progress", "bar", ["bar", "line", "none"], "A bar, a line an epoch, or nothing."
+    "progress",
+    "whole",
+    ["whole", "bar", "line", "none"],
+    "The whole run with the time that is left, a bar for each epoch, a line for each, "
+    "or nothing.",
 )
 shell.require("config", "workdir")
 
@@ -31,7 +35,7 @@ def _train():
 
     given = config_flags.get_override_values(flags.FLAGS["config"])
     configuration.check_effective(_CONFIG.value, list(given))
-    verbose = {"none": 0, "bar": 1, "line": 2}[_VERBOSE.value]
+    verbose = {"none": 0, "bar": 1, "line": 2, "whole": "whole"}[_VERBOSE.value]
     workdir = str(_WORKDIR.value)
     try:
         with strategies.scope(_STRATEGY.value, _LOGICAL_DEVICES.value):

@@ -221,6 +221,20 @@ def photo_audit(photos, backbone, *, features, table=None, seed=0):
     return PhotoAudit(audited, seen, tuple(names))
 
 
+def audit_of(features, labels, class_names, source, folder):
+    """An `Audited` of features as an audit of photos had them, with other labels.
+
+    Args:
+        features: `(N, V, F)` float: rows of a `features.Pass`.
+        labels: `(N,)` integers in [0, C).
+        class_names: `(C,)` names of the classes.
+        source: A dict with the `seed` of that audit.
+        folder: Folder of the features, in which a nameless file is made.
+    """
+    seed, names = int(source["seed"]), list(class_names)
+    return _audited(features, labels, names, np.arange(len(labels)), seed, folder)
+
+
 def look_at(photos, backbone, *, features, table=None, shard=None):
     """Looks at a part of the photos, so that processes share the work.
 

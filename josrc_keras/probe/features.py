@@ -2,21 +2,16 @@
 
 import contextlib
 import re
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from absl import logging
 
-from josrc_keras import _checks, _files
+from josrc_keras import _files, _progress
 from josrc_keras.data.photos import decoding
 from josrc_keras.probe import backbone as backbones
 from josrc_keras.probe import quality, views
 from josrc_keras.probe.store import Store, key_of
-
-TIMED = 16  # Photos after which the log says how long the rest will take.
-REPORTED = 60.0  # Seconds between reports of progress.
 
 
 class Photo(NamedTuple):
@@ -122,24 +117,16 @@ def _look_at(photos, store, keys, rows, extract, size):
         seen = views.of_photo(path, size)
         return extract(seen.pixels), seen.hashes, seen.measured
 
-    broken, start, last = {}, time.monotonic(), time.monotonic()
+    broken = {}
     paths = [photo.path for photo in photos]
     results = decoding.decode_all(paths, size, made)
     with contextlib.closing(results), store.writer() as writer:
-        for done, (row, result) in enumerate(zip(rows, results, strict=True), start=1):
+        told = _progress.follow(results, len(rows), "photos")
+        for row, result in zip(rows, told, strict=True):
             if isinstance(result, str):
                 broken[row] = result
             else:
                 writer.add(keys[row], *result)
-            now = time.monotonic()
-            if done == TIMED or now - last > REPORTED:
-                last = now
-                logging.info(
-                    "%d of %d photos are looked at; the rest will take about %s.",
-                    done,
-                    len(rows),
-                    _checks.duration((now - start) / done * (len(rows) - done)),
-                )
     return broken
 
 

@@ -1,7 +1,8 @@
-"""A progress bar that fits a terminal."""
+"""How far a training is, in a form that fits a terminal."""
 
 import keras
 
+from josrc_keras import _progress
 from josrc_keras.runs.folder import network_columns
 
 SHOWN = {
@@ -37,6 +38,42 @@ class Progress(keras.callbacks.ProgbarLogger):
     def on_epoch_end(self, epoch, logs=None):
         """Ends the epoch's line."""
         super().on_epoch_end(epoch, _shown(logs))
+
+
+class WholeRun(keras.callbacks.Callback):
+    """Tells how far the whole run is, and how long it still takes.
+
+    On a terminal it is a bar, elsewhere a line now and then. Pass it to
+    `fit(verbose=0, steps_per_epoch=...)`.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.told, self.before = None, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Starts at the first epoch, which is a later one where a run is resumed."""
+        steps = self.params["steps"]
+        if self.told is None:
+            self.before = epoch
+            total = (self.params["epochs"] - epoch) * steps
+            self.told = _progress.Progress(total, "steps")
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Goes on by a step, or by several that were one call."""
+        done = (self.epoch - self.before) * self.params["steps"] + batch + 1
+        about = f"epoch {self.epoch + 1} of {self.params['epochs']}"
+        self.told.go_to(done, about, lambda: _said(logs))
+
+    def on_train_end(self, logs=None):
+        """Takes the bar away."""
+        if self.told is not None:
+            self.told.close()
+
+
+def _said(logs):
+    return ", ".join(f"{name} {value:.4g}" for name, value in _shown(logs).items())
 
 
 def _shown(logs):

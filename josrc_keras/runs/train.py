@@ -30,7 +30,7 @@ from josrc_keras.runs.build_data import (
 )
 from josrc_keras.runs.build_model import fit_first_layers, make_model
 from josrc_keras.runs.configuration import PATHS, with_absolute_paths
-from josrc_keras.runs.progress import Progress
+from josrc_keras.runs.progress import Progress, WholeRun
 from josrc_keras.runs.seeding import seed_everything
 
 
@@ -38,7 +38,7 @@ def train(
     config: ml_collections.ConfigDict,
     workdir: str | os.PathLike,
     *,
-    verbose: int = 1,
+    verbose: int | str = 1,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> dict | None:
     """Trains by a configuration into a run folder, or resumes the run in it.
@@ -46,7 +46,8 @@ def train(
     Args:
         config: A configuration of `josrc_keras.configs`.
         workdir: The run folder. docs/reference/run_folder.md says what it will hold.
-        verbose: 0 is silent, 1 a progress bar, 2 a line an epoch.
+        verbose: 0 is silent, 1 a progress bar of each epoch, 2 a line an epoch, and
+            `"whole"` says how far the whole run is and how long it still takes.
         callbacks: Further Keras callbacks, called after the run's own.
 
     Returns:
@@ -107,7 +108,9 @@ def _train_in(workdir, config, verbose, callbacks):
         own.append(HeldOut(held_out_batches))
     if replicas.is_chief():  # It looks before the others write.
         own.insert(0, _Watch(workdir))
-    own += [checkpoint, Progress(verbose if replicas.is_chief() else 0)]
+    own.append(checkpoint)
+    if replicas.is_chief() and verbose:
+        own.append(WholeRun() if verbose == "whole" else Progress(verbose))
     try:
         return _train(model, benchmark, config, [*own, *callbacks], checkpoint, workdir)
     except OSError as error:

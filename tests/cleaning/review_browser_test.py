@@ -284,6 +284,9 @@ def test_a_whole_review_by_keys_alone(open_page, browser, tmp_path):
     picture = page.locator("#preview-picture img")
     picture.evaluate("image => image.decode()")
     assert picture.get_attribute("src").startswith("../photos/c")  # The photo itself.
+    around = page.locator("#preview-picture").bounding_box()
+    shown = picture.bounding_box()  # All of it, though it is higher than wide.
+    assert around["height"] - 1 <= shown["height"] <= around["height"] + 1
     press(page, *"12knuda1k" * 3)  # 27 decisions.
     press(page, "c")
     page.keyboard.type("c1")

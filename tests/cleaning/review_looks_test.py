@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from josrc_keras.cleaning import sight
 from tests.support.audit_tables import make_findings, make_image, make_table
 
 pytest.importorskip("PIL", reason="needs Pillow")
@@ -126,9 +127,14 @@ def test_a_screen_reader_hears_what_happens(show):
 
 
 @pytest.mark.slow
-def test_200_000_rows_are_filtered_in_a_tenth_of_a_second(show):
-    """Of a core's time, as the machine may be busy; the fastest of three."""
-    page = show(make_table(200_000, 100))
+def test_200_000_rows_are_filtered_in_a_tenth_of_a_second(show, monkeypatch):
+    """Of a core's time, as the machine may be busy; the fastest of three.
+
+    In a list, and where the map draws all of them.
+    """
+    monkeypatch.setattr(sight, "SHOWN", 100)
+    features = np.random.default_rng(0).normal(size=(200_000, 4))
+    page = show(make_table(200_000, 100), seen=sight.Sight(features=features))
     client = page.context.new_cdp_session(page)
     client.send("Performance.enable", {"timeDomain": "threadTicks"})
 
@@ -136,14 +142,19 @@ def test_200_000_rows_are_filtered_in_a_tenth_of_a_second(show):
         metrics = client.send("Performance.getMetrics")["metrics"]
         return {each["name"]: each["value"] for each in metrics}["TaskDuration"]
 
-    assert busy() < 3
+    before = busy()
+    page.reload()
+    loading = busy() - before
+    print("load", round(loading, 2))
+    assert loading < 3
     page.focus("[name=search]")
-    for name, value in {
-        "given": "3",
-        "low": "0.2",
-        "search": "7",
-        "decision": "",
-    }.items():
+    filters = {"given": "3", "low": "0.2", "search": "7", "decision": ""}
+    page.evaluate("() => { requestAnimationFrame = (action) => action(); }")
+    for name, value in [*filters.items(), ("map", None), *filters.items()]:
+        if name == "map":
+            page.evaluate("resetFilters()")
+            page.click("#map")
+            continue
         seconds = []
         for _ in range(3):
             before = busy()

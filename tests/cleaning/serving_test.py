@@ -2,10 +2,14 @@
 
 import http.client
 import json
+import os
+import signal
+import sys
 import threading
 
 import pytest
 
+from benchmarks import faults
 from josrc_keras import _files
 from josrc_keras.cleaning import decisions, plan, report, serving
 from tests.support.audit_tables import make_findings, make_image, make_table
@@ -119,6 +123,54 @@ def test_a_write_that_fails_leaves_what_was_there(server, monkeypatch):
     body = json.dumps([row(server, 1)])
     assert ask(server, f"/{server.token}/decisions", "PUT", body)[0] == 503
     assert (server.output / serving.STATE).read_bytes() == before
+
+
+def test_a_kill_at_each_moment_of_a_write_loses_nothing(server):
+    """A server that is killed before each of its file events, and what is left of it.
+
+    The state is the one before or the one after, both files can be read, and the next
+    server removes what was half written and brings the table up to the state.
+    """
+    server.merge([row(server, 0, "none")])
+    before = server.state()
+    after = {**before, "decisions": [*before["decisions"], row(server, 1)]}
+    saved = (server.output / serving.STATE).read_bytes()
+    kills, seen = 0, []
+    while True:
+        child = os.fork()
+        if not child:
+            try:
+                sys.addaudithook(faults.killer(kills + 1, (str(server.output),)))
+                server.merge([row(server, 1)])
+            finally:
+                os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        seen.append(server.state())
+        assert seen[-1] in (before, after)
+        assert len(decisions.read(server.output / serving.TABLE)) in (1, 2)
+        with serving.Server(server.output) as again:
+            assert again.state() == seen[-1]
+        table = decisions.read(server.output / serving.TABLE)
+        assert table.to_dict("records") == seen[-1]["decisions"]
+        assert not list(server.output.glob(f"{_files.PREFIX}*"))
+        if status == 0:
+            break
+        assert status == -signal.SIGKILL
+        kills += 1
+        (server.output / serving.STATE).write_bytes(saved)
+        server._write(before)
+    assert kills >= 8 and seen[0] == before and seen[-1] == after
+    assert seen == sorted(seen, key=lambda state: len(state["decisions"]))
+
+
+def test_a_server_of_another_process_is_waited_for(server):
+    """While an audit works in the folder, a browser is told to try again."""
+    page = f"/{server.token}/decisions"
+    with _files.locked(server.output):
+        assert ask(server, page, "PUT", json.dumps([row(server)]))[0] == 503
+        with pytest.raises(RuntimeError, match="Wait until it has ended"):
+            serving.Server(server.output)
+    assert ask(server, page, "PUT", json.dumps([row(server)]))[0] == 200
 
 
 def wait_for(page, condition):

@@ -124,6 +124,56 @@ def test_a_photo_that_was_replaced_since_stays(world, run):
     assert (folder / "photos" / one).exists()
 
 
+def relabelled(folder, wrong):
+    """The path of decisions that give each wrong photo its right class."""
+    names = sorted(probe_photos.COLOURS)
+    rows = ""
+    for each in sorted(wrong):
+        given = each.split("/")[0]
+        right = names[(names.index(given) + 1) % 3]
+        rows += f"{each},{given},relabel,{right}\n"
+    (folder / "right.csv").write_text(f"id,given_name,decision,new_name\n{rows}")
+    return folder / "right.csv"
+
+
+def test_before_and_after_side_by_side(world, run):
+    """Of 72 photos 12 are wrong before, and none after."""
+    folder, wrong = world
+    given = [*flags(folder), f"--decisions={relabelled(folder, wrong)}", "--compare"]
+    status, out, err = run(*given)
+    assert status == 0 and "72 samples: 60 keep, 12 relabel." in out, err
+    found = json.loads((folder / "audit/comparison.json").read_text())
+    before, after = found["before"], found["after"]
+    assert (before["photos"], after["photos"], found["tested"]) == (72, 72, 72)
+    assert before["noise_rate_interval"][0] < 12 / 72 < before["noise_rate_interval"][1]
+    assert after["noise_rate"] < 0.03 < before["noise_rate"]
+    assert after["accuracy"] == 1 >= before["accuracy"]
+    assert f"accuracy                {before['accuracy']:.1%}" in out
+    probe_photos.write_photos(folder / "held_out", count=4, wrong=0, seed=1)
+    status, out, err = run(*given, f"--held_out={folder / 'held_out'}")
+    assert status == 0 and "Tested on 12 photos of " in out, err
+    (folder / "held_out/red").rename(folder / "held_out/pink")
+    status, _, err = run(*given, f"--held_out={folder / 'held_out'}")
+    assert status == 2 and "held_out, with ['pink']. Remove those" in err
+
+
+def test_findings_are_exported(world, run):
+    folder, wrong = world
+    decided = f"--decisions={relabelled(folder, wrong)}"
+    status, out, err = run(*flags(folder), decided, "--export=huggingface")
+    assert status == 0 and "72 samples, 12 decided: " in out, err
+    for each in wrong:  # Its bytes are in the right class.
+        assert not (folder / "audit/huggingface" / each).exists() or (
+            contents(folder / "audit/huggingface")[each]
+            != contents(folder / "photos")[each]
+        )
+    lines = (folder / "audit/huggingface/metadata.jsonl").read_text().splitlines()
+    changed = [r for r in map(json.loads, lines) if r["label"] != r["given_name"]]
+    assert len(lines) == 72 and len(changed) == 12
+    status, out, err = run(*flags(folder), "--export=label_studio")
+    assert status == 0 and f"DOCUMENT_ROOT={folder}, make" in out, err
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -139,6 +189,13 @@ def test_a_photo_that_was_replaced_since_stays(world, run):
             "--decisions and --all. Leave out all but one",
         ),
         (["--run=a", "--apply=csv", "--decisions=b"], "a file of decisions"),
+        (["--run=a", "--compare"], "--compare is of an audit of photos"),
+        (["--photos=a", "--output=b", "--held_out=c"], "--held_out without --compare"),
+        (
+            ["--run=a", "--serve", "--export=cleanlab"],
+            "Received: --export=cleanlab and --serve. Run the command once for each",
+        ),
+        (["--run=a", "--export=coco"], "'coco'"),
         (["--run=a", "--serve"], "--serve of an audit that is there"),
         (["--photos=none", "--output=b"], "none, which is not there"),
         (
