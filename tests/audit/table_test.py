@@ -255,3 +255,29 @@ def test_the_same_audit_twice(model):
     first, second = (model.audit(X, Y, history=False) for _ in range(2))
     assert first.equals(second)
     np.testing.assert_array_equal(np.array(state), before)
+
+
+def test_a_thousand_classes():
+    """Two images of each, and a network that knows them; some labels are wrong."""
+    classes = 1000
+    random = np.random.default_rng(0)
+    truth = np.repeat(np.arange(classes), 2)
+    kinds = random.integers(0, 256, (classes, 4, 4, 4))
+    images = kinds[truth].astype("uint8")
+    wrong = np.arange(2 * classes) % 10 == 0
+    labels = np.where(wrong, (truth + 7) % classes, truth)
+    centred = (kinds.reshape(classes, -1) - 127.5) / 255
+    network = keras.Sequential(
+        [
+            keras.Input((4, 4, 4)),
+            keras.layers.Rescaling(1 / 255, offset=-0.5),
+            keras.layers.Flatten(),
+            keras.layers.Dense(classes),
+        ]
+    )
+    # The class whose image is nearest has the largest logit.
+    bias = -10 * (centred**2).sum(axis=1)
+    network.layers[-1].set_weights([20 * centred.T, bias])
+    found = JoSRC(network, classes).audit(images, labels, view_pairs=1)
+    assert (found["predicted_label"].to_numpy() == truth).all()
+    np.testing.assert_array_equal(found["is_label_issue"].to_numpy(bool), wrong)
