@@ -62,7 +62,8 @@ def get_config(recipe="adaptive"):
     # written if they are missing; None keeps them in the run folder.
     config.data.dir = config_dict.placeholder(str)
     # Table of the labels of photos in `dir` ("image_folder"), CSV or Parquet, with the
-    # columns path and label, or `relabel.csv` of an audit; None takes class folders.
+    # columns path and label, or an audit's `relabel.csv` or `decisions.csv`; None takes
+    # class folders.
     config.data.labels = config_dict.placeholder(str)
     # Height and width that photos are scaled to, in pixels.
     config.data.image_size = 64

@@ -12,7 +12,6 @@ OUTER = ("callbacks", "configs", "export")
 # From the ground up. A module or package belongs to the longest name that fits.
 LAYERS = (
     ("_version", "_layout", "_runtime", "_loading", "_values", "_checks", "_files"),
-    ("_progress",),
     ("divergence", "schedules", "labels", "metrics"),
     ("selection", "losses", "devices"),
     ("data", "networks", "views"),

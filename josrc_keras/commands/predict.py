@@ -50,9 +50,9 @@ shell.require("output")
 def _predict():
     _check_flags()
     shell.begin()
-    from josrc_keras import _progress
     from josrc_keras.data.photos import decoding
     from josrc_keras.prediction import classifiers, listing, writing
+    from josrc_keras.training import progress
 
     decoding.require()
     output = Path(str(_OUTPUT.value)).expanduser()
@@ -64,7 +64,7 @@ def _predict():
         output,
         top_k=_TOP_K.value,
         none_below=_NONE_BELOW.value,
-        follow=lambda items, total: _progress.follow(items, total, "photos"),
+        follow=lambda items, total: progress.follow(items, total, "photos"),
     )
     shell.say(
         f"{counts['photos']} photos of {len(classifier.class_names)} classes: "

@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -172,6 +173,7 @@ def begin():
     if quiet:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         python_logging.getLogger("tensorflow").setLevel(python_logging.ERROR)
+        warnings.filterwarnings("ignore", module=r"(keras|tensorflow)\.")
     with _unheard() if quiet else contextlib.nullcontext():
         from josrc_keras.devices import accelerator
 

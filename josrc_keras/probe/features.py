@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from josrc_keras import _files, _progress
+from josrc_keras import _files
 from josrc_keras.data.photos import decoding
 from josrc_keras.probe import backbone as backbones
 from josrc_keras.probe import quality, views
 from josrc_keras.probe.store import Store, key_of
+from josrc_keras.training import progress
 
 
 class Photo(NamedTuple):
@@ -121,7 +122,7 @@ def _look_at(photos, store, keys, rows, extract, size):
     paths = [photo.path for photo in photos]
     results = decoding.decode_all(paths, size, made)
     with contextlib.closing(results), store.writer() as writer:
-        told = _progress.follow(results, len(rows), "photos")
+        told = progress.follow(results, len(rows), "photos")
         for row, result in zip(rows, told, strict=True):
             if isinstance(result, str):
                 broken[row] = result

@@ -2,8 +2,8 @@
 
 import keras
 
-from josrc_keras import _progress
 from josrc_keras.runs.folder import network_columns
+from josrc_keras.training import progress
 
 SHOWN = {
     "loss": "loss",
@@ -57,7 +57,7 @@ class WholeRun(keras.callbacks.Callback):
         if self.told is None:
             self.before = epoch
             total = (self.params["epochs"] - epoch) * steps
-            self.told = _progress.Progress(total, "steps")
+            self.told = progress.Progress(total, "steps")
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):

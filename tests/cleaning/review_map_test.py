@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from josrc_keras.cleaning import plane, sight
-from tests.cleaning.review_looks_test import CONTRASTS, SMALL
 from tests.support.audit_tables import make_image, make_table
+from tests.support.looks import CONTRASTS, SMALL
 
 pytest.importorskip("PIL", reason="needs Pillow")
 ROWS = 60

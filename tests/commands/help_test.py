@@ -76,8 +76,8 @@ BAD = {
     "choice": (
         "train",
         [*DIGITS, "--progress=lines"],
-        r"^Expected --progress as one of bar, line, none\. Received: 'lines'\. Did you "
-        r"mean line\?$",
+        r"^Expected --progress as one of whole, bar, line, none\. Received: 'lines'\. "
+        r"Did you mean line\?$",
     ),
     "number": ("reproduce", ["--seeds=few"], r"--seeds as a whole number.*'few'"),
     "bound": (

@@ -8,13 +8,17 @@ from josrc_keras.data.checks import names
 from josrc_keras.data.photos import listing, tables
 
 SHOWN = 5
+DECISIONS = {"decision", "given_name"}  # Columns of a file of decisions.
+GONE = ("none", "delete")  # Decisions after which a photo has no label.
 
 
 def read(folder: Path, table: str | os.PathLike | None = None) -> listing.Listing:
     """Lists a folder's photos by class: by class folders, or by a table.
 
     A photo that the table does not list is not used, nor is one without a label, such
-    as those that `relabel.csv` of an audit sets aside.
+    as those that `relabel.csv` of an audit sets aside. A file of decisions, as the
+    report of an audit exports it, changes class folders: photos without a decision
+    stay in the class of their folder.
 
     Args:
         folder: The folder; with `table`, the folder that its paths are relative to.
@@ -33,7 +37,10 @@ def read(folder: Path, table: str | os.PathLike | None = None) -> listing.Listin
     labels: dict = {}
     wrong: list = []
     found = listing.Listing(labels=labels)
-    for row in tables.read(table):
+    rows = tables.read(table)
+    if set(rows[0]) >= DECISIONS:
+        return _decided(folder, rows, table)
+    for row in rows:
         path, label = row["path"], row["label"].strip()
         if not label:
             found.ignored += 1
@@ -56,6 +63,35 @@ def read(folder: Path, table: str | os.PathLike | None = None) -> listing.Listin
     found.files.sort(key=lambda file: (found.class_of(file[0]), file[0]))
     found.class_folders = sorted(set(labels.values()))
     names.check_distinct(found.class_folders, str(table))
+    return found
+
+
+def _decided(folder, rows, table):
+    """Photos of class folders, of which decisions change some."""
+    found = listing.read(folder)
+    labels = {path: listing.class_of(path) for path, *_ in found.files}
+    strange = [row["path"] for row in rows if row["path"] not in labels]
+    moved = [
+        row["path"]
+        for row in rows
+        if row["path"] in labels and row["given_name"] != labels[row["path"]]
+    ]
+    if strange or moved:
+        raise ValueError(
+            f"Expected decisions about the photos in {folder}. Received: {table}, with "
+            f"{len(strange) + len(moved)} photos that are not there or in another "
+            f"class, such as {(strange + moved)[0]!r}. Take the photos back to their "
+            "classes (josrc-audit --apply=undo), or leave the file out."
+        )
+    for row in rows:
+        if row["decision"] in GONE:
+            del labels[row["path"]]
+        elif row["decision"] == "relabel":
+            labels[row["path"]] = row["label"]
+    found.files = [file for file in found.files if file[0] in labels]
+    found.files.sort(key=lambda file: (labels[file[0]], file[0]))
+    found.labels = labels
+    found.class_folders = sorted(set(labels.values()))
     return found
 
 

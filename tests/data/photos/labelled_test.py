@@ -91,3 +91,31 @@ def test_a_table_belongs_to_a_folder_of_photos():
     config = digits8n_o.get_config()
     with pytest.raises(ValueError, match=r"name=image_folder beside data\.labels"):
         configuration.check_effective(config, ["data.labels"])
+
+
+def test_decisions_change_class_folders(photos, tmp_path):
+    """What nobody decided stays; two photos are gone, and one is of the other class."""
+    folder, greys = photos
+    first, second, third, fourth, fifth = sorted(greys)[:5]
+    given = first.split("/")[0]
+    other = next(name.split("/")[0] for name in greys if not name.startswith(given))
+    rows = [
+        (first, given, "relabel", other, ""),
+        (second, given, "none", "", ""),
+        (third, given, "delete", "", ""),
+        (fourth, given, "unsure", "", ""),
+        (fifth, given, "keep", given, ""),
+    ]
+    header = "id,given_name,decision,new_name,time"
+    table = write(tmp_path / "decisions.csv", rows, header)
+    found = read(folder, labels=table)
+    said = {}
+    for split in (found.train, found.test):
+        names = [found.class_names[label] for label in split.labels]
+        said |= dict(zip(split.ids, names, strict=True))
+    expected = {name: name.split("/")[0] for name in greys} | {first: other}
+    del expected[second], expected[third]
+    assert said == expected
+    table = write(tmp_path / "moved.csv", [(first, other, "keep", other, "")], header)
+    with pytest.raises(ValueError, match=r"in another class, such as .*apply=undo"):
+        read(folder, labels=table)

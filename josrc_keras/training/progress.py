@@ -27,8 +27,7 @@ class Progress:
         self.bar = None
         if sys.stderr.isatty():
             self.bar = tqdm.tqdm(total=total, unit=f" {unit}", leave=False, smoothing=0)
-        self.start = time.monotonic()
-        self.next_line = self.start + FIRST
+        self.next_line = time.monotonic() + FIRST
         self.first = None  # Steps at the end of the first step, and when that was.
 
     def go_to(self, done, about="", more=""):
@@ -49,7 +48,7 @@ class Progress:
                 self.bar.set_postfix_str(more(), refresh=False)
                 self.next_line = now + FIRST + 1
             self.bar.update(done - self.done)
-        elif now >= self.next_line and done < self.total and done:
+        elif now >= self.next_line and self.first and self.first[0] < done < self.total:
             self.next_line = now + EVERY
             text = more if isinstance(more, str) else more()
             parts = [
@@ -64,9 +63,7 @@ class Progress:
     def left(self, done):
         """The time that is left after a number of steps, as a text."""
         steps, then = self.first
-        if done == steps:
-            steps, then = 0, self.start
-        pace = (time.monotonic() - then) / max(done - steps, 1)
+        pace = (time.monotonic() - then) / (done - steps)
         return f"about {duration(pace * (self.total - done))} left"
 
     def close(self):

@@ -8,24 +8,24 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras import _progress
 from josrc_keras.runs.progress import WholeRun
+from josrc_keras.training import progress
 
 
 @pytest.fixture
 def clock(monkeypatch):
     """A time that tests set, and the lines that are logged."""
     now = types.SimpleNamespace(seconds=0.0, lines=[])
-    monkeypatch.setattr(_progress.time, "monotonic", lambda: now.seconds)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now.seconds)
     monkeypatch.setattr(
-        _progress.logging, "info", lambda form, text: now.lines.append(form % text)
+        progress.logging, "info", lambda form, text: now.lines.append(form % text)
     )
     return now
 
 
 def test_lines_come_now_and_then_with_the_time_that_is_left(clock):
     """A step a second: after two of them 98 s are left, in words 2 minutes."""
-    told = _progress.Progress(100, "steps")
+    told = progress.Progress(100, "steps")
     for done in range(1, 101):
         clock.seconds = 3.0 + done
         told.go_to(done, "epoch 1 of 2", lambda: "loss 2.5")
@@ -40,7 +40,7 @@ def test_lines_come_now_and_then_with_the_time_that_is_left(clock):
 def test_the_first_guess_comes_within_ten_seconds(clock):
     """Of 1,000 photos of 0.5 s each the first line comes after five seconds."""
     items = []
-    for item in _progress.follow(range(1000), 1000, "photos"):
+    for item in progress.follow(range(1000), 1000, "photos"):
         items.append(item)
         clock.seconds += 0.5
         if clock.lines:
@@ -53,7 +53,7 @@ def test_a_terminal_has_a_bar(monkeypatch, clock):
     terminal = io.StringIO()
     terminal.isatty = lambda: True
     monkeypatch.setattr(sys, "stderr", terminal)
-    list(_progress.follow(range(5), 5, "photos"))
+    list(progress.follow(range(5), 5, "photos"))
     assert "0/5" in terminal.getvalue()
     assert clock.lines == []
 
@@ -62,11 +62,11 @@ def test_a_run_is_followed_as_a_whole(monkeypatch, clock):
     """Three epochs of four steps, the first of which was done before."""
     seen = []
 
-    class Told(_progress.Progress):
+    class Told(progress.Progress):
         def go_to(self, done, about="", more=""):
             seen.append((done, self.total, about, more()))
 
-    monkeypatch.setattr(_progress, "Progress", Told)
+    monkeypatch.setattr(progress, "Progress", Told)
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     x, y = np.zeros((8, 2)), np.zeros((8, 1))
