@@ -13,6 +13,7 @@ def make_small(config):
     A run has about a thousand steps, fewer than the published ramps and networks.
     """
     config.cleannet.steps = 1500
+    config.cleannet.centres = 8
     config.cleannet.adam_rate = 3e-4
     config.cleannet.wrong_weight = 1.0
     config.mlnt.synthetic_sets = 2

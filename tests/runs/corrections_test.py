@@ -93,7 +93,7 @@ def test_the_rounds_of_cleannet(quick_config):
     config = quick_config(method="cleannet", epochs=40, **fields)
     (callback,) = verification.cleannet_callbacks(config, split, None)
     assert callback.at_epochs == (16, 24, 32)
-    assert (callback.steps, callback.centres) == (1500, 32)
+    assert (callback.steps, callback.centres) == (1500, 8)
     config.cleannet.rounds = 0
     with pytest.raises(ValueError, match=r"rounds of at least 1. Received: 0"):
         verification.cleannet_callbacks(config, split, None)

@@ -63,7 +63,7 @@ class Examples:
                 f"{len(self.skipped)} broken ones{first}, and no other. Check the "
                 "paths or bytes."
             )
-        fields = {name: np.array(values) for name, values in self._known.items()}
+        fields: dict = {name: np.array(values) for name, values in self._known.items()}
         if not self._has_truth:
             fields["true_labels"] = None
         if (fields["verified"] < 0).all():
