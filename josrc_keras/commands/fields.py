@@ -44,7 +44,7 @@ def comments():
     found: dict = {}
     for page in PAGES:
         for name, text in _comments_of(path_of(page)).items():
-            found.setdefault(name, text)
+            found[name] = found.get(name) or text
     return found
 
 
@@ -64,7 +64,8 @@ def _comments_of(path):
                 lines = _above(node.lineno, alone)
                 lines += range(node.lineno, (node.end_lineno or node.lineno) + 1)
                 parts = [at_line[line] for line in lines if line in at_line]
-                found.setdefault(name.removeprefix("config."), " ".join(parts))
+                name = name.removeprefix("config.")
+                found[name] = found.get(name) or " ".join(parts)
     return found
 
 

@@ -35,7 +35,8 @@ def _train():
 
     given = config_flags.get_override_values(flags.FLAGS["config"])
     configuration.check_effective(_CONFIG.value, list(given))
-    verbose = {"none": 0, "bar": 1, "line": 2, "whole": "whole"}[_VERBOSE.value]
+    kinds: dict[str, int | str] = {"none": 0, "bar": 1, "line": 2, "whole": "whole"}
+    verbose = kinds[_VERBOSE.value]
     workdir = str(_WORKDIR.value)
     try:
         with strategies.scope(_STRATEGY.value, _LOGICAL_DEVICES.value):

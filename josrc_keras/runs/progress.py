@@ -1,5 +1,7 @@
 """How far a training is, in a form that fits a terminal."""
 
+from typing import Any
+
 import keras
 
 from josrc_keras.runs.folder import network_columns
@@ -49,7 +51,8 @@ class WholeRun(keras.callbacks.Callback):
 
     def __init__(self):
         super().__init__()
-        self.told, self.before = None, 0
+        self.told: Any = None
+        self.before = 0
 
     def on_epoch_begin(self, epoch, logs=None):
         """Starts at the first epoch, which is a later one where a run is resumed."""

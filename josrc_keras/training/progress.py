@@ -2,6 +2,7 @@
 
 import sys
 import time
+from typing import Any
 
 import tqdm
 from absl import logging
@@ -28,7 +29,8 @@ class Progress:
         if sys.stderr.isatty():
             self.bar = tqdm.tqdm(total=total, unit=f" {unit}", leave=False, smoothing=0)
         self.next_line = time.monotonic() + FIRST
-        self.first = None  # Steps at the end of the first step, and when that was.
+        # Steps at the end of the first step, and when that was.
+        self.first: Any = None
 
     def go_to(self, done, about="", more=""):
         """Tells that a number of steps is done.

@@ -48,7 +48,11 @@ BAD = {
     ),
     "field of a recipe": (
         "train",
-        ["--config=digits8n_o:lean", "--workdir=n", "--config.optimizer.momentun=1"],
+        [
+            "--config=clothing1m_resnet50:published_code",
+            "--workdir=n",
+            "--config.optimizer.momentun=1",
+        ],
         r"Did you mean --config\.optimizer\.arguments\.momentum\?$",
     ),
     "field as a flag": (
