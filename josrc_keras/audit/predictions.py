@@ -8,6 +8,7 @@ from keras import ops
 
 from josrc_keras import _runtime, selection
 from josrc_keras import labels as label_distributions
+from josrc_keras.audit import reading
 from josrc_keras.samples import evidence
 
 KEPT = 64  # The largest number of features that are kept of a sample.
@@ -142,3 +143,44 @@ class _Twice(keras.Model):
     def call(self, images, training=False):
         logits = self.network(images, training=training)
         return logits, logits
+
+
+def of_all(model, x, y, view_pairs, batch_size, tell):
+    """What is known of each sample, a dict of `(N,)` in dataset order.
+
+    Args:
+        model: As for `audit.audit`.
+        x: As for `audit.audit`.
+        y: As for `audit.audit`.
+        view_pairs: Number of pairs of views.
+        batch_size: Samples per batch, for arrays.
+        tell: Function that is told after each batch how many samples are predicted.
+
+    Raises:
+        ValueError: If several samples have the same number.
+    """
+    predictions = Predictions(model, view_pairs)
+    parts: list = []
+    done = 0
+    for batch in reading.batches(x, y, model.data_contract(), batch_size):
+        part = predictions.of(batch) | {"label": batch.labels}
+        count = len(batch.labels)
+        part["index"] = np.arange(done, done + count)
+        if batch.index is not None:
+            part["index"] = batch.index
+        done += count
+        unknown = np.zeros(count, np.uint64)
+        known = batch.fingerprints
+        part["fingerprint"] = unknown if known is None else known
+        parts.append(part)
+        tell(done)
+    found = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+    order = np.argsort(found["index"], kind="stable")
+    index = found["index"][order]
+    if len(np.unique(index)) != len(index):
+        raise ValueError(
+            "Expected a number of its own for each sample. Received: an 'index' that "
+            "repeats. Number the whole dataset once, with `dataset.enumerate()`, and "
+            "read it once: without `repeat`."
+        )
+    return {name: each[order] for name, each in found.items()}

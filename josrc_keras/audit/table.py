@@ -8,8 +8,8 @@ import numpy as np
 from absl import logging
 
 from josrc_keras import _checks
-from josrc_keras.audit import neighbours, reading, scores
-from josrc_keras.audit.predictions import Predictions, same_views
+from josrc_keras.audit import neighbours, scores
+from josrc_keras.audit.predictions import of_all, same_views
 from josrc_keras.samples.findings import VERDICTS
 
 if TYPE_CHECKING:
@@ -125,7 +125,15 @@ class Part(NamedTuple):
     history: bool
 
 
-def audit_parts(model, parts, *, class_names=None, view_pairs=4, batch_size=256):
+def audit_parts(
+    model,
+    parts,
+    *,
+    class_names=None,
+    view_pairs=4,
+    batch_size=256,
+    tell=lambda done: None,
+):
     """Audits a dataset of which only a part was trained on; see `audit`.
 
     Args:
@@ -135,6 +143,8 @@ def audit_parts(model, parts, *, class_names=None, view_pairs=4, batch_size=256)
         class_names: As for `audit`.
         view_pairs: As for `audit`.
         batch_size: As for `audit`.
+        tell: Function that is told after each batch how many samples of all parts are
+            predicted.
 
     Returns:
         A `pandas.DataFrame`: the rows of the parts, one after the other.
@@ -154,10 +164,18 @@ def audit_parts(model, parts, *, class_names=None, view_pairs=4, batch_size=256)
                 f"{name}={number}."
             )
     names = _class_names(class_names, model.num_classes)
-    tables, fingerprints, reference = [], [], None
+    tables, fingerprints, reference, before = [], [], None, 0
     for part in parts:
         with same_views(model.augmentation):
-            found = _predict(model, part.x, part.y, view_pairs, batch_size)
+            found = of_all(
+                model,
+                part.x,
+                part.y,
+                view_pairs,
+                batch_size,
+                lambda done, before=before: tell(before + done),
+            )
+        before += len(found["label"])
         _warn_if_untrained(found, model.num_classes)
         past = getattr(model, "sample_history", None) if part.history else None
         if past is not None:
@@ -189,34 +207,6 @@ def _warn_if_untrained(found, classes):
             100 * agreement,
             100 * chance,
         )
-
-
-def _predict(model, x, y, view_pairs, batch_size):
-    """Dict of `(N,)`: what is known of each sample, in dataset order."""
-    predictions = Predictions(model, view_pairs)
-    parts: list = []
-    done = 0
-    for batch in reading.batches(x, y, model.data_contract(), batch_size):
-        part = predictions.of(batch) | {"label": batch.labels}
-        count = len(batch.labels)
-        part["index"] = np.arange(done, done + count)
-        if batch.index is not None:
-            part["index"] = batch.index
-        done += count
-        unknown = np.zeros(count, np.uint64)
-        known = batch.fingerprints
-        part["fingerprint"] = unknown if known is None else known
-        parts.append(part)
-    found = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
-    order = np.argsort(found["index"], kind="stable")
-    index = found["index"][order]
-    if len(np.unique(index)) != len(index):
-        raise ValueError(
-            "Expected a number of its own for each sample. Received: an 'index' that "
-            "repeats. Number the whole dataset once, with `dataset.enumerate()`, and "
-            "read it once: without `repeat`."
-        )
-    return {name: each[order] for name, each in found.items()}
 
 
 def _judged(model, found):

@@ -1,5 +1,6 @@
 """The audit of a run folder: its training data, by its own model."""
 
+import contextlib
 import dataclasses
 import importlib.util
 from pathlib import Path
@@ -19,6 +20,7 @@ from josrc_keras.runs import folder as run_folder
 from josrc_keras.runs import summary as runs_summary
 from josrc_keras.runs.methods import METHODS
 from josrc_keras.samples.history import SampleHistory
+from josrc_keras.training import progress
 
 
 def write(run, output, *, view_pairs=4, max_thumbnails=1200):
@@ -52,9 +54,16 @@ def write(run, output, *, view_pairs=4, max_thumbnails=1200):
     model = load_model(run)
     splits = [benchmark.train, *_held_out(config, benchmark)]
     parts = [_part(split, split is benchmark.train) for split in splits]
-    table = audit_parts(
-        model, parts, class_names=benchmark.class_names, view_pairs=view_pairs
-    )
+    with contextlib.closing(
+        progress.Progress(sum(map(len, splits)), "images")
+    ) as shown:
+        table = audit_parts(
+            model,
+            parts,
+            class_names=benchmark.class_names,
+            view_pairs=view_pairs,
+            tell=shown.go_to,
+        )
     table["id"] = np.concatenate([split.ids for split in splits])
     order = np.argsort(table["id"].to_numpy(), kind="stable")
     table = table.iloc[order].reset_index(drop=True)

@@ -118,7 +118,8 @@ class Server(http.server.ThreadingHTTPServer):
 
     def photo(self, name):
         """The path of a photo of the audit, or None."""
-        if self.photos is None or name not in self.ids or ".." in Path(name).parts:
+        inside = not Path(name).is_absolute() and ".." not in Path(name).parts
+        if self.photos is None or name not in self.ids or not inside:
             return None
         kind = mimetypes.guess_type(name)[0] or ""
         path = self.photos / name

@@ -13,6 +13,7 @@ from josrc_keras.commands import shell
 _RUN = flags.DEFINE_string("run", None, "The run folder that was trained.")
 flags.DEFINE_alias("workdir", "run")
 shell.require("run")
+BATCH = 500  # Images that are evaluated at a time.
 
 
 def _evaluate():
@@ -22,7 +23,7 @@ def _evaluate():
 
     from josrc_keras import _files
     from josrc_keras.data import batches
-    from josrc_keras.runs import build_data, folder
+    from josrc_keras.runs import build_data, folder, progress
 
     workdir = Path(str(_RUN.value))
     config = ml_collections.ConfigDict(folder.read_config(workdir))
@@ -35,7 +36,10 @@ def _evaluate():
     model = keras.saving.load_model(path)
     test = build_data.make_benchmark(config, workdir).test
     results = model.evaluate(
-        batches.evaluation_batches(test, batch_size=500), return_dict=True, verbose=0
+        batches.evaluation_batches(test, batch_size=BATCH),
+        return_dict=True,
+        verbose=0,
+        callbacks=[progress.Evaluation(-(-len(test) // BATCH))],
     )
     results = {name: float(value) for name, value in results.items()}
     results["test_images"] = len(test)

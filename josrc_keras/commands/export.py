@@ -85,6 +85,7 @@ def _export():
 def _export_from(run):
     from josrc_keras._checks import check_choice
     from josrc_keras.export import classifier, run_exports
+    from josrc_keras.training import progress
 
     folder = run / "export"
     if not _FORMATS.value or not _PRECISIONS.value:
@@ -116,7 +117,7 @@ def _export_from(run):
         new_statistics=_NEW_STATISTICS.value,
     )
     shell.say(run_exports.choice(prepared.findings))
-    for path, options in requests.items():
+    for path, options in progress.follow(requests.items(), len(requests), "exports"):
         report = run_exports.export_one(prepared, about, path, options)
         shell.say(run_exports.line(report))
     if _LATENCY.value:

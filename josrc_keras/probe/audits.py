@@ -170,7 +170,7 @@ def of_photos(
     backbone: str = backbones.DEFAULT,
     *,
     features: str | os.PathLike,
-    table: str | os.PathLike | None = None,
+    table: Any = None,
     seed: int = 0,
 ) -> "pandas.DataFrame":
     """Audits a folder of photos by the features of a pretrained backbone.
@@ -184,8 +184,8 @@ def of_photos(
             `table`, the folder that its paths are relative to.
         backbone: Name of the backbone, see `probe.backbone.load`.
         features: Folder in which features are kept, outside of `photos`.
-        table: A CSV file with the columns `path`, `label` and perhaps `split`, or None
-            for class folders.
+        table: A CSV or Parquet file, or a `pandas.DataFrame`, with the columns `path`,
+            `label` and perhaps `split`; None for class folders.
         seed: Seed of folds, training and intervals.
 
     Returns:

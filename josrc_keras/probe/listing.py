@@ -16,8 +16,8 @@ def read(photos, features, table=None):
     Args:
         photos: The folder; with `table`, the folder that its paths are relative to.
         features: Folder for the features, outside of `photos`.
-        table: Path of a CSV or Parquet file with the columns `path`, `label` and
-            perhaps `split`, or None; see `tables.read`.
+        table: CSV or Parquet file, or a `pandas.DataFrame`, with the columns `path`,
+            `label` and perhaps `split`, or None; see `tables.read`.
 
     Returns:
         `(photos, skipped)`: a list of `Photo`s by their ids, and `(id, reason)` of
@@ -65,7 +65,6 @@ def _of_folder(folder):
 
 
 def _of_table(folder, table):
-    table = Path(table).expanduser()
     rows = tables.read(table)
     found: dict = {}
     wrong: list = []
@@ -82,12 +81,13 @@ def _of_table(folder, table):
         )
     if wrong:
         raise ValueError(
-            f"Expected a photo and a label in each row of {table}, with paths relative "
-            f"to {folder}. Received {len(wrong)} others: {'; '.join(wrong[:SHOWN])}"
+            "Expected a photo and a label in each row of "
+            f"{tables.name_of(table)}, with paths relative to {folder}. Received "
+            f"{len(wrong)} others: {'; '.join(wrong[:SHOWN])}"
             f"{'; ...' if len(wrong) > SHOWN else ''}. Mend or remove these rows."
         )
     name_checks.check_distinct(
-        sorted({photo.label for photo in found.values()}), str(table)
+        sorted({photo.label for photo in found.values()}), tables.name_of(table)
     )
     return list(found.values()), []
 

@@ -75,6 +75,26 @@ class WholeRun(keras.callbacks.Callback):
             self.told.close()
 
 
+class Evaluation(keras.callbacks.Callback):
+    """Tells how far an evaluation is. Pass it to `evaluate(verbose=0)`.
+
+    Args:
+        steps: Number of batches.
+    """
+
+    def __init__(self, steps):
+        super().__init__()
+        self.told = progress.Progress(steps, "batches")
+
+    def on_test_batch_end(self, batch, logs=None):
+        """Goes on by a batch, or by several that were one call."""
+        self.told.go_to(batch + 1)
+
+    def on_test_end(self, logs=None):
+        """Takes the bar away."""
+        self.told.close()
+
+
 def _said(logs):
     return ", ".join(f"{name} {value:.4g}" for name, value in _shown(logs).items())
 

@@ -83,6 +83,10 @@ def test_only_photos_of_the_audit_are_shown(server):
     assert status == 200 and body == (server.photos / name).read_bytes()
     for path in ("secret.png", "../audit/audit.csv", "%2e%2e/audit/audit.csv", "c0"):
         assert ask(server, f"{start}/{path}")[0] == 404
+    secret = server.output / "secret.png"
+    secret.write_bytes(b"secret")
+    server.ids.add(str(secret))  # As in a forged table.
+    assert ask(server, f"{start}/{secret}")[0] == 404
 
 
 @pytest.mark.parametrize(

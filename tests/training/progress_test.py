@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from josrc_keras.runs.progress import WholeRun
+from josrc_keras.runs.progress import Evaluation, WholeRun
 from josrc_keras.training import progress
 
 
@@ -56,6 +56,23 @@ def test_a_terminal_has_a_bar(monkeypatch, clock):
     list(progress.follow(range(5), 5, "photos"))
     assert "0/5" in terminal.getvalue()
     assert clock.lines == []
+
+
+def test_an_evaluation_is_followed(clock):
+    """Three batches of three seconds: after the second, 3 s are left."""
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    network.compile(loss="mse")
+    told = Evaluation(3)
+    plain = told.on_test_batch_end
+
+    def slowly(batch, logs=None):
+        clock.seconds += 3
+        plain(batch, logs)
+
+    told.on_test_batch_end = slowly
+    x = np.zeros((12, 2))
+    network.evaluate(x, x[:, :1], batch_size=4, verbose=0, callbacks=[told])
+    assert clock.lines == ["2 of 3 batches, about 3 s left"]
 
 
 def test_a_run_is_followed_as_a_whole(monkeypatch, clock):

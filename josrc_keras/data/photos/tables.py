@@ -1,10 +1,10 @@
-"""Tables of photos: CSV and Parquet files, a row a photo, with path and label."""
+"""Tables of photos, a row a photo, with path and label: files, or a DataFrame."""
 
 import csv
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from josrc_keras import _checks, _files
 
@@ -15,9 +15,12 @@ OTHER_NAMES = {
 }
 
 
-def read(
-    table: str | os.PathLike, columns: Sequence[str] = ("path", "label")
-) -> list[dict[str, str]]:
+def name_of(table: Any) -> str:
+    """What errors call a table: the path of its file, if it is one."""
+    return "a DataFrame" if hasattr(table, "to_dict") else str(table)
+
+
+def read(table: Any, columns: Sequence[str] = ("path", "label")) -> list[dict]:
     """Reads the rows of a table, each value as a text.
 
     A column `path` may also be called `file_name` (as in the `metadata.csv` of Hugging
@@ -25,7 +28,8 @@ def read(
     `class` or `new_name` (as in `relabel.csv` of an audit).
 
     Args:
-        table: Path of a CSV file in UTF-8, or of a Parquet file.
+        table: Path of a CSV file in UTF-8, or of a Parquet file; or a
+            `pandas.DataFrame`.
         columns: Columns that the table must have.
 
     Returns:
@@ -37,9 +41,12 @@ def read(
             several.
         ImportError: If it is a Parquet file and pandas or pyarrow is missing.
     """
-    table = Path(table).expanduser()
-    is_parquet = table.suffix.lower() in (".parquet", ".pq")
-    rows = _of_parquet(table) if is_parquet else _of_csv(table)
+    if hasattr(table, "to_dict"):
+        rows = _of_frame(table, name_of(table))
+    else:
+        table = Path(table).expanduser()
+        is_parquet = table.suffix.lower() in (".parquet", ".pq")
+        rows = _of_parquet(table) if is_parquet else _of_csv(table)
     there = set(rows[0]) if rows else set()
     renamed = {
         other: name
@@ -53,14 +60,14 @@ def read(
     if wanting:
         raise ValueError(
             f"Expected a CSV file or a Parquet file with the columns "
-            f"{' and '.join(columns)}, and rows. Received: {table}, with {len(rows)} "
-            f"rows of {sorted(map(str, there))}."
+            f"{' and '.join(columns)}, and rows. Received: {name_of(table)}, with "
+            f"{len(rows)} rows of {sorted(map(str, there))}."
         )
     back = {other: name for name, other in renamed.items()}
     found = [{back.get(key, key): value for key, value in row.items()} for row in rows]
     for row in found if "label" in columns else ():
         if re.fullmatch(r"\[.*,.*\]", row["label"].strip(), re.DOTALL):
-            raise several_labels(table, row["label"])
+            raise several_labels(name_of(table), row["label"])
     return found
 
 
@@ -87,14 +94,18 @@ def _of_parquet(table):
         raise OSError(
             f"Expected a Parquet file. Received: {table} ({error})."
         ) from error
+    return _of_frame(frame, table)
+
+
+def _of_frame(frame, name):
     return [
-        {str(key): _as_text(table, key, value) for key, value in row.items()}
+        {str(key): _as_text(name, key, value) for key, value in row.items()}
         for row in frame.to_dict("records")
     ]
 
 
 def _as_text(table, column, value):
-    """A value of a Parquet file as a text, empty if it is missing."""
+    """A value of a DataFrame as a text, empty if it is missing."""
     if isinstance(value, dict):  # An image of Hugging Face's `datasets`.
         return str(value.get("path") or "")
     if hasattr(value, "__len__") and not isinstance(value, str):

@@ -34,6 +34,10 @@ def test_parquet(tmp_path):
         {"path": "a.png", "label": "3"},
         {"path": "b.png", "label": "4"},
     ]
+    frame = pandas.DataFrame({"filename": ["a.png", "b.png"], "class": ["cat", 1]})
+    assert tables.read(frame) == ROWS
+    with pytest.raises(ValueError, match=r"Received: a DataFrame, with 2 rows of"):
+        tables.read(frame[["class"]])
     several = [["cat", "dog"], ["cat"]]
     pandas.DataFrame({"path": ["a", "b"], "label": several}).to_parquet(path)
     with pytest.raises(ValueError, match=r"several in a row, such as \['cat', 'dog'\]"):
