@@ -277,6 +277,28 @@ class NoisyLabelModel(ReportingModel):
         own = {k: v for k, v in results.items() if k not in self.evaluation_metrics}
         return _runtime.listed(self, own)
 
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Predicts logits as `keras.Model.predict` does.
+
+        Args:
+            x: As for `keras.Model.predict`.
+            *args: As for `keras.Model.predict`.
+            **kwargs: As for `keras.Model.predict`.
+
+        Returns:
+            `(N, C)` logits.
+
+        Raises:
+            ValueError: If `x` is a single image.
+        """
+        shape, given = input_shape(self.student), getattr(x, "shape", None)
+        if shape is not None and given is not None and len(given) == len(shape) - 1:
+            raise ValueError(
+                f"Expected images (N, {', '.join(map(str, shape[1:]))}). Received: "
+                f"shape {tuple(given)}, as of a single image. Pass x[None]."
+            )
+        return super().predict(x, *args, **kwargs)
+
     def _check_inputs(self, given, *, training):
         """Checks, in place, the data among the arguments of `fit` or `evaluate`."""
         names = ("x", "y", "sample_weight")

@@ -212,3 +212,11 @@ def test_steps_that_run_past_the_epoch_are_refused():
     message = r"multiple of steps_per_execution, 4\. Received: steps_per_epoch=10"
     with pytest.raises(ValueError, match=message):
         fit(model, steps_per_epoch=10)
+
+
+def test_a_single_image_is_refused():
+    """Keras would take its rows for images."""
+    model, text = digits_model(), r"\(N, 8, 8, 1\)\. Received: shape \(8, 8, 1\)"
+    with pytest.raises(ValueError, match=text):
+        model.predict(X[0], verbose=0)
+    assert model.predict(X[:1], verbose=0).shape == (1, 4)
