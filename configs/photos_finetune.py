@@ -20,6 +20,12 @@ def get_config(recipe="lean"):
     config.network.frozen = "normalisation"
     config.epochs = 5
     config.optimizer.head_factor = 10.0
-    of_sgd = config.optimizer.name == "sgd"
-    config.optimizer.arguments.learning_rate = 1e-3 if of_sgd else 1e-5
+    config.optimizer.arguments.learning_rate = 1e-5
+    if recipe == "lean":
+        config.optimizer.name = "sgd"
+        with config.unlocked():
+            config.optimizer.arguments.momentum = 0.9
+            config.optimizer.arguments.nesterov = True
+        config.optimizer.arguments.learning_rate = 1e-3
+        config.optimizer.arguments.weight_decay = 5e-3
     return config

@@ -104,6 +104,10 @@ def test_the_rule_is_what_was_chosen():
         "hold": True,
         "hold_share": 0.25,
         "learnt": 0.5,
+        "average": "probability",
+        "balance": 0.0,
+        "forgetting": 0.0,
+        "negative": 0.0,
         "least_rate": 0.01,
         "most_rate": 0.9,
     }
@@ -191,6 +195,10 @@ def test_a_configurations_adaptive_fields_reach_model_and_callbacks():
         "hold": True,
         "hold_share": 0.4,
         "learnt": 0.6,
+        "average": "margin",
+        "balance": 0.5,
+        "forgetting": 0.2,
+        "negative": 0.1,
         "least_rate": 0.02,
         "most_rate": 0.8,
     }

@@ -81,8 +81,7 @@ def is_done(folder, run, config):
     path = path_of(folder, run)
     if not path.exists():
         return False
-    before = _fields_in_use(read(path)["config"])
-    now = _fields_in_use(json.loads(json.dumps(config)))
+    before, now = read(path)["config"], json.loads(json.dumps(config))
     # The default of a later field does what was done before, and an override of it is
     # part of the run's name.
     differing = configuration.differences(before, now, of_new_fields=False)
@@ -93,16 +92,6 @@ def is_done(folder, run, config):
             "another --workdir, or delete the record."
         )
     return True
-
-
-def _fields_in_use(config):
-    """A configuration as a dict, without `adaptive` where nothing reads it.
-
-    The defaults of `adaptive` may change with that method, which others do not use.
-    """
-    if config.get("method") == "josrc_adaptive":
-        return config
-    return {name: field for name, field in config.items() if name != "adaptive"}
 
 
 def write(folder, run, workdir, audit=None):

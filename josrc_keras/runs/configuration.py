@@ -159,7 +159,7 @@ def differences(before: dict, now: dict, *, of_new_fields: bool = True) -> list[
     Returns:
         A list of texts, one for each field that differs.
     """
-    before, now = _without_places(before), _without_places(now)
+    before, now = _that_count(before), _that_count(now)
     if not of_new_fields:
         now = {key: value for key, value in now.items() if key in before}
     return [
@@ -169,12 +169,20 @@ def differences(before: dict, now: dict, *, of_new_fields: bool = True) -> list[
     ]
 
 
-def _without_places(config):
-    """The fields, without those that say where data are, not what they are.
+def _that_count(config):
+    """The fields without those that change nothing.
 
-    What records and large sets are is in `data.json` and in their own index.
+    These are the sections of other methods, and where data are: what records and large
+    sets are is in `data.json` and in their own index.
     """
     fields = _flat(config)
+    method = methods.METHODS.get(fields.get("method"))
+    if method is not None:
+        fields = {
+            name: value
+            for name, value in fields.items()
+            if not name.startswith(methods.SECTIONS) or name.startswith(method.reads)
+        }
     fields.pop("data.manual_dir", None)
     if fields.get("data.name") in (*encoded.NAMES, "records"):
         fields.pop("data.dir", None)

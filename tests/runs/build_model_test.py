@@ -24,7 +24,7 @@ def test_the_rate_of_the_recipe_lean_changes_with_every_step():
     for _ in range(3):
         rates.append(float(optimizer.learning_rate))
         optimizer.apply([keras.ops.ones(3)], [variable])
-    assert rates == pytest.approx([0.1 * (n + 0.5) / 20 for n in range(3)])
+    assert rates == pytest.approx([0.01 * (n + 0.5) / 20 for n in range(3)])
     (decay,) = build_callbacks.make_decay(config_of("paper"))
     assert type(decay).__name__ == "LinearDecay"
 
@@ -32,6 +32,7 @@ def test_the_rate_of_the_recipe_lean_changes_with_every_step():
 @pytest.mark.parametrize(("everything", "expected"), [(True, 0.95), (False, 1.0)])
 def test_weight_decay_may_spare_biases_and_batch_norm(everything, expected):
     fields = {
+        "optimizer.name": "sgd",
         "optimizer.decay_all": everything,
         "optimizer.arguments.weight_decay": 0.5,
         "optimizer.arguments.learning_rate": 0.1,

@@ -39,15 +39,18 @@ def test_every_field_of_today_comes_out_and_no_other(recipe):
     """With the values that were set; the argument stays as it was."""
     before = old_config(recipe)
     kept = copy.deepcopy(before)
-    found = flat(configuration.upgrade(before))
+    found = configuration.upgrade(before)
     assert before == kept
-    assert set(found) == FIELDS
+    assert set(flat(found)) == FIELDS
     page = digits8n_o.get_config(recipe)
     page.update_from_flattened_dict(
         {"epochs": 3, "learning_rate_decay.start_epoch": 2, "network.width": 0.25}
         | ({"threshold.warmup_epochs": 2} if recipe == "paper" else {})
     )
-    assert found == flat(page.to_dict())
+    assert configuration.differences(found, json.loads(page.to_json())) == []
+    page.update_from_flattened_dict({"teacher.evaluate": "student", "mlnt.ramp_end": 9})
+    differing = configuration.differences(found, json.loads(page.to_json()))
+    assert differing == ["teacher.evaluate: 'both' there, 'student' now"]
 
 
 def test_sections_have_other_names():
