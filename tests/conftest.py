@@ -18,7 +18,21 @@ def pytest_addoption(parser):
     )
 
 
+# Files of long tests begin first: begun last, they would leave other cores idle.
+FIRST = (
+    "tests/training/jax_test.py",
+    "tests/devices/distribute_test.py",
+    "tests/commands/train_test.py",
+    "tests/runs/without_tensorflow_test.py",
+    "tests/golden_test.py",
+    "tests/commands/reproduce_test.py",
+    "tests/runs/large_sets_test.py",
+    "tests/commands/export_test.py",
+)
+
+
 def pytest_collection_modifyitems(config, items):
+    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
     if config.getoption("--runslow"):
         return
     skip = pytest.mark.skip(reason="slow: run with --runslow")

@@ -202,6 +202,7 @@ def test_resumption_is_told(interrupted):
         assert least <= int(done) < EPOCHS
 
 
+@pytest.mark.slow
 def test_same_seed_same_history(quick_config, deterministic, tmp_path, monkeypatch):
     """Two runs are equal to the last digit; another seed is another run."""
     without_plots(monkeypatch)

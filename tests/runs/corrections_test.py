@@ -17,9 +17,16 @@ FIELDS: dict = {
     "cleannet": {"cleannet.start": 0.4, "cleannet.steps": 3, "cleannet.centres": 2},
     "pencil": {"pencil.correct_from": 0.4, "pencil.label_rate": 50.0},
 }
+SLOW = ("f_correction", "m_correction")  # Their parts are tested one by one.
 
 
-@pytest.mark.parametrize("method", FIELDS)
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name in FIELDS
+    ],
+)
 def test_a_run(method, quick_config, deterministic, monkeypatch, tmp_path):
     """By the configuration alone, with what each method leaves in its model."""
     without_pictures(monkeypatch)
