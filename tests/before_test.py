@@ -18,6 +18,7 @@ from tests.support.forks import ROOT, Forks
 
 BEFORE = Path(__file__).with_name("before")
 RECIPES = ("adaptive", "paper")
+ONE_OR_BOTH = ("adaptive", pytest.param("paper", marks=pytest.mark.slow))
 EXPECTED = json.loads((BEFORE / "expected.json").read_text(encoding="utf-8"))
 
 
@@ -85,7 +86,7 @@ def commands(tmp_path_factory):
         each.process.wait()
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", ONE_OR_BOTH)
 def test_a_run_folder_is_audited(tmp_path, commands, recipe):
     """As before; only the paper's run is too short to be audited by its history."""
     run = shutil.copytree(BEFORE / recipe, tmp_path / "run")
@@ -100,7 +101,7 @@ def test_a_run_folder_is_audited(tmp_path, commands, recipe):
         assert mean == pytest.approx(expected[f"{name}_mean"], abs=2e-5)
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", ONE_OR_BOTH)
 def test_a_run_folder_is_exported(tmp_path, commands, recipe):
     run = shutil.copytree(BEFORE / recipe, tmp_path / "run")
     commands("josrc_keras.commands.export", f"--run={run}", "--format=keras")

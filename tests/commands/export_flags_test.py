@@ -52,6 +52,7 @@ def test_calibrated_probabilities(copy_of, shell, digits_test):
     assert f"; {percent(right)} of 356 test images.\n" in done.out
 
 
+@pytest.mark.slow
 def test_interface_flags(copy_of, shell, digits_test):
     """uint8 of any size, cropped; probabilities alone; new statistics; times."""
     run = copy_of("held")

@@ -176,6 +176,7 @@ def test_photos_may_change_before_the_first_epoch(train, folder, tmp_path):
     assert summary["train_images"] + summary["test_images"] == 36
 
 
+@pytest.mark.slow
 def test_paths_are_made_absolute(train, folder, tmp_path, monkeypatch):
     """So that a run goes on elsewhere; `~` is the home folder."""
     monkeypatch.chdir(tmp_path)

@@ -146,6 +146,7 @@ def test_a_write_that_was_interrupted_begins_anew(downloads, tmp_path, monkeypat
     assert len(build_data.make_benchmark(config).train) == 15
 
 
+@pytest.mark.slow
 def test_a_stopped_run_equals_the_whole(
     downloads, stored, tmp_path, monkeypatch, deterministic, equal_arrays
 ):
@@ -255,6 +256,7 @@ def test_a_wrong_folder_is_one_line_and_leaves_nothing(
     assert not (tmp_path / "run/records").exists()
 
 
+@pytest.mark.slow
 def test_balanced_epochs_by_configuration(quick_config, tmp_path):
     """Each epoch has as many samples of every given class, and fewer steps."""
     config = quick_config(**{"data.train_size": 400, "batch_size": 16})

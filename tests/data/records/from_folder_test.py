@@ -96,6 +96,7 @@ def test_records_within_the_photos_are_refused(folder):
         from_folder.write(folder, folder / "records")
 
 
+@pytest.mark.slow
 def test_from_the_shell_to_an_audit(folder, tmp_path, tmp_path_factory):
     """`josrc-records`, then the page for large photos with a small network."""
     (folder / "cat/broken.jpg").write_text("no image")
