@@ -137,6 +137,7 @@ def test_float16_networks_are_loss_scaled():
     assert logs["loss"] != 0 and not np.isnan(before).any()
 
 
+@pytest.mark.slow
 def test_deterministic_two_fits_give_the_same_history():
     """Same seed, same machine: the same history to the last digit."""
     x = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1)).astype("uint8")
