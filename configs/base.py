@@ -19,7 +19,7 @@ need it. docs/explanation/paper_and_code.md has the whole list of differences. T
 default, `adaptive`, is the adaptive method, `config.method = "josrc_adaptive"`, which
 reads `config.adaptive` instead of `config.model` and `config.threshold`. `lean` is the
 adaptive method for a small budget of arithmetic: half of its views, and Muon with a
-short schedule. results/budget/README.md has what that brings.
+short schedule. docs/explanation/how_it_was_chosen.md has what that brings.
 """
 
 import dataclasses
