@@ -8,8 +8,7 @@ from absl import logging
 
 from josrc_keras.baselines import f_correction
 from josrc_keras.callbacks.second_stage import SecondStage
-from josrc_keras.samples import evaluation_pass
-from josrc_keras.training import required_callbacks
+from josrc_keras.training import evaluation_pass, required_callbacks
 
 
 class EstimateTransition(SecondStage):

@@ -8,8 +8,7 @@ import numpy as np
 from absl import logging
 
 from josrc_keras.baselines import beta_mixture
-from josrc_keras.samples import evaluation_pass
-from josrc_keras.training import required_callbacks
+from josrc_keras.training import evaluation_pass, required_callbacks
 
 
 class LossMixture(keras.callbacks.Callback):

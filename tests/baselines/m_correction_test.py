@@ -10,7 +10,7 @@ from josrc_keras import MCorrection, Standard, losses
 from josrc_keras.adaptive import mixup
 from josrc_keras.baselines import beta_mixture, m_correction, penalties
 from josrc_keras.callbacks import LossMixture
-from josrc_keras.samples import evaluation_pass
+from josrc_keras.training import evaluation_pass
 from tests.support import resumed, steps
 from tests.support.models import CLASSES
 
