@@ -1,9 +1,8 @@
 """`label_score` beside the margin of logits averaged over epochs (AUM).
 
-    python benchmarks/aum.py --photos=PHOTOS --noise=symmetric,pair --seeds=0
-    python benchmarks/aum.py --seeds=0
+    python benchmarks/aum.py --photos=PHOTOS --output=results/aum.json
 
-The first command is about photos, the second about the digits.
+It judges the digits and, where `--photos` says where they are, photos.
 
 Pleiss et al., "Identifying Mislabeled Data using the Area Under the Margin Ranking",
 NeurIPS 2020: the margin is the logit of the given label less the largest of the other
@@ -133,7 +132,7 @@ def of_digits(seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photos", help="None for the digits")
+    parser.add_argument("--photos", help="none: the digits only")
     parser.add_argument("--noise", default="symmetric,pair,weak")
     parser.add_argument("--backbone", default="efficientnet_lite0")
     parser.add_argument("--workdir", default="runs/photos_benchmark")
@@ -146,20 +145,22 @@ def main():
         features, truth, names = read(args)
         inside = truth >= 0
         features, truth = features[inside], truth[inside]
+    kinds = [("digits", "symmetric")]
+    if args.photos:
+        kinds += [("photos", kind) for kind in args.noise.split(",")]
     rows = []
-    for seed in map(int, args.seeds.split(",")):
-        for kind in args.noise.split(",") if args.photos else ("symmetric",):
-            row = {"data": "photos" if args.photos else "digits", "noise": kind}
+    for name, kind in kinds:
+        for seed in map(int, args.seeds.split(",")):
             scores = (
-                of_photos(features, truth, names, kind, seed)
-                if args.photos
-                else of_digits(seed)
+                of_digits(seed)
+                if name == "digits"
+                else of_photos(features, truth, names, kind, seed)
             )
-            rows.append(row | {"seed": seed} | scores)
+            rows.append({"data": name, "noise": kind, "seed": seed} | scores)
             print(json.dumps(rows[-1]), flush=True)
     if args.output:
-        record = {"versions": summary.versions(), "rows": rows}
-        args.output.write_text(json.dumps(record, indent=1) + "\n")
+        record = {"command": summary.command(), "versions": summary.versions()}
+        args.output.write_text(json.dumps(record | {"rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,15 +3,24 @@
 import json
 import statistics
 
-from josrc_keras.reproduction import robustness, tables_page, templates
-from josrc_keras.runs import configuration
-from josrc_keras.runs.methods import COMPARED, METHODS
+from josrc_keras.reproduction import (
+    ablation,
+    all_methods,
+    robustness,
+    tables_page,
+    templates,
+)
+from josrc_keras.reproduction.suite_values import (
+    ADAPTIVE,
+    ORDINARY,
+    PAPER,
+    accuracies,
+    stopped,
+)
+from josrc_keras.runs.methods import COMPARED, METHODS, ON_CIFAR
 
-ADAPTIVE, PAPER = ("josrc", "adaptive"), ("josrc", "paper")
-ORDINARY = ("standard", "paper")
-DELIVERED = {ADAPTIVE: "teacher"}  # Methods that are not judged by the student.
 STOP = "stop"  # Ordinary training at the epoch that held-out noisy labels choose.
-CAPTIONS: dict = {
+ALL: dict = {
     ORDINARY: "ordinary, at its end",
     STOP: "ordinary, stopped",
     **{
@@ -21,9 +30,13 @@ CAPTIONS: dict = {
     PAPER: "Jo-SRC, paper",
     ADAPTIVE: "Jo-SRC, adaptive",
 }
+# Those of the wide table: the other methods are in that of `all_methods`.
+CAPTIONS = {
+    name: caption
+    for name, caption in ALL.items()
+    if name == STOP or name[0] in (*ON_CIFAR, "josrc")
+}
 INTRODUCTION = templates.read("robustness.md")
-# The idea behind a field of the adaptive method, and its source.
-IDEAS = json.loads(templates.read("ideas.json"))
 
 
 def write(records):
@@ -43,12 +56,15 @@ def write(records):
             parts += [f"## {title}", _compared(found)]
         if half == "report" and found:
             parts += [_claims(found)]
+            every = all_methods.table(found, ALL, _by_column(groups))
+            if every:
+                parts += ["## All methods", all_methods.TEXT, every]
             doubt = _doubt(groups)
             if doubt:
                 parts += ["## What the recipe says of the labels", doubt]
-    ablation = _ablation(groups)
-    if ablation:
-        parts += ["## What each idea contributes", ablation]
+    ideas = ablation.table(groups)
+    if ideas:
+        parts += ["## What each idea contributes", ideas]
     parts += ["## The runs", _runs(records)]
     return "\n\n".join(parts) + "\n"
 
@@ -74,7 +90,7 @@ def _plain(groups, half):
         for (dataset, cell, method, overrides), records in groups.items():
             if (dataset, cell) == (row.dataset, row.cell) and overrides == "{}":
                 seeds = [record["run"]["seed"] for record in records]
-                if method in CAPTIONS:
+                if method in ALL:
                     each = accuracies(records, method)
                     values[method] = dict(zip(seeds, each, strict=True))
                 if method == ORDINARY:
@@ -85,29 +101,13 @@ def _plain(groups, half):
     return found
 
 
-def accuracies(records, method):
-    """A percentage for each seed: the mean of the last ten epochs on test images."""
-    network = DELIVERED.get(method, "student")
-    return [
-        100 * tables_page.accuracy(record, network)["last10_mean"] for record in records
-    ]
-
-
-def stopped(record):
-    """The test accuracy, in percent, at the epoch that held-out noisy labels choose."""
-    history = tables_page.rows_of(record)
-    best = max(history, key=lambda row: row["held_out_accuracy"])
-    return 100 * best["val_accuracy"]
-
-
-def held_out(records, method):
-    """A percentage for each seed, on the held-out noisy labels that choose."""
-    teacher = DELIVERED.get(method) == "teacher"
-    name = "held_out_teacher_accuracy" if teacher else "held_out_accuracy"
-    return [
-        100 * statistics.fmean(row[name] for row in tables_page.rows_of(record)[-10:])
-        for record in records
-    ]
+def _by_column(groups):
+    """Records of runs without overrides, by `(row, (method, recipe))`."""
+    return {
+        (robustness.BY_NAME[dataset, cell], method): records
+        for (dataset, cell, method, overrides), records in groups.items()
+        if overrides == "{}"
+    }
 
 
 def _columns(found):
@@ -259,55 +259,6 @@ def right_share(values):
     """The share of rightly labelled samples, from an epoch's verdicts and truth."""
     judged = values["clean_fraction"] * values["clean_precision"]
     return judged / values["clean_recall"] if values["clean_recall"] else 0.0
-
-
-def _ablation(groups):
-    """The developing half, each time with one field at a different value."""
-    whole = {
-        key[:2]: found for key, found in groups.items() if key[2:] == (ADAPTIVE, "{}")
-    }
-    changes = dict.fromkeys(
-        key[3] for key in groups if key[2] == ADAPTIVE and key[3] != "{}"
-    )
-    rows = []
-    for change in changes:
-        pairs = []
-        for key, found in groups.items():
-            row = robustness.BY_NAME[key[:2]]
-            same = key[2:] == (ADAPTIVE, change) and row.half == "develop"
-            if same and key[:2] in whole:
-                pairs.append((_by_seed(found), _by_seed(whole[key[:2]])))
-        pairs = [(a, b) for a, b in pairs if a.keys() & b.keys()]
-        if not pairs or set(json.loads(change)) & set(tables_page.SHORTER):
-            continue
-        cells = []
-        for measure in (held_out, accuracies):
-            differences = [
-                statistics.fmean(
-                    measure([changed[s]], ADAPTIVE)[0] - measure([full[s]], ADAPTIVE)[0]
-                    for s in sorted(changed.keys() & full.keys())
-                )
-                for changed, full in pairs
-            ]
-            cells += [f"{statistics.fmean(differences):+.1f}"]
-        fields = json.loads(change)
-        names = [configuration.new_name(name) for name in fields]
-        ideas = "; ".join(IDEAS[name] for name in names if name in IDEAS)
-        texts = ", ".join(f"`{name}={value}`" for name, value in fields.items())
-        rows.append([ideas, texts, str(len(pairs)), *cells])
-    if not rows:
-        return ""
-    text = (
-        "Each line is the adaptive method with one field changed, on rows of the "
-        "developing half. The last two columns are mean differences to the method as "
-        "it is, in points, over the same rows and seeds."
-    )
-    header = ["idea", "changed to", "rows", "held out (noisy)", "test (clean)"]
-    return f"{text}\n\n{tables_page.markdown_table(header, rows)}"
-
-
-def _by_seed(records):
-    return {record["run"]["seed"]: record for record in records}
 
 
 def _runs(records):

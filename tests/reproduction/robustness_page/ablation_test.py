@@ -3,7 +3,7 @@
 import pytest
 
 from josrc_keras.configs import base
-from josrc_keras.reproduction import robustness_page
+from josrc_keras.reproduction import ablation, robustness_page
 from tests.support.robustness_page import (
     CHANGE,
     DEVELOP,
@@ -46,7 +46,7 @@ def test_every_idea_of_the_ablation_has_a_name(section):
 
     Records of before version 0.2 have the field's name of then.
     """
-    config, ideas = base.get_config(), robustness_page.IDEAS
+    config, ideas = base.get_config(), ablation.IDEAS
     fields = {f"adaptive.{name}" for name in {*config.adaptive} - CONSTANTS}
     known = {*config.to_dict(), *ideas}
     assert {n for n in ideas if n.startswith("adaptive.")} == fields

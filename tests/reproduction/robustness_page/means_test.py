@@ -2,7 +2,7 @@
 
 import pytest
 
-from josrc_keras.reproduction import robustness_page
+from josrc_keras.reproduction import robustness_page, suite_values
 from tests.support.robustness_page import (
     ADAPTIVE,
     DEVELOP,
@@ -58,9 +58,9 @@ def test_ordinary_training_stopped_by_the_noisy_labels():
     held = [0.1, 0.4, 0.3, 0.5, 0.2, 0.5, 0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]
     test = [0.05, 0.9, 0.2, 0.456, 0.3, 0.8, 0.1] + [0.1] * 7
     record = make(REPORT[2], "standard", student=test, held_out=held)
-    assert robustness_page.stopped(record) == pytest.approx(45.6)
+    assert suite_values.stopped(record) == pytest.approx(45.6)
     second = make(REPORT[2], "standard", seed=1, student=test, held_out=held[::-1])
-    assert robustness_page.stopped(second) == pytest.approx(10.0)  # Epoch 9, not 11.
+    assert suite_values.stopped(second) == pytest.approx(10.0)  # Epoch 9, not 11.
     (found, *_) = compared(robustness_page.write([record, second]))
     assert found[STOPPED] == "**27.8 ± 25.2**"  # 35.6 / sqrt(2)
     expected = 10 * (0.3 + 0.8 + 0.1 * 8)
@@ -70,12 +70,10 @@ def test_ordinary_training_stopped_by_the_noisy_labels():
 def test_what_choices_are_made_on():
     """The teacher's held-out accuracy of the adaptive recipe, the student's of all."""
     record = make(DEVELOP[0], held_out=0.5, held_out_teacher=0.6)
-    assert robustness_page.held_out([record], ("josrc", "adaptive")) == pytest.approx(
+    assert suite_values.held_out([record], ("josrc", "adaptive")) == pytest.approx(
         [60.0]
     )
-    assert robustness_page.held_out([record], ("josrc", "paper")) == pytest.approx(
-        [50.0]
-    )
+    assert suite_values.held_out([record], ("josrc", "paper")) == pytest.approx([50.0])
 
 
 def test_the_best_of_a_row_is_bold():
