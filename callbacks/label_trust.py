@@ -12,7 +12,7 @@ from absl import logging
 
 from josrc_keras.adaptive import memory as memories
 from josrc_keras.adaptive import trust
-from josrc_keras.adaptive.rule import TrustRule
+from josrc_keras.adaptive.rule import AVERAGES, TrustRule
 from josrc_keras.callbacks.verdict_history import VerdictHistory
 from josrc_keras.samples import findings
 from josrc_keras.training import required_callbacks
@@ -108,6 +108,7 @@ class LabelTrust(VerdictHistory):
         self._stable = np.zeros(0, bool)
         self._least_rate = NOT_HELD
         self._first_epoch = 0  # The first epoch in the memory.
+        self._average: str | None = None  # What the memory averages.
         self._epoch = 0
 
     @property
@@ -162,7 +163,11 @@ class LabelTrust(VerdictHistory):
         return 1.0 - 1.0 / self.rule.memory(self.params["epochs"])
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Starts the memory where training starts; sets the trust of this epoch."""
+        """Starts the memory where training starts; sets the trust of this epoch.
+
+        Raises:
+            ValueError: If the state is that of a rule with another `average`.
+        """
         super().on_epoch_begin(epoch, logs)
         self._epoch = epoch
         if self._memory is None or epoch == 0:
@@ -178,7 +183,13 @@ class LabelTrust(VerdictHistory):
             self._memory = memories.Memory(self._samples)
             self._newest = _nothing(self._samples)
             self._stable = np.zeros(self._samples, bool)
-            self._least_rate = NOT_HELD
+            self._least_rate, self._average = NOT_HELD, self.rule.average
+        elif self._average != self.rule.average:
+            raise ValueError(
+                f"Expected a rule with average={self._average!r}, as in the state that "
+                f"training goes on from. Received: {self.rule.average!r}. Pass the "
+                "rule of before, or start anew."
+            )
         self.model.label_trust.assign(self.trust())
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -307,6 +318,7 @@ class LabelTrust(VerdictHistory):
             arrays["stable"] = self._stable
             arrays["least_rate"] = np.array(self._least_rate)
             arrays["first_epoch"] = np.array(self._first_epoch)
+            arrays["average"] = np.array(AVERAGES.index(self._average))
         return arrays
 
     def set_state(self, arrays: Mapping[str, Any]) -> None:
@@ -320,6 +332,7 @@ class LabelTrust(VerdictHistory):
             self._stable = np.asarray(arrays["stable"], bool)
             self._least_rate = float(arrays.get("least_rate", NOT_HELD))
             self._first_epoch = int(arrays.get("first_epoch", 0))
+            self._average = AVERAGES[int(arrays.get("average", 0))]
 
 
 def _nothing(count):

@@ -30,7 +30,7 @@ ALL: dict = {
     PAPER: "Jo-SRC, paper",
     ADAPTIVE: "Jo-SRC, adaptive",
 }
-# Those of the wide table: the other methods are in that of `all_methods`.
+# The wide table has these columns. `all_methods` has a line for every method.
 CAPTIONS = {
     name: caption
     for name, caption in ALL.items()
