@@ -32,6 +32,8 @@ from josrc_keras import AdaptiveJoSRC, audit, data, networks, recipes, views
 from josrc_keras.probe import head, projection
 from josrc_keras.runs import summary
 
+COMMAND = "python benchmarks/aum.py --photos=PHOTOS --output=results/aum.json"
+
 
 def margin(logits, labels):
     """`(N,)` of `(N, C)`: the given label's logit less the largest other one."""
@@ -159,7 +161,7 @@ def main():
             rows.append({"data": name, "noise": kind, "seed": seed} | scores)
             print(json.dumps(rows[-1]), flush=True)
     if args.output:
-        record = {"command": summary.command(), "versions": summary.versions()}
+        record = {"command": COMMAND, "versions": summary.versions()}
         args.output.write_text(json.dumps(record | {"rows": rows}, indent=1) + "\n")
 
 
