@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from josrc_keras.reproduction import (
+    budget,
+    budget_page,
     figures,
     results,
     robustness,
@@ -37,8 +39,12 @@ def check_folder(folder, tmp_path):
     if folder.name == robustness.NAME:
         assert text == robustness_page.write(found)
         return
-    drawn = figures.draw(found, tmp_path)
-    assert text == tables_page.write(found, folder.name, drawn)
+    if folder.name == budget.NAME:
+        drawn = budget_page.draw(found, tmp_path)
+        assert text == budget_page.write(found, drawn)
+    else:
+        drawn = figures.draw(found, tmp_path)
+        assert text == tables_page.write(found, folder.name, drawn)
     pictures = [name for _, name in drawn]
     assert sorted(pictures) == sorted(path.name for path in folder.glob("*.png"))
 
@@ -77,7 +83,7 @@ def check_summaries(found):
     ids=lambda folder: getattr(folder, "name", "none"),
 )
 def test_the_committed_page_is_that_of_its_records(folder, tmp_path):
-    assert folder.name in (*tables.PROTOCOLS, robustness.NAME)
+    assert folder.name in (*tables.PROTOCOLS, budget.NAME, robustness.NAME)
     check_folder(folder, tmp_path)
 
 
