@@ -216,7 +216,8 @@ def _draw_dataset(path, groups):
         ax.grid(alpha=0.25)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0][0].set_ylabel("test accuracy, %")
-    figure.legend(names.values(), names, loc="outside lower center", ncols=2)
+    columns = min(len(cells), 2)  # A panel is as wide as a name.
+    figure.legend(names.values(), names, loc="outside lower center", ncols=columns)
     _files.remove_unfinished(path.parent, path.name)
     with _files.replacing(path) as beside:
         figure.savefig(beside, dpi=120, format="png")
