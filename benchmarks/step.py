@@ -43,7 +43,7 @@ WORKERS = {  # name: (script, environment, arguments)
     "josrc-onednn0": ("josrc_step.py", {"TF_ENABLE_ONEDNN_OPTS": "0"}, ()),
     "josrc-xla": ("josrc_step.py", {}, ("--xla",)),
     "josrc-2-devices": ("josrc_step.py", {}, ("--devices=2",)),
-    "josrc-lean": ("josrc_step.py", {}, ("--lean",)),
+    "keras-lean": ("josrc_step.py", {}, ("--lean",)),
     "torch-lean": ("torch_step.py", {}, ("--lean",)),
     "torch-lean-malloc": ("torch_step.py", KEEP_BUFFERS, ("--lean",)),
     "josrc-jax": ("josrc_step.py", JAX, ()),
@@ -51,7 +51,7 @@ WORKERS = {  # name: (script, environment, arguments)
 }
 REFERENCES = ("torch", "torch-malloc", "torch-lean", "torch-lean-malloc", "josrc")
 # The recipe `lean` has half of the arithmetic, so its rows are measured by themselves:
-# --workers=matmul,torch-lean,torch-lean-malloc,josrc-lean.
+# --workers=matmul,torch-lean,torch-lean-malloc,keras-lean.
 PAPERS = [name for name in WORKERS if "lean" not in name]
 # Settings of the caller's shell that would make a row something other than its name.
 CLEARED = (

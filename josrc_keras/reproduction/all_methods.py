@@ -6,13 +6,15 @@ from josrc_keras.reproduction import tables_page
 from josrc_keras.runs.methods import METHODS
 
 TEXT = (
-    "A line for each method, the paper's of Tables 3 and 4 included. Accuracies are as "
-    "above, and \\* is told the share of wrong labels. CleanNet is told of a tenth of "
-    "the labels whether they are right. The last columns say how well a method "
-    "tells right labels from wrong ones at the last epoch, as a mean over the seeds of "
-    "rows with errors: the AUROC of its ranking, and precision and recall of the "
-    "labels that it calls clean. All have the values of their papers, or those "
-    "of `configs/_compared.py` where that says so. None was tuned on a row."
+    "A line for each method, the paper's of Tables 3 and 4 included. Accuracies are "
+    "as above, over the seeds of a row that all of its methods have. \\* is told the "
+    "share of wrong labels, and CleanNet of a tenth of the labels whether they are "
+    "right. The mean is over the rows that all methods have. The last columns say "
+    "how well a method tells right labels from wrong ones at the last epoch, as a "
+    "mean over the rows with errors: the AUROC of its ranking, and precision and "
+    "recall of the labels that it calls clean. All methods have the values of their "
+    "papers, or those of `configs/_compared.py` where that says so. None was tuned "
+    "on a row."
 )
 VERDICTS = ("clean_auroc", "clean_precision", "clean_recall")
 HEADER = ("AUROC", "precision", "recall")
@@ -34,33 +36,54 @@ def table(values, captions, records):
         for name in captions
         if name[0] in METHODS and not METHODS[name[0]].on_cifar
     ]
+    values = dict(values)
     rows = [row for row in values if any(name in values[row] for name in later)]
     if not rows:
         return ""
-    lines, means = [], {}
-    for name, caption in captions.items():
-        cells = [values[row].get(name, {}) for row in rows]
-        if not any(cells):
-            continue
-        texts = [tables_page.spread(list(each.values())) for each in cells]
-        if all(cells):
-            means[caption] = statistics.fmean(
-                statistics.fmean(each.values()) for each in cells
-            )
+    found = {
+        name: caption
+        for name, caption in captions.items()
+        if any(values[row].get(name) for row in rows)
+    }
+    for row in rows:
+        values[row] = _of_shared_seeds(values[row], found)
+    common = [row for row in rows if all(values[row].get(name) for name in found)]
+    means = {
+        name: statistics.fmean(
+            statistics.fmean(values[row][name].values()) for row in common
+        )
+        for name in found
+        if common
+    }
+    lines = []
+    for name, caption in found.items():
+        texts = [
+            tables_page.spread(list(values[row].get(name, {}).values())) for row in rows
+        ]
+        mean = f"{means[name]:.1f}" if means else ""
+        if means and means[name] == max(means.values()):
+            mean = f"**{mean}**"
         noisy = [
             record
             for row in rows
             if not row.clean
             for record in records.get((row, name), [])
+            if record["run"]["seed"] in values[row][name]
         ]
-        mean = f"{means[caption]:.1f}" if caption in means else ""
         lines.append([caption, *texts, mean, *_verdicts(noisy)])
-    header = ["", *(f"{row.dataset}, {row.cell}" for row in rows), "mean", *HEADER]
-    best = max(means.values(), default=None)
-    for line in lines:
-        if best is not None and line[1 + len(rows)] == f"{best:.1f}":
-            line[1 + len(rows)] = f"**{best:.1f}**"
+    header = ["", *(f"{row.dataset}, {row.cell}" for row in rows)]
+    header += [f"mean of {len(common)}", *HEADER]
     return tables_page.markdown_table(header, lines)
+
+
+def _of_shared_seeds(of_row, methods):
+    """The values of each method, of the seeds that all methods of the row have."""
+    seeds = [set(of_row[name]) for name in methods if of_row.get(name)]
+    shared = set.intersection(*seeds)
+    return {
+        name: {seed: each[seed] for seed in each if seed in shared}
+        for name, each in of_row.items()
+    }
 
 
 def _verdicts(records):
