@@ -13,7 +13,7 @@ from josrc_keras import AdaptiveJoSRC, Choices, JoSRC, TrustRule, data, recipes,
 from josrc_keras.adaptive import values
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 from josrc_keras.configs import base, digits8n_o
-from josrc_keras.reproduction import results, robustness, tables
+from josrc_keras.reproduction import budget, results, robustness, tables
 from josrc_keras.runs import build_model, methods
 from tests.support import models
 
@@ -343,20 +343,25 @@ def test_the_papers_figures_are_unchanged():
     for path in paths:
         run = json.loads(path.read_text(encoding="utf-8"))["run"]
         folder = path.parents[2]
-        make = robustness.SuiteRun if folder.name == robustness.NAME else tables.Run
-        made = make(
+        more = {"budget": run["budget"]} if "budget" in run else {}
+        makers = {
+            robustness.NAME: robustness.SuiteRun,
+            budget.NAME: budget.BudgetRun,
+        }
+        made = makers.get(folder.name, tables.Run)(
             run["dataset"],
             run["cell"],
             run["method"],
             run["recipe"],
             run["seed"],
             tables.in_order(run["overrides"]),
+            **more,
         )
         assert results.path_of(folder, made) == path
         config = made.config()
         assert results.is_done(folder, made, config.to_dict())
         if run["method"] == "josrc":
-            is_adaptive = run["recipe"] == "adaptive"
+            is_adaptive = run["recipe"] in ("adaptive", "lean")
             assert config.method == ("josrc_adaptive" if is_adaptive else "josrc")
         recipes_seen.add(run["recipe"])
     assert "paper" in recipes_seen
