@@ -23,6 +23,7 @@ On the digits, where 60% of the labels are wrong, `label_score` is that of
 import argparse
 import json
 import pathlib
+import sys
 
 import numpy as np
 from photos import LEAVE, NOISE, OUTSIDE, average_precision, planted, read
@@ -31,8 +32,6 @@ from sklearn.metrics import roc_auc_score
 from josrc_keras import AdaptiveJoSRC, audit, data, networks, recipes, views
 from josrc_keras.probe import head, projection
 from josrc_keras.runs import summary
-
-COMMAND = "python benchmarks/aum.py --photos=PHOTOS --output=results/aum.json"
 
 
 def margin(logits, labels):
@@ -161,7 +160,10 @@ def main():
             rows.append({"data": name, "noise": kind, "seed": seed} | scores)
             print(json.dumps(rows[-1]), flush=True)
     if args.output:
-        record = {"command": COMMAND, "versions": summary.versions()}
+        command = " ".join(["python benchmarks/aum.py", *sys.argv[1:]])
+        if args.photos:
+            command = command.replace(args.photos, "PHOTOS")
+        record = {"command": command, "versions": summary.versions()}
         args.output.write_text(json.dumps(record | {"rows": rows}, indent=1) + "\n")
 
 
