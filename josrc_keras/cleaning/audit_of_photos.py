@@ -184,9 +184,14 @@ def _flags(found):
 
 
 def _thumbnail_of(photos):
+    """A function from a row to its whole photo, made smaller where it is large."""
+    side = report.LONGEST_SIDE
+
     def thumbnail(row):
         try:
-            return decoding.decode(photos[row].path, report.LONGEST_SIDE)
+            with decoding.opened(photos[row].path, side) as (image, upright, _):
+                image.thumbnail((side, side))
+                return np.asarray(upright(image))
         except Exception as error:  # Pillow raises many kinds of errors.
             raise OSError(f"{photos[row].id} can't be read anew ({error})") from error
 

@@ -1,6 +1,7 @@
 """The images in the report: which samples have one, and the images as text."""
 
 import base64
+import concurrent.futures
 import io
 
 import numpy as np
@@ -14,6 +15,8 @@ SHORTER_SIDE = 128  # The same, once `LARGE_BYTES` are used.
 LARGE_BYTES = 12_000_000  # Characters that large thumbnails may take in a page.
 TINY = 64  # Images with shorter sides, in pixels, are kept exactly, as PNG.
 QUALITY = 75  # WebP quality of the other images.
+METHOD = 2  # WebP effort: 5% larger than by default (4), in half of the time.
+TOGETHER = 32  # Images that all cores read and encode before `budget` is looked at.
 TYPICAL = 3  # Typical images of a class.
 TYPICAL_CLASSES = 100  # Typical images are shown where there are no more classes.
 
@@ -113,21 +116,24 @@ def thumbnails(thumbnail, rows, longest=LONGEST_SIDE, budget=LARGE_BYTES):
         rows: Row numbers, those that matter most first.
         longest: The longest side of the first images, in pixels.
         budget: Once this number of characters is used, the other images have at most
-            `SHORTER_SIDE` pixels.
+            `SHORTER_SIDE` pixels. This is looked at after every `TOGETHER` images.
 
     Returns:
         A dict from a row's number, as text, to a data URI, in the order of rows.
     """
     encoded, unread, used = {}, [], 0
-    for row in rows:
-        try:
-            pixels = thumbnail(row)
-        except OSError as error:
-            unread.append(f"{row}: {error}")
-            continue
-        side = longest if used < budget else min(longest, SHORTER_SIDE)
-        encoded[row] = _data_uri(np.asarray(pixels), row, side)
-        used += len(encoded[row])
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for start in range(0, len(rows), TOGETHER):
+            side = longest if used < budget else min(longest, SHORTER_SIDE)
+            some = rows[start : start + TOGETHER]
+            made = [pool.submit(_data_uri, thumbnail, row, side) for row in some]
+            for row, each in zip(some, made, strict=True):
+                try:
+                    encoded[row] = each.result()
+                except OSError as error:
+                    unread.append(f"{row}: {error}")
+                else:
+                    used += len(encoded[row])
     if unread:
         logging.warning(
             "%d images can't be read and are missing in the report, the first in row "
@@ -138,8 +144,9 @@ def thumbnails(thumbnail, rows, longest=LONGEST_SIDE, budget=LARGE_BYTES):
     return {str(row): encoded[row] for row in sorted(encoded)}
 
 
-def _data_uri(pixels, row, side):
-    """An image whose sides are at most `side`, as text."""
+def _data_uri(thumbnail, row, side):
+    """A row's image, with sides of at most `side`, as text."""
+    pixels = np.asarray(thumbnail(row))
     pillow = _checks.imported("PIL.Image", "Thumbnails need Pillow", "report")
     good = pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4) and pixels.size
     if pixels.dtype != np.uint8 or not good:
@@ -154,5 +161,5 @@ def _data_uri(pixels, row, side):
     image.thumbnail((side, side), pillow.Resampling.LANCZOS)
     kind = "png" if max(image.size) < TINY else "webp"
     buffer = io.BytesIO()
-    image.save(buffer, kind, quality=QUALITY)
+    image.save(buffer, kind, quality=QUALITY, method=METHOD)
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

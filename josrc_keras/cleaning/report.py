@@ -82,7 +82,8 @@ def write_report(
             `confused_pairs` and `duplicates`, and optionally `undecided_rate`,
             `skipped` and `source`.
         thumbnail: Function from a row's number to its image, uint8 `(H, W, channels)`
-            with 1, 3 or 4 channels. None makes a page without images.
+            with 1, 3 or 4 channels; several threads call it at once. None makes a page
+            without images.
         title: Title of the page.
         max_thumbnails: The most images of samples to look at, 0 or more; a few of each
             class come on top if there are any.

@@ -155,8 +155,9 @@ def _maximise(known, labels, matrix=None, rounds=ROUNDS):
 
 def _counted(posterior, labels, classes):
     """The matrix, counted from the posterior."""
+    columns = np.ascontiguousarray(posterior.T)
     counts = np.stack(
-        [np.bincount(labels, column, minlength=classes) for column in posterior.T]
+        [np.bincount(labels, column, minlength=classes) for column in columns]
     )
     none, counts = counts[-1], counts[:-1]
     others = counts * (1 - np.eye(classes))

@@ -151,8 +151,9 @@ def _histogram(likeness, given, wanted, classes):
         nearest = np.tile(np.arange(likeness.shape[1]), (len(likeness), 1))
     counted = np.isfinite(np.take_along_axis(likeness, nearest, axis=1))
     rows = np.repeat(np.arange(len(likeness)), nearest.shape[1])
-    histogram = np.zeros((len(likeness), classes))
-    np.add.at(histogram, (rows, given[nearest].ravel()), counted.ravel())
+    cells = rows * classes + given[nearest].ravel()
+    histogram = np.bincount(cells, counted.ravel(), len(likeness) * classes)
+    histogram = histogram.reshape(-1, classes)
     return histogram / np.maximum(histogram.sum(1, keepdims=True), 1)
 
 

@@ -2,8 +2,9 @@
 
 The data, the network and the test images are the paper's. The number of epochs follows
 from the budget: the arithmetic of the networks in training, in PFLOP
-(`runs.arithmetic`). The paper's runs take 17.9. What the recipes count in epochs, such
-as a warm-up, shrinks in proportion to the paper's 200.
+(`runs.arithmetic`). The paper's runs take 17.9. The epoch in which the learning rate
+begins to fall comes earlier in proportion to the paper's 200 epochs. A warm-up keeps
+its epochs, since a network needs them before it can select, up to half of the run.
 """
 
 import dataclasses
@@ -22,13 +23,8 @@ CLASSES = {"cifar100n_c": 100, "cifar80n_o": 80}
 IMAGES, SHAPE = 50_000, (32, 32, 3)
 EPOCHS = 200  # The paper's.
 PAPER = 17.9  # PFLOP of the paper's runs: 200 epochs of eight passes.
-# Fields that count epochs of the paper's 200.
-IN_EPOCHS = (
-    "threshold.warmup_epochs",
-    "learning_rate_decay.start_epoch",
-    "forget.warmup_epochs",
-    "forget.agreeing_epochs",
-)
+# Fields that count epochs before a network selects.
+WARMUPS = ("threshold.warmup_epochs", "forget.warmup_epochs", "forget.agreeing_epochs")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,10 +73,13 @@ class BudgetRun(tables.Run):
             config.epochs = arithmetic.epochs_for(
                 self.budget, config, CLASSES[self.dataset], IMAGES, SHAPE
             )
-        for name in set(IN_EPOCHS) - set(chosen):
+        for name in set(WARMUPS) - set(chosen):
             section, _, field = name.rpartition(".")
-            full = config[section][field]
-            config[section][field] = max(round(full * config.epochs / EPOCHS), 1)
+            most = max(config.epochs // 2, 1)
+            config[section][field] = min(config[section][field], most)
+        if "learning_rate_decay.start_epoch" not in chosen:
+            decay = config.learning_rate_decay
+            decay.start_epoch = round(decay.start_epoch * config.epochs / EPOCHS)
         return config
 
 

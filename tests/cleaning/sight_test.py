@@ -57,6 +57,7 @@ def test_the_worst_images_are_sharp_until_the_budget_is_used(monkeypatch):
         return make_image(row, size=300)
 
     monkeypatch.setattr(report.pictures, "SHORTER_SIDE", 90)
+    monkeypatch.setattr(report.pictures, "TOGETHER", 1)
     found = pictures.thumbnails(thumbnail, [2, 0, 1], budget=1)
     data = {row: uri.partition(",")[2] for row, uri in found.items()}
     assert list(found) == ["0", "1", "2"]

@@ -28,8 +28,8 @@ def test_the_budget_decides_the_epochs(method, recipe, passes):
     )
     config = run.config()
     assert config.epochs == round(1e15 / (49_920 * 225_140_736 * passes))
-    shrunk = max(round(10 * config.epochs / 200), 1)
-    assert config.threshold.warmup_epochs == config.forget.warmup_epochs == shrunk
+    warmup = min(10, config.epochs // 2)
+    assert config.threshold.warmup_epochs == config.forget.warmup_epochs == warmup
     assert config.learning_rate_decay.start_epoch == round(80 * config.epochs / 200)
     assert run.name == f"cifar80n_o/{CELLS[0]}/1PF-{method}-{recipe}-0"
     assert run.fields()["budget"] == 1.0
