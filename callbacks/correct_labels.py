@@ -154,8 +154,17 @@ class CorrectLabels(keras.callbacks.Callback):
         for data in self.make_batches():
             batch = contract.unpack(data)
             labels = np.asarray(keras.ops.convert_to_numpy(batch.integer_labels()))
-            seen += len(labels)
+            kept = len(labels) - self._filled(batch, seen + len(labels))
+            seen += kept
             if seen > self.model.num_samples:
                 break
-            yield self._pass.outputs(batch.images), labels
+            yield self._pass.outputs(batch.images)[:kept], labels[:kept]
         check_count(seen, self.model.num_samples)
+
+    def _filled(self, batch, seen):
+        """How many rows of weight 0 fill up the last batch, for several devices."""
+        more = min(seen - self.model.num_samples, len(batch.labels))
+        if more <= 0 or batch.sample_weight is None:
+            return 0
+        weights = keras.ops.convert_to_numpy(batch.sample_weight)[-more:]
+        return 0 if weights.any() else more

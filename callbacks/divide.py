@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from absl import logging
 
 from josrc_keras.devices import replicas
 from josrc_keras.samples import gaussian_mixture
@@ -88,6 +89,13 @@ class Divide(keras.callbacks.Callback):
                 devices share a batch.
         """
         required_callbacks.check_controlled(self)
+        if self.warmup_epochs >= self.params["epochs"]:
+            logging.warning(
+                "The warm-up of %d epochs does not end within %d epochs: DivideMix is "
+                "ordinary training.",
+                self.warmup_epochs,
+                self.params["epochs"],
+            )
         if self.numbered not in (None, self.model.num_samples):
             raise ValueError(
                 f"Expected a dataset of {self.model.num_samples} samples, as in "

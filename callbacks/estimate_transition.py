@@ -71,6 +71,17 @@ class EstimateTransition(SecondStage):
                 self.params["epochs"],
             )
 
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Starts without a matrix; begins the second stage where it is due.
+
+        Raises:
+            ValueError: As `SecondStage`.
+        """
+        if epoch == 0:
+            self._best, self._best_weights = np.inf, []
+            self.model.transition.assign(np.eye(self.model.num_classes))
+        super().on_epoch_begin(epoch, logs)
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Remembers the weights of the epoch with the lowest held-out loss."""
         if self.held_out is None or epoch >= (self.at_epoch or 0):
@@ -84,8 +95,9 @@ class EstimateTransition(SecondStage):
 
     def begin_second_stage(self) -> None:
         """Estimates the matrix with the first stage's network."""
-        for weight, value in zip(self._weights(), self._best_weights, strict=False):
-            weight.assign(value)
+        if self._best_weights:
+            for weight, value in zip(self._weights(), self._best_weights, strict=True):
+                weight.assign(value)
         self._best_weights = []
         log_probs = evaluation_pass.log_probabilities(self.model, self.images)
         matrix = f_correction.transition_from_anchors(np.exp(log_probs), self.quantile)

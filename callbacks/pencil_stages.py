@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 
 from josrc_keras.training import required_callbacks
 
@@ -47,6 +48,9 @@ class PencilStages(keras.callbacks.Callback):
         required_callbacks.check_controlled(self)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Writes the stage of this epoch."""
+        """Writes the stage of this epoch; starts with the given labels."""
+        if epoch == 0:
+            changes = self.model.label_changes
+            changes.assign(np.zeros(changes.shape))
         stage = (epoch >= self.correct_from) + (epoch >= self.fixed_from)
         self.model.stage.assign(float(stage))

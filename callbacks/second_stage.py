@@ -83,7 +83,9 @@ def start_anew(optimizer: keras.optimizers.Optimizer, variables: Any) -> None:
     """Gives an optimizer's variables the values that a new optimizer has.
 
     The learning rate stays. Where it is a schedule of the number of steps, that number
-    stays, too.
+    stays, too. Adam then takes its new averages for old ones, so that its first steps
+    are up to five times as large: a callback such as `LinearDecay` is better there than
+    a schedule.
 
     Args:
         optimizer: A built Keras optimizer.
@@ -92,7 +94,9 @@ def start_anew(optimizer: keras.optimizers.Optimizer, variables: Any) -> None:
     fresh = type(optimizer).from_config(optimizer.get_config())
     fresh.build(variables)
     kept = {"learning_rate"}
-    if not any(variable.name == "learning_rate" for variable in optimizer.variables):
+    # A LossScaleOptimizer has a learning rate of its own, which counts for nothing.
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if not any(variable.name == "learning_rate" for variable in inner.variables):
         kept.add("iteration")
     for ours, new in zip(optimizer.variables, fresh.variables, strict=True):
         if ours.name not in kept:

@@ -68,6 +68,8 @@ class UpdateLabels(SecondStage):
         elif self._ring is None or epoch == 0:
             shape = (self.memory, *self.model.predictions.shape)
             self._ring = np.zeros(shape, "float16")
+        if epoch == 0:
+            self.model.soft_labels.assign(np.zeros(self.model.soft_labels.shape))
         self.model.regularised.assign(float(not second))
         self.model.predictions.assign(np.zeros(self.model.predictions.shape))
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPES = ("adaptive", "paper", "published_code", "paper_text")
+RECIPES = ("adaptive", "paper", "published_code", "paper_text", "lean")
 
 
 def fields():

@@ -63,6 +63,10 @@ class DeepSelf(RemembersSamples):
         self.make_table("similarity", (), 1.0)
         self.make_metrics()
 
+    def passes(self) -> int:
+        """What a step costs: as usual, and two passes at the epoch's end."""
+        return super().passes() + 2
+
     def train_step(self, *arguments: Any) -> Any:
         """One step on both labels. On JAX, Keras passes `(state, data)`."""
 

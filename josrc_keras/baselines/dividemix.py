@@ -135,9 +135,10 @@ class DivideMix(TwoNetworks):
     def passes(self) -> int:
         """What a step costs; see the base class.
 
-        Both networks guess on two views, and learn from two views.
+        Both networks guess on two views, learn from two views, and predict once at the
+        epoch's end.
         """
-        return 2 * (2 + 3 * 2)
+        return 2 * (2 + 2 * self.passes_of_view() + 1)
 
     def learn(self, batch: contract.Batch) -> Outcome:
         """What both networks learn from a batch, an `Outcome`."""

@@ -114,6 +114,8 @@ class MCorrection(NoisyLabelModel):
         )
         self.make_variables("bootstrapping", "loss_low", "loss_span")
         self.loss_span.assign(1.0)
+        # XLA has no Beta distribution on TensorFlow.
+        self.supports_jit = not mixup or keras.backend.backend() != "tensorflow"
         self.make_metrics()
 
     def passes(self) -> int:

@@ -95,7 +95,7 @@ class MetaCleaner(NoisyLabelModel):
 
     def passes(self) -> int:
         """What a step costs; see the base class. The small network does not count."""
-        return 3
+        return self.passes_of_view()
 
     def before_fit(self, given: dict[str, Any]) -> None:
         """Completes the arguments of `fit`; refuses arrays, which it would shuffle."""

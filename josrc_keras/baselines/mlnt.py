@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from josrc_keras import losses
+from josrc_keras import losses, teacher
 from josrc_keras.devices import replicas
 from josrc_keras.networks import features
 from josrc_keras.training import functional
@@ -29,9 +29,11 @@ class MLNT(MeanTeacherModel):
 
     The paper takes a step on the divergences before the step on the labels. Its
     published code adds both gradients up, with a weight that climbs, as is done here.
-    The code's own features come from a network that was trained before; here they are
-    the mean teacher's, whose moving statistics follow the student's. Further iterations
-    of the paper, which filter samples by the best teacher so far, are left out.
+    As there, the teacher normalises by the batch when it predicts in training: its
+    moving statistics follow its weights only after a few hundred steps. The code's own
+    features come from a network that was trained before; here they are the mean
+    teacher's. Further iterations of the paper, which filter samples by the best teacher
+    so far, are left out.
 
     On TensorFlow the second-order gradient lacks a part where Keras's own batch
     normalisation computes moments, as of rows in the head `mlp`: `tf.nn.moments` hides
@@ -87,7 +89,7 @@ class MLNT(MeanTeacherModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            network, num_classes, augmentation, teacher_statistics="moving", **kwargs
+            network, num_classes, augmentation, teacher_statistics="batch", **kwargs
         )
         if synthetic_sets < 1 or not 0 <= synthetic_share <= 1:
             raise ValueError(
@@ -118,8 +120,9 @@ class MLNT(MeanTeacherModel):
         The student learns from the labels, and for each synthetic set makes a virtual
         step and is asked again. The teacher predicts once.
         """
-        through = 0 if self.first_order else 3
-        return 3 + 1 + self.synthetic_sets * (3 + 3 + through)
+        learning = self.passes_of_view()
+        orders = 2 if self.first_order else 3
+        return learning + 1 + self.synthetic_sets * orders * learning
 
     def before_fit(self, given: dict[str, Any]) -> None:
         """Completes the arguments of `fit`; refuses several devices."""
@@ -138,7 +141,7 @@ class MLNT(MeanTeacherModel):
             logits = self.student(view, training=True)
             classification = losses.cross_entropy(labels, logits)
             # The teacher gets no gradient.
-            found, teacher_logits = self._teacher_and_features(view, training=False)
+            found, teacher_logits = self._teacher_and_features(view, training=True)
             found = ops.stop_gradient(found)
             target = ops.stop_gradient(ops.cast(teacher_logits, "float32"))
             divergences = [
@@ -158,6 +161,15 @@ class MLNT(MeanTeacherModel):
             )
 
         return self.step(arguments, learn, then=self.update_teacher)
+
+    def update_teacher(self) -> None:
+        """Moves the teacher a step towards the student (eq. 8 of Jo-SRC's paper).
+
+        Its moving statistics come from its own passes, one in each step.
+        """
+        teacher.update(
+            self.teacher, self.student, self.teacher_decay, statistics="batch"
+        )
 
     def synthetic_labels(self, labels: Any, found: Any) -> list:
         """The sets of labels, some of which are replaced by those of neighbours.

@@ -2,8 +2,9 @@
 
 josrc-demo --workdir=runs/demo
 
-Trains ordinary cross-entropy and Jo-SRC on scikit-learn's digits, and exports Jo-SRC's
-classifier. Half the labels are wrong, and two classes are out-of-distribution.
+Trains ordinary cross-entropy and the adaptive method on scikit-learn's digits, and
+exports the latter's classifier. Half the labels are wrong, and two classes are
+out-of-distribution.
 """
 
 import time
@@ -19,7 +20,7 @@ _PROGRESS = flags.DEFINE_bool(
     "progress", True, "Say how far a training is, and how long it still takes."
 )
 
-METHODS = {"standard": "Ordinary training", "josrc": "Jo-SRC"}
+METHODS = {"standard": "Ordinary training", "josrc": "Adaptive"}
 CONFIGURED = {"standard": "standard", "josrc": "josrc_adaptive"}
 
 

@@ -61,7 +61,7 @@ def write(records):
                 parts += ["## All methods", all_methods.TEXT, every]
             doubt = _doubt(groups)
             if doubt:
-                parts += ["## What the recipe says of the labels", doubt]
+                parts += ["## What the method says of the labels", doubt]
     ideas = ablation.table(groups)
     if ideas:
         parts += ["## What each idea contributes", ideas]
@@ -191,7 +191,7 @@ def _claims(found):
         "last column counts rows with several seeds in which the adaptive method is "
         "ahead by more than the standard deviation of the difference over the seeds."
     )
-    header = ["the adaptive recipe against", "mean", "least", "most", "rows ahead"]
+    header = ["the adaptive method against", "mean", "least", "most", "rows ahead"]
     header += ["by more than seeds differ"]
     return f"{text}\n\n{tables_page.markdown_table(header, lines)}"
 

@@ -11,7 +11,7 @@ from josrc_keras.adaptive import AdaptiveJoSRC, values
 from josrc_keras.baselines.two_networks import TwoNetworks
 from josrc_keras.devices.accelerator import on_accelerator
 from josrc_keras.networks import freezing, resnet9
-from josrc_keras.runs import head_rate
+from josrc_keras.runs import corrections, head_rate
 from josrc_keras.runs.methods import METHODS, balance_of
 
 ON_DEVICE = 50  # The most steps that are run at a time on JAX with an accelerator.
@@ -60,6 +60,9 @@ def make_model(
                 "Received: num_samples=None. Pass it."
             )
         arguments["num_samples"] = num_samples
+    if "ramp" in arguments:
+        steps = steps_per_epoch * config.epochs
+        arguments["ramp"] = corrections.shortened_ramp(arguments["ramp"], steps)
     if arguments.get("smoothing", 0) is None:
         arguments["smoothing"] = schedules.smoothing_for(
             num_classes, config.threshold.tau_c

@@ -8,6 +8,7 @@ from josrc_keras.callbacks import (
 )
 from josrc_keras.data import batches
 
+PENCIL_BATCH = 128  # The batch size that `config.pencil.label_rate` belongs to.
 SECTIONS = ("f_correction.", "m_correction.", "joint_optim.", "pencil.")
 
 
@@ -50,8 +51,9 @@ def f_correction_callbacks(config, train, path):
 
 def pencil_arguments(config):
     """Further arguments of `Pencil`, but for the number of samples."""
-    names = ("alpha", "beta", "label_rate", "scale", "double_softmax")
-    return {name: config.pencil[name] for name in names}
+    names = ("alpha", "beta", "scale", "double_softmax")
+    rate = config.pencil.label_rate * config.batch_size / PENCIL_BATCH
+    return {name: config.pencil[name] for name in names} | {"label_rate": rate}
 
 
 def pencil_callbacks(config, train, path):
@@ -61,6 +63,11 @@ def pencil_callbacks(config, train, path):
     return [
         PencilStages(correct_from, epoch_at(config, "pencil.fixed_from", least=least))
     ]
+
+
+def shortened_ramp(ramp, steps):
+    """The first and the last step of a ramp, at most an eighth and a half of all."""
+    return min(ramp[0], steps // 8), min(ramp[1], steps // 2)
 
 
 def joint_optim_arguments(config):

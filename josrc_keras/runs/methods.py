@@ -104,6 +104,8 @@ def _dividemix_arguments(config):
 
 def _dividemix_callbacks(config, train, path):
     fields = {name: config.dividemix[name] for name in OF_DIVIDE}
+    most = max(config.epochs // 3, 1)
+    fields["warmup_epochs"] = min(fields["warmup_epochs"], most)
     return [Divide(_in_order(train), **fields)]
 
 

@@ -87,7 +87,8 @@ class NoisyLabelModel(ReportingModel):
     def passes(self) -> int:
         """What a training step costs for each sample, in forward passes.
 
-        A backward pass counts as two forward ones.
+        A backward pass counts as two forward ones. A pass over the training data at an
+        epoch's end, which a method learns from, counts as if each step had its part.
         """
         return self.passes_of_view() * len(self.trained_networks())
 

@@ -41,9 +41,10 @@ class MeanTeacherModel(NoisyLabelModel):
         teacher_views: Views that the teacher's prediction is the mean of: `"both"`, or
             the `"first"` alone.
         teacher_statistics: What the teacher's batch normalisation uses in training:
-            `"batch"` or `"moving"` statistics. Either way its moving statistics fit its
-            weights, so that it can be evaluated. With `"batch"`, any dropout of the
-            teacher is active, too.
+            `"batch"` or `"moving"` statistics. It is evaluated with moving statistics:
+            with `"batch"` those of its own passes, with `"moving"` an average of the
+            student's, which fits its weights only after a few hundred steps. With
+            `"batch"`, any dropout of the teacher is active, too.
         **kwargs: Arguments of `keras.Model`.
 
     Attributes:

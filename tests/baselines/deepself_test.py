@@ -140,6 +140,30 @@ def test_the_start_and_the_number_of_images(tmp_path):
     np.testing.assert_allclose(likely, 0, atol=1e-5)
 
 
+def test_rows_that_fill_up_the_last_batch(tmp_path):
+    """They have weight 0, for several devices; too many rows are still refused."""
+    images, labels = arrays()
+    weights = (np.arange(12) < COUNT).astype("float32")
+    rows = np.arange(12) % COUNT
+    filled = [(images[rows], labels[rows], weights)]
+    models = []
+    for data in ([(images, labels)], filled):
+        models.append(make(eager=False, rate=0.01))
+        models[-1].fit(
+            images,
+            labels,
+            epochs=2,
+            shuffle=False,
+            callbacks=CorrectLabels(lambda data=data: data),
+            verbose=0,
+        )
+    np.testing.assert_array_equal(models[0].corrected, models[1].corrected)
+    np.testing.assert_allclose(models[0].similarity, models[1].similarity, atol=1e-6)
+    many = CorrectLabels(lambda: [(images[rows], labels[rows], np.ones(12))])
+    with pytest.raises(ValueError, match=r"each of the 10 training.*12 samples"):
+        make().fit(images, labels, verbose=0, callbacks=many)
+
+
 def test_data_that_do_not_fit(tmp_path):
     images, labels = arrays()
     with pytest.raises(ValueError, match=r"needs the callbacks.*CorrectLabels\(make"):

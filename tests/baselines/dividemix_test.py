@@ -317,4 +317,4 @@ def test_data_that_do_not_fit():
 
 def test_is_made_from_a_configuration():
     assert DivideMix.needs_two_views
-    assert make().passes() == 16
+    assert make().passes() == 18

@@ -245,6 +245,43 @@ def test_a_schedule_of_steps_goes_on():
     assert any(np.abs(slot).max() > 0 for slot in look.end[0][2:])
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a variable's name")
+def test_a_schedule_goes_on_under_a_loss_scale():
+    """The wrapper has a learning rate of its own, which counts for nothing."""
+    images, labels = steps.batch()
+    model = steps.make(Standard)
+    rate = keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5)
+    inner = keras.optimizers.Adam(rate)
+    model.compile(keras.optimizers.LossScaleOptimizer(inner, initial_scale=1.0))
+    model.fit(images, labels, epochs=3, callbacks=SecondStage(1), verbose=0)
+    assert int(inner.iterations) == 3
+
+
+def test_a_second_fit_starts_without_a_matrix():
+    """And with the loss of no epoch, so that its own best network is estimated with."""
+    images, labels = steps.batch(count=40)
+    model, seen = steps.make(FCorrection), []
+    callback = EstimateTransition(images, 1, held_out=lambda: Batches(images, labels))
+    look = keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: seen.append(
+            keras.ops.convert_to_numpy(model.transition).copy()
+        )
+    )
+    for _ in range(2):
+        callback._best = min(callback._best, 0.0)  # No network can be better.
+        model.fit(
+            images,
+            labels,
+            batch_size=40,
+            epochs=2,
+            callbacks=[callback, look],
+            verbose=0,
+        )
+    np.testing.assert_array_equal(seen[2], np.eye(CLASSES))
+    assert np.abs(seen[3] - np.eye(CLASSES)).max() > 0.005
+    assert 0 < callback._best < np.inf
+
+
 def test_saves_and_loads(tmp_path):
     images, labels = steps.batch()
     model = steps.make(FCorrection, transition=MATRIX)

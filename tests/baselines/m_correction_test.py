@@ -275,6 +275,12 @@ def test_a_resumed_training_is_the_uninterrupted_one(checkpoint_first, tmp_path)
     assert np.asarray(model.posterior).max() > 0.5
 
 
+def test_xla_where_it_has_the_beta_distribution():
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    assert steps.make(MCorrection).supports_jit != on_tensorflow
+    assert steps.make(MCorrection, mixup=0.0).supports_jit
+
+
 def test_what_is_refused():
     for name in ("mixup", "eta"):
         with pytest.raises(ValueError, match=rf"at least 0.*{name}=-1"):

@@ -203,3 +203,30 @@ def test_the_cost_of_a_step():
     """The labels 3, the teacher 1; a set 9, or 6 where it is of first order."""
     assert make().passes() == 22
     assert make(first_order=True).passes() == 16
+
+
+def test_the_teacher_normalises_by_the_batch():
+    """In training its moving statistics would say nothing of new weights."""
+    keras.utils.set_random_seed(0)
+    images, labels = batch()
+    network = keras.Sequential(
+        [
+            keras.Input(SHAPE),
+            keras.layers.Flatten(),
+            keras.layers.Dense(5),
+            keras.layers.BatchNormalization(momentum=0.75),
+            keras.layers.Dense(CLASSES),
+        ]
+    )
+    network = keras.Model(network.inputs, network.outputs)
+    model = MLNT(network, CLASSES, synthetic_sets=1, meta_rate=0.0, ramp=(0, 0))
+    model.compile(keras.optimizers.SGD(0.0))
+    model.teacher_decay.assign(0.9)
+    before = [w.copy() for w in model.teacher.get_weights()]
+    logs = model.train_on_batch(images, labels, return_dict=True)
+    # Equal weights and statistics: the student predicts what the teacher does.
+    assert logs["consistency_loss"] == pytest.approx(0, abs=1e-6)
+    dense = images.reshape(len(images), -1).astype("float64") @ before[0] + before[1]
+    after = model.teacher.get_weights()
+    mean = 0.75 * before[4] + 0.25 * dense.mean(0)  # Of one pass of its own.
+    np.testing.assert_allclose(after[4], mean, rtol=1e-4, atol=1e-5)

@@ -71,6 +71,29 @@ def in_stage(stage, samples=20, **arguments):
     return model, changes
 
 
+@pytest.mark.parametrize("alpha", [0.4, None])
+def test_where_a_distribution_settles(alpha, caplog):
+    """Of an image of another class: alpha / (1 / C + alpha) is left of the label.
+
+    With the published code's weight that is above a half, so the label stays.
+    """
+    caplog.set_level("WARNING", logger="absl")
+    model = steps.make(Pencil, 10, classes=10, alpha=alpha)
+    assert ("never calls a label wrong" in caplog.text) == (alpha is not None)
+    logits = np.full((1, 10), -20.0, "float32")
+    logits[0, 1] = 20.0
+    changes = np.zeros((1, 10), "float32")
+    for _ in range(2000):
+        label_logits = np.asarray(model.label_logits(LABEL, changes))
+        changes -= 4.0 * np.asarray(
+            pencil.label_gradient(logits, label_logits, LABEL, model.alpha)
+        )
+    left = np.exp(steps.log_softmax(np.asarray(model.label_logits(LABEL, changes))))
+    expected = model.alpha / (0.1 + model.alpha)
+    assert left[0, 0] == pytest.approx(expected, abs=2e-3)
+    assert (left[0].argmax() == 0) == (alpha is not None)
+
+
 @pytest.mark.parametrize("double", [False, True])
 def test_a_step_of_the_second_stage_moves_network_and_labels(double):
     """Both by the gradient of one loss; only the rows of the batch's samples."""
@@ -130,7 +153,7 @@ def test_weights_and_rows_that_repeat():
     rows[1] = 0
     weights = np.ones(len(labels), "float32")
     weights[2] = 0
-    model, changes = in_stage(1.0, label_rate=30.0)
+    model, changes = in_stage(1.0, alpha=0.4, label_rate=30.0)
     logits = steps.logits_of(images, steps.weights_of(model))
     label_logits = 10 * np.eye(CLASSES)[labels] + changes[rows]
     given = {"label": labels, "index": rows}

@@ -27,16 +27,16 @@ def summaries():
 
 
 def test_table_has_each_seed_and_method():
-    """Seed, ordinary training and its best epoch, Jo-SRC, its teacher: in percent."""
+    """Seed, ordinary training, its best epoch, the adaptive method, its teacher."""
     lines = demo._table(summaries()).splitlines()
     assert [line.split() for line in lines[-2:]] == [
         ["0", "71.0%", "98.7%", "91.2%", "93.2%"],
         ["1", "81.0%", "98.7%", "92.2%", "94.2%"],
     ]
     heading = lines[-3]
-    assert heading.index("Ordinary") < heading.index("Jo-SRC")
+    assert heading.index("Ordinary") < heading.index("Adaptive")
     # Right-aligned: each number ends where its heading does.
-    names = ("Ordinary training", "its best epoch", "Jo-SRC", "its teacher")
+    names = ("Ordinary training", "its best epoch", "Adaptive", "its teacher")
     for column, name in enumerate(names, start=1):
         end = heading.index(name) + len(name)
         for line in lines[-2:]:
