@@ -142,7 +142,7 @@ def test_how_many_rows_are_ahead(made):
         make(REPORT[1], "josrc", "adaptive", seed=1, teacher=0.87),
     ]
     _, rows = tables_of(robustness_page.write([*made, *more]), "The reported half")
-    found = {row["the adaptive recipe against"]: list(row.values())[4:] for row in rows}
+    found = {row["the adaptive method against"]: list(row.values())[4:] for row in rows}
     assert found == {
         "ordinary training at its end, noisy rows": ["10 of 10", "1 of 1"],
         "ordinary training stopped, noisy rows": ["9 of 10", "0 of 1"],

@@ -47,7 +47,7 @@ def test_what_the_recipe_says_of_the_labels():
             make(DEVELOP[0], "josrc", "adaptive"),
         ]
     )
-    (table,) = tables_of(pages, "What the recipe says of the labels")
+    (table,) = tables_of(pages, "What the method says of the labels")
     clean, noisy = (list(row.values()) for row in table)
     assert clean[2:] == ["40.0", "25.0", "20.0", ""]
     names = [REPORT[1].dataset, REPORT[1].cell]
