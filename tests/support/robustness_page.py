@@ -67,7 +67,7 @@ def claims(text):
     """`{against: (mean, least, most)}` of the claims table."""
     _, rows = tables_of(text, "The reported half")
     return {
-        row["the adaptive recipe against"]: (row["mean"], row["least"], row["most"])
+        row["the adaptive method against"]: (row["mean"], row["least"], row["most"])
         for row in rows
     }
 
