@@ -56,9 +56,9 @@ def write(records):
             parts += [f"## {title}", _compared(found)]
         if half == "report" and found:
             parts += [_claims(found)]
-            every = all_methods.table(found, ALL, _by_column(groups))
+            every = all_methods.tables(found, ALL, _by_column(groups))
             if every:
-                parts += ["## All methods", all_methods.TEXT, every]
+                parts += ["## All methods", all_methods.TEXT, *every]
             doubt = _doubt(groups)
             if doubt:
                 parts += ["## What the method says of the labels", doubt]
