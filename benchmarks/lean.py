@@ -101,8 +101,9 @@ CANDIDATES: dict = {
     "muon-negative": {**TWICE, "adaptive.negative": 0.5},
     "muon-one": {**TWICE, "adaptive.unclean_weight": "one"},
     "muon-mixup-1": {**TWICE, "adaptive.mixup": 1.0},
-    "muon-momentum-0.8": {**TWICE, "optimizer.arguments.momentum": 0.8},
+    "muon-momentum-0.95": {**TWICE, "optimizer.arguments.momentum": 0.95},
     "muon-adam-0.2": {**TWICE, "optimizer.arguments.adam_lr_ratio": 0.2},
+    "muon-smooth": {**TWICE, "adaptive.smoothing": 0.1},
     "muon-fast": {**TWICE, **FAST},
     # No candidate, since it is told which labels are right: a bound.
     "muon-known": TWICE,

@@ -120,9 +120,10 @@ def _compared(found):
     columns = _columns(found)
     header = ["data", "noise", "seeds", *(CAPTIONS[name] for name in columns)]
     rows = []
-    for row, values in found.items():
-        best = max(_mean(each) for each in values.values())
-        seeds = max(len(each) for each in values.values())
+    for row, every in found.items():
+        values = {name: each for name, each in every.items() if name in columns}
+        best = max((_mean(each) for each in values.values()), default=None)
+        seeds = max((len(each) for each in values.values()), default=0)
         cells = []
         for name in columns:
             each = values.get(name, {})

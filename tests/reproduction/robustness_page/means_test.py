@@ -88,6 +88,16 @@ def test_the_best_of_a_row_is_bold():
     assert (second[END], second[STOPPED], second[PAPER]) == ("50.0", "**99.0**", "70.0")
 
 
+def test_a_method_without_a_column_is_not_the_best_of_the_row():
+    """PENCIL has a line in another table alone."""
+    made = [
+        make(REPORT[1], "standard", student=0.6, held_out=[0.1] * 13 + [0.2]),
+        make(REPORT[1], "pencil", student=0.9),
+    ]
+    (row,) = compared(robustness_page.write(made))[:1]
+    assert row[END] == "**60.0**"
+
+
 def test_the_means_over_the_rows(written):
     """Rows 0 and 4 are clean: of 0 to 11 the mean is 5.5, of the others 6.2."""
     assert [number for number, row in enumerate(REPORT) if row.clean] == [0, 4]
