@@ -146,9 +146,9 @@ def _compared(found):
             continue
         cells = []
         for name in columns:
-            values = [found[row].get(name) for row in kept]
-            whole = kept and all(values)
-            means = [_mean(each) for each in values] if whole else []
+            of_rows = [found[row].get(name) for row in kept]
+            whole = kept and all(of_rows)
+            means = [_mean(each) for each in of_rows] if whole else []
             cells.append(f"{statistics.fmean(means):.1f}" if means else "")
         rows.append([title, "", "", *cells])
     return tables_page.markdown_table(header, rows)
