@@ -105,6 +105,7 @@ CANDIDATES: dict = {
     "muon-adam-0.2": {**TWICE, "optimizer.arguments.adam_lr_ratio": 0.2},
     "muon-smooth": {**TWICE, "adaptive.smoothing": 0.1},
     "muon-fast": {**TWICE, **FAST},
+    "muon-others": {**TWICE, "adaptive.leave_one_out": True},
     # No candidate, since it is told which labels are right: a bound.
     "muon-known": TWICE,
     "fast": {**FIRST, **HALF, **FAST},  # A pass costs 50 MFLOP, of `cnn7` 58.

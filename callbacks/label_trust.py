@@ -10,9 +10,9 @@ import keras
 import numpy as np
 from absl import logging
 
+from josrc_keras.adaptive import leave_one_out, trust
 from josrc_keras.adaptive import memory as memories
-from josrc_keras.adaptive import trust
-from josrc_keras.adaptive.rule import AVERAGES, TrustRule
+from josrc_keras.adaptive.rule import AVERAGES, OF_THE_STEP, TrustRule
 from josrc_keras.callbacks.verdict_history import VerdictHistory
 from josrc_keras.samples import findings
 from josrc_keras.training import required_callbacks
@@ -26,17 +26,6 @@ MOVED = (
     "transitions",
     "allowance",
     "hold",
-)
-# Fields of the rule that the model's step reads, not this callback.
-OF_THE_STEP = (
-    "smoothing",
-    "alpha",
-    "judge",
-    "temperature",
-    "unclean_weight",
-    "tau_ood",
-    "forgetting",
-    "negative",
 )
 
 
@@ -109,6 +98,7 @@ class LabelTrust(VerdictHistory):
         self._least_rate = NOT_HELD
         self._first_epoch = 0  # The first epoch in the memory.
         self._average: str | None = None  # What the memory averages.
+        self._others: Any = None  # What the other samples' labels say, if asked.
         self._epoch = 0
 
     @property
@@ -132,11 +122,7 @@ class LabelTrust(VerdictHistory):
                 f"AdaptiveJoSRC(num_samples=...). Received: {self._samples}. Make the "
                 "model for as many as it is trained on."
             )
-        differing = [
-            f"{name}={getattr(self.rule, name)!r}"
-            for name in OF_THE_STEP
-            if getattr(self.rule, name) != getattr(self.model.rule, name)
-        ]
+        differing = self.rule.differing(self.model.rule, OF_THE_STEP)
         if differing:
             raise ValueError(
                 "Expected the rule of LabelTrust to agree with the model's in what a "
@@ -166,7 +152,7 @@ class LabelTrust(VerdictHistory):
         """Starts the memory where training starts; sets the trust of this epoch.
 
         Raises:
-            ValueError: If the state is that of a rule with another `average`.
+            ValueError: If the state is of another `average` or `leave_one_out`.
         """
         super().on_epoch_begin(epoch, logs)
         self._epoch = epoch
@@ -181,15 +167,19 @@ class LabelTrust(VerdictHistory):
                 )
             self._first_epoch = epoch
             self._memory = memories.Memory(self._samples)
-            self._newest = _nothing(self._samples)
+            self._newest = memories.nothing(self._samples)
             self._stable = np.zeros(self._samples, bool)
             self._least_rate, self._average = NOT_HELD, self.rule.average
-        elif self._average != self.rule.average:
-            raise ValueError(
-                f"Expected a rule with average={self._average!r}, as in the state that "
-                f"training goes on from. Received: {self.rule.average!r}. Pass the "
-                "rule of before, or start anew."
-            )
+            asked = self.rule.leave_one_out
+            self._others = leave_one_out.OtherSamples(self._samples) if asked else None
+        before = {"average": self._average, "leave_one_out": self._others is not None}
+        for name, value in before.items():
+            if (now := getattr(self.rule, name)) != value:
+                raise ValueError(
+                    f"Expected a rule with {name}={value!r}, as in the state that "
+                    f"training goes on from. Received: {now!r}. Pass the rule of "
+                    "before, or start anew."
+                )
         self.model.label_trust.assign(self.trust())
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -238,7 +228,7 @@ class LabelTrust(VerdictHistory):
         self.noise_rate = self.rate
         if self.rate is None:
             self.noise_rate = self._estimate(*seen, epochs_done)
-        labels, classes = np.maximum(self.history.labels, 0), self.model.num_classes
+        labels, classes = self._labels(), self.model.num_classes
         typical = trust.typical(seen[0], labels[known], classes)
         learnt = trust.learnt(*seen, self.noise_rate, self.rule)
         trusted = trust.label_trust(
@@ -249,6 +239,7 @@ class LabelTrust(VerdictHistory):
             classes,
             self.rule.allowance * learnt * typical[labels],
             self.rule,
+            self._of_others(labels),
         )
         trusted[known] = trust.balanced(
             trusted[known], labels[known], classes, self.rule.balance
@@ -276,14 +267,15 @@ class LabelTrust(VerdictHistory):
         learnt = trust.learnt(given, other, rate, rule) >= rule.learnt
         if rule.hold and late and learnt and self._least_rate == NOT_HELD:
             self._least_rate = rate
-        return max(rate, self._least_rate)
+        asked = 0.0 if self._others is None else self._others.noise_rate()
+        return max(rate, self._least_rate, asked)
 
     def _flips(self, given, other, seen):
         """`(N,)`: how likely a wrong label on each image is the given one."""
         classes = self.model.num_classes
         if not self.rule.transitions:
             return 1.0 / (classes - 1)
-        labels = np.maximum(self.history.labels, 0)
+        labels = self._labels()
         others = self._newest["other_class"].astype(int)
         matrix = trust.transitions(
             given[seen], other[seen], others[seen], labels[seen], classes, self.rule
@@ -296,17 +288,31 @@ class LabelTrust(VerdictHistory):
             zip(findings.FIELDS, np.asarray(table, "float64").T, strict=True)
         )
         seen, times = columns["seen"] > 0, np.maximum(columns["seen"], 1)
-        # The table adds up what replicas saw of a sample: no class where they differ.
-        fresh = (columns["seen"] == 1) | (seen & (self._newest["predicted"] < 0))
-        now = {name: np.rint(columns[name] / times) for name in findings.NEWEST}
-        before = self._newest["predicted"]
-        self._stable = np.where(fresh, now["predicted"] == before, self._stable)
-        for name, values in now.items():
-            self._newest[name] = np.where(fresh, values, self._newest[name])
+        self._newest, self._stable = memories.renewed(
+            self._newest, self._stable, columns
+        )
         probs = {name: columns[f"{name}_prob"] / times for name in ("given", "other")}
         if self.rule.average == "margin":
             probs = {name: np.log(each + trust.TINY) for name, each in probs.items()}
         self._memory.add(seen, self.memory_decay(), **probs)
+        if self._others is not None:
+            self._others.add(
+                seen,
+                self.model.epoch_findings.numpy_features(),
+                self._labels(),
+                keras.ops.convert_to_numpy(self.model.label_trust),
+                self.model.num_classes,
+                self.memory_decay(),
+            )
+
+    def _of_others(self, labels):
+        """`(N,)` what the other samples' labels say of each label, or None."""
+        of, classes = self._others, self.model.num_classes
+        return None if of is None else of.evidence(labels, classes, self.rule)
+
+    def _labels(self):
+        """`(N,)` given labels in [0, C); 0 for a sample never seen."""
+        return np.maximum(self.history.labels, 0)
 
     def state(self) -> dict[str, Any]:
         """The arrays of `VerdictHistory`, and those of the memory."""
@@ -319,31 +325,25 @@ class LabelTrust(VerdictHistory):
             arrays["least_rate"] = np.array(self._least_rate)
             arrays["first_epoch"] = np.array(self._first_epoch)
             arrays["average"] = np.array(AVERAGES.index(self._average))
+            if self._others is not None:
+                others = self._others.arrays()
+                arrays |= {f"others_{name}": array for name, array in others.items()}
         return arrays
 
     def set_state(self, arrays: Mapping[str, Any]) -> None:
         """Continues from what `state` returned, the memory included."""
         super().set_state(arrays)
-        memory = _starting_with("memory_", arrays)
+        memory = memories.starting_with("memory_", arrays)
         if memory:
             self._memory = memories.Memory(len(memory["weights"]))
             self._memory.set_arrays(memory)
-            self._newest = _starting_with("newest_", arrays)
+            self._newest = memories.starting_with("newest_", arrays)
             self._stable = np.asarray(arrays["stable"], bool)
             self._least_rate = float(arrays.get("least_rate", NOT_HELD))
             self._first_epoch = int(arrays.get("first_epoch", 0))
             self._average = AVERAGES[int(arrays.get("average", 0))]
-
-
-def _nothing(count):
-    """The newest predictions before the first epoch: -1, which is not a class."""
-    return {name: np.full(count, -1.0) for name in findings.NEWEST}
-
-
-def _starting_with(prefix, arrays):
-    """The arrays whose names have a prefix, by the rest of their names."""
-    return {
-        name.removeprefix(prefix): np.array(array)
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
+            others = memories.starting_with("others_", arrays)
+            self._others = None
+            if others:
+                self._others = leave_one_out.OtherSamples(len(memory["weights"]))
+                self._others.set_arrays(others)

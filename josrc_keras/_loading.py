@@ -12,6 +12,7 @@ import importlib.machinery
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 from josrc_keras import _runtime
 
@@ -29,11 +30,11 @@ LIGHT += ("commands", "configs", "evaluate", "reproduce", "train")
 LIGHT_ALONE = ("runs", "runs.renamed")  # Without those below them.
 
 
-class Loader(importlib.abc.Loader):
+class Finder(importlib.abc.MetaPathFinder):
     """Meta-path finder that imports the package when Keras is imported first.
 
-    It takes itself out of `sys.meta_path` then, and stands for modules that were
-    imported in the course of it.
+    The work begins when a module is made, not when it is looked for: TensorFlow asks
+    where Keras is in the course of its own import, before Keras can be imported.
     """
 
     def find_spec(
@@ -42,23 +43,54 @@ class Loader(importlib.abc.Loader):
         path: Sequence[str] | None = None,
         target: ModuleType | None = None,
     ) -> importlib.machinery.ModuleSpec | None:
-        """Returns the spec of a module that is there once all are, else None."""
+        """Returns what the other finders find, with a loader that begins the work."""
         if not needs_keras(fullname) or self not in sys.meta_path:
             return None
-        sys.meta_path.remove(self)
-        load()
-        if fullname not in sys.modules:
-            return None
-        self.spec = sys.modules[fullname].__spec__
-        return importlib.machinery.ModuleSpec(fullname, self)
+        for finder in [each for each in sys.meta_path if each is not self]:
+            find = getattr(finder, "find_spec", None)
+            spec = find and find(fullname, path, target)
+            if spec is not None:
+                if spec.loader is not None:
+                    spec.loader = Loader(self, spec.loader)
+                return spec
+        return None
 
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        """Returns the module that has been imported."""
-        return sys.modules[spec.name]
+
+class Loader(importlib.abc.Loader):
+    """Loads a module in the course of importing the whole package.
+
+    Args:
+        finder: The `Finder`, which is taken out of `sys.meta_path` then.
+        loader: What loads the module if it is not among those that were imported.
+    """
+
+    def __init__(self, finder: Finder, loader: Any) -> None:
+        self.finder, self.loader = finder, loader
+        self.loaded: ModuleType | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["loader"], name)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        """Imports the package, and returns the module if it is there then."""
+        if self.finder in sys.meta_path:
+            sys.meta_path.remove(self.finder)
+            load()
+        self.loaded = sys.modules.get(spec.name)
+        if self.loaded is None:
+            return self.loader.create_module(spec)
+        self.spec = self.loaded.__spec__
+        return self.loaded
 
     def exec_module(self, module: ModuleType) -> None:
-        """Leaves the module as it is, since it has been executed."""
-        module.__spec__ = self.spec
+        """Executes the module, unless that was done while the package was imported."""
+        if self.loaded is not None:
+            module.__spec__ = self.spec
+            return
+        if module.__spec__ is not None:
+            module.__spec__.loader = self.loader
+        module.__loader__ = self.loader
+        self.loader.exec_module(module)
 
 
 def needs_keras(fullname: str) -> bool:
@@ -80,4 +112,4 @@ def load() -> None:
 
 def wait() -> None:
     """Imports the package when Keras or a module that needs it is imported."""
-    sys.meta_path.insert(0, Loader())
+    sys.meta_path.insert(0, Finder())

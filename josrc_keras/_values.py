@@ -63,6 +63,7 @@ class TrustValues:
     hold_share: float = 0.25
     learnt: float = 0.5
     average: str = "probability"
+    leave_one_out: bool = False
     balance: float = 0.0
     forgetting: float = 0.0
     negative: float = 0.0

@@ -12,6 +12,7 @@ from josrc_keras.adaptive import targets as trusted_targets
 from josrc_keras.adaptive.rule import TrustRule
 from josrc_keras.data.checks import contract
 from josrc_keras.devices import replicas
+from josrc_keras.networks import features
 from josrc_keras.samples import numbering
 from josrc_keras.training.mean_teacher import MeanTeacherModel, mean_probs
 
@@ -124,6 +125,11 @@ class AdaptiveJoSRC(MeanTeacherModel):
         self.mixup = blending.check_mixup(mixup)
         self.mixup_seed = keras.random.SeedGenerator()
         self.rule = rule
+        if rule.leave_one_out:
+            network, width = features.with_last_inputs(self.teacher)
+            self.recorded_features = width or num_classes
+            # Keras would track the layers, which the teacher has already, once more.
+            self.__dict__["_with_inputs"] = network
         self.label_trust = self.add_weight(
             name="label_trust",
             shape=(num_samples,),
@@ -161,7 +167,7 @@ class AdaptiveJoSRC(MeanTeacherModel):
             rule = self.rule
             # The teacher predicts the images' views.
             views = self.two_views(batch.images)
-            teacher_logits = self.teacher_logits(*views)
+            teacher_logits, kept = self._teacher_outputs(views)
             teacher_probs = ops.stop_gradient(mean_probs(teacher_logits))
             # The student predicts its views, each blended with the next image's view.
             learnt = views if self.student_views == "both" else views[1:]
@@ -204,9 +210,21 @@ class AdaptiveJoSRC(MeanTeacherModel):
                 losses_of=(classification, consistency, joint),
                 included=ops.ones_like(selected.clean),
                 evidence=[ops.stop_gradient(judged[i]) for i in (0, -1)],
+                features=kept,
             )
 
         return self.step(arguments, learn, then=self.update_teacher)
+
+    def _teacher_outputs(self, views):
+        """The teacher's logits on each view that it sees, and features to keep."""
+        if not self.rule.leave_one_out:
+            return self.teacher_logits(*views), None
+        seen = views if self.teacher_views == "both" else views[:1]
+        batch_statistics = self.teacher_statistics == "batch"
+        outputs = [self._with_inputs(view, training=batch_statistics) for view in seen]
+        inputs = [ops.cast(each, "float32") for each, _ in outputs]
+        logits = [each for _, each in outputs]
+        return logits, ops.stop_gradient(sum(inputs) / len(inputs))
 
     def _shares(self, batch):
         """`(N,)` how much each image keeps of itself when it is blended."""

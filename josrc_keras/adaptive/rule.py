@@ -1,7 +1,7 @@
 """Every constant of the adaptive method, in one frozen object."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import keras
@@ -12,6 +12,18 @@ from josrc_keras.adaptive.targets import check_temperature
 JUDGES = ("teacher", "student")
 UNCLEAN_WEIGHTS = ("confidence", "one", "zero")
 AVERAGES = ("probability", "margin")
+# Fields that the model's step reads; `LabelTrust` reads the others.
+OF_THE_STEP = (
+    "smoothing",
+    "alpha",
+    "judge",
+    "leave_one_out",
+    "temperature",
+    "unclean_weight",
+    "tau_ood",
+    "forgetting",
+    "negative",
+)
 
 
 @keras.saving.register_keras_serializable(package="josrc_keras")
@@ -62,6 +74,11 @@ class TrustRule(_values.TrustValues):
             and of the best other class, or their logarithms, whose difference is the
             `"margin"` of the two logits (Pleiss et al., "Identifying Mislabeled Data
             using the Area Under the Margin Ranking", NeurIPS 2020).
+        leave_one_out: Whether the labels of the other samples are asked, too: a linear
+            model of the teacher's features predicts each label without having seen it
+            (`josrc_keras.adaptive.leave_one_out`). Both predictions then count half,
+            and of the two noise rates the larger. The features of all samples are kept
+            in memory, in half precision.
         balance: How far the mean trust in the labels of each class is moved to that of
             all labels, in [0, 1]; 1 assumes that every class has as many wrong labels.
         forgetting: Weight of unlearning the given label of a sample, in proportion to
@@ -151,6 +168,14 @@ class TrustRule(_values.TrustValues):
         """
         by_share = min(max(round(self.warmup_share * epochs), 2), 10)
         return max(round(self.hold_share * epochs), by_share, self.warmup(epochs))
+
+    def differing(self, other: Self, fields: Sequence[str]) -> list[str]:
+        """The fields in which `other` has another value, as `name=value`."""
+        return [
+            f"{name}={getattr(self, name)!r}"
+            for name in fields
+            if getattr(self, name) != getattr(other, name)
+        ]
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

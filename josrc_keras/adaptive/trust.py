@@ -26,6 +26,10 @@ sure of, whose `max(g, o)` is at least the average:
   agrees with, `s` the share of them whose predicted class is that of the epoch before,
   and `v` the share of all samples whose two views are predicted alike (eq. 4).
 
+Where `TrustRule.leave_one_out` is set, `log(g / w)` is the mean of two: that of the
+network, and that of a linear model that has not seen the label (`leave_one_out`). Then
+`n` is the larger of the rates that are counted from either's predictions.
+
 docs/explanation/adaptive.md has the reasons, how the noise rate is held, and what is
 taken from which paper. The formula for `n` is ours.
 """
@@ -133,7 +137,29 @@ def typical(given, labels, num_classes):
     return squares / np.maximum(total, TINY)
 
 
-def label_trust(given, other, rate, flip, num_classes, least=0.0, rule=RULE):
+def evidence(given, other, flip, num_classes, least=0.0):
+    """How much more likely each label is if it is right: `log(g / w)`.
+
+    Args:
+        given: `(N,)` probability of the given label, in [0, 1].
+        other: `(N,)` probability of the best other class, in [0, 1].
+        flip: `(N,)` probability that a wrong label on an image of the other class is
+            the given one: `transitions[others, labels]`.
+        num_classes: C, at least 2.
+        least: The least that a wrong label gets, in [0, 1]: `(N,)`, or one number.
+
+    Returns:
+        `(N,)` float64, above 0 where the predictions speak for the label.
+    """
+    given, other = np.asarray(given, "float64"), np.asarray(other, "float64")
+    rest = np.maximum(1.0 - given - other, 0.0)
+    mistaken = np.maximum(other * flip + rest / (num_classes - 1), least)
+    return np.log(given + TINY) - np.log(mistaken + TINY)
+
+
+def label_trust(
+    given, other, rate, flip, num_classes, least=0.0, rule=RULE, further=None
+):
     """The probability that each label is right.
 
     Args:
@@ -141,21 +167,21 @@ def label_trust(given, other, rate, flip, num_classes, least=0.0, rule=RULE):
         other: `(N,)` probability of the best other class, in [0, 1].
         rate: Share of wrong labels, in [0, 1]; limited to the rule's least and most, so
             that no label is beyond doubt and none beyond hope.
-        flip: `(N,)` probability that a wrong label on an image of the other class is
-            the given one: `transitions[others, labels]`.
+        flip: `(N,)`; see `evidence`.
         num_classes: C, at least 2.
         least: The least that a wrong label gets, in [0, 1]: `(N,)`, or one number.
         rule: A `TrustRule`, whose `sharpness` is the exponent k.
+        further: `(N,)` the `evidence` of a second predictor, which counts as much as
+            that of the first; None if there is none.
 
     Returns:
         `(N,)` float32 in [0, 1]; 1 = right.
     """
     rate = np.clip(rate, rule.least_rate, rule.most_rate)
-    given, other = np.asarray(given, "float64"), np.asarray(other, "float64")
-    rest = np.maximum(1.0 - given - other, 0.0)
-    mistaken = np.maximum(other * flip + rest / (num_classes - 1), least)
-    evidence = np.log(given + TINY) - np.log(mistaken + TINY)
-    odds = np.log(1 - rate) - np.log(rate) + rule.sharpness * evidence
+    found = evidence(given, other, flip, num_classes, least)
+    if further is not None:
+        found = (found + further) / 2
+    odds = np.log(1 - rate) - np.log(rate) + rule.sharpness * found
     return _probability(odds).astype("float32")
 
 

@@ -9,6 +9,7 @@ from keras import ops
 from josrc_keras import _runtime, selection
 from josrc_keras import labels as label_distributions
 from josrc_keras.audit import reading
+from josrc_keras.networks import features
 from josrc_keras.samples import evidence
 
 KEPT = 64  # The largest number of features that are kept of a sample.
@@ -28,7 +29,8 @@ class Predictions(keras.Model):
     def __init__(self, model, view_pairs):
         super().__init__()
         self.student = model.student
-        self.teacher, width = with_features(getattr(model, "teacher", model.student))
+        network = getattr(model, "teacher", model.student)
+        self.teacher, width = features.with_last_inputs(network)
         # A random projection takes less memory and hardly changes the neighbours.
         random = np.random.default_rng(0).normal(size=(width, KEPT)) / KEPT**0.5
         self.projection = random.astype("float32") if width > KEPT else None
@@ -106,43 +108,6 @@ def same_views(augmentation):
     finally:
         for seed, state in zip(seeds, before, strict=True):
             seed.state.assign(state)
-
-
-def with_features(network):
-    """A network that returns its features beside its logits.
-
-    Features are the input of the last layer with weights, if that is flat. Otherwise,
-    and for a subclassed network, they are the logits.
-
-    Args:
-        network: A built `keras.Model` that returns logits.
-
-    Returns:
-        A `keras.Model` with the outputs `(features, logits)`, and the features' width,
-        which is 0 where they are the logits.
-    """
-    last = [layer for layer in getattr(network, "layers", []) if layer.weights][-1:]
-    try:
-        features, logits = last[0].input, network.output
-        made = keras.Model(network.input, [features, logits])
-    except (AttributeError, IndexError, ValueError):
-        # The network is not functional, or calls a layer twice.
-        return _Twice(network), 0
-    if len(features.shape) != 2 or not features.shape[1]:
-        return _Twice(network), 0
-    return made, features.shape[1]
-
-
-class _Twice(keras.Model):
-    """Returns a network's logits twice: once in place of its features."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-
-    def call(self, images, training=False):
-        logits = self.network(images, training=training)
-        return logits, logits
 
 
 def of_all(model, x, y, view_pairs, batch_size, tell):

@@ -66,6 +66,43 @@ def _tensors(network):
     return image, found, logits
 
 
+def with_last_inputs(network: keras.Model) -> tuple[keras.Model, int]:
+    """A network that returns the inputs of its last layer beside its logits.
+
+    The last layer is the last one with weights. If its inputs are no rows, and for a
+    subclassed network, the logits take their place.
+
+    Args:
+        network: A built `keras.Model` that returns logits.
+
+    Returns:
+        A `keras.Model` with the outputs `(inputs, logits)`, and the width of the
+        inputs, which is 0 where they are the logits.
+    """
+    last = [layer for layer in getattr(network, "layers", []) if layer.weights][-1:]
+    try:
+        inputs, logits = last[0].input, network.output
+        made = keras.Model(network.input, [inputs, logits])
+    except (AttributeError, IndexError, ValueError):
+        # The network is not functional, or calls a layer twice.
+        return _Twice(network), 0
+    if len(inputs.shape) != 2 or not inputs.shape[1]:
+        return _Twice(network), 0
+    return made, inputs.shape[1]
+
+
+class _Twice(keras.Model):
+    """Returns a network's logits twice: once in place of other features."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def call(self, images, training=False):
+        logits = self.network(images, training=training)
+        return logits, logits
+
+
 def directions(features):
     """`(N, D)` float32: each row divided by its length; a row of zeros stays."""
     features = ops.cast(features, "float32")

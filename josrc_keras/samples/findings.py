@@ -24,24 +24,32 @@ class EpochFindings(keras.metrics.Metric):
 
     Args:
         count: Number of samples in the dataset.
+        width: Number of features to keep of each sample besides; 0 keeps none.
         name: Name of the metric.
         **kwargs: Arguments of `keras.metrics.Metric`.
     """
 
-    def __init__(self, count, name="epoch_findings", **kwargs):
+    def __init__(self, count, width=0, name="epoch_findings", **kwargs):
         super().__init__(name=name, **kwargs)
         self.count = count
         self.table = self.add_variable((count, len(FIELDS)), "zeros", name="table")
+        self.features = None
+        if width:
+            # Half precision is enough for a regression, and copied in half the time.
+            self.features = self.add_variable(
+                (count, width), "zeros", dtype="bfloat16", name="features"
+            )
         self.outside = self.add_variable((), "zeros", name="outside")
         self.recorded = self.add_variable((), "zeros", name="recorded")
         self.contradicted = self.add_variable((), "zeros", name="contradicted")
 
-    def update_state(self, index, columns):
+    def update_state(self, index, columns, features=None):
         """Writes the rows of a batch.
 
         Args:
             index: `(N,)` integers in `[0, count)`, all different.
             columns: Dict of `(N,)`, one for each of `FIELDS` but `seen`.
+            features: `(N, F)` features, which are kept where there is room for them.
         """
         columns = {"seen": ops.ones_like(index), **columns}
         rows = ops.stack([ops.cast(columns[f], "float32") for f in FIELDS], axis=1)
@@ -54,6 +62,9 @@ class EpochFindings(keras.metrics.Metric):
         self.recorded.assign_add(ops.sum(ops.ones_like(rows[:, 0])))
         inside = ops.expand_dims(inside, -1)
         self.table.assign(ops.scatter_update(self.table, inside, rows))
+        if self.features is not None:
+            kept = ops.cast(features, self.features.dtype)
+            self.features.assign(ops.scatter_update(self.features, inside, kept))
 
     def reset_state(self):
         """Keeps the table: evaluation within an epoch resets all metrics."""
@@ -86,6 +97,11 @@ class EpochFindings(keras.metrics.Metric):
         numbering.check_epoch(table, int(recorded), int(contradicted))
         return table
 
+    def numpy_features(self):
+        """`(count, F)` bfloat16 features, zeros for a sample not seen this epoch."""
+        return ops.convert_to_numpy(ops.copy(self.features))
+
     def get_config(self):
         """The constructor's arguments."""
-        return super().get_config() | {"count": self.count}
+        width = 0 if self.features is None else self.features.shape[1]
+        return super().get_config() | {"count": self.count, "width": width}

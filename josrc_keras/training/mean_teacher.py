@@ -72,6 +72,7 @@ class MeanTeacherModel(NoisyLabelModel):
         "tau_clean",
     )
     evaluation_metrics: ClassVar[tuple] = ("teacher_loss", "teacher_accuracy")
+    recorded_features: int = 0  # Number that the table keeps of a sample.
     epoch_findings: Any = None
     sample_history: Any = None
 
@@ -164,6 +165,7 @@ class MeanTeacherModel(NoisyLabelModel):
         losses_of: tuple[Any, Any, Any],
         included: Any,
         evidence: Sequence,
+        features: Any = None,
     ) -> Outcome:
         """An `Outcome` with the metrics that both methods report.
 
@@ -176,6 +178,7 @@ class MeanTeacherModel(NoisyLabelModel):
                 loss, each `(N,)`.
             included: `(N,)` boolean: the samples to train on.
             evidence: `(N, C)` logits of each view, which the history is made from.
+            features: `(N, F)` features to keep of each sample, or None.
         """
         classification, consistency, joint = losses_of
         clean, in_distribution, out_of_distribution = selected
@@ -193,7 +196,13 @@ class MeanTeacherModel(NoisyLabelModel):
             "tau_clean": (ops.convert_to_tensor(self.tau_clean),),
         }
         return Outcome(
-            logits, ((joint, included),), means, selected, likelihood, evidence
+            logits,
+            ((joint, included),),
+            means,
+            selected,
+            likelihood,
+            evidence,
+            features,
         )
 
     def update_metrics(
@@ -216,7 +225,7 @@ class MeanTeacherModel(NoisyLabelModel):
         made = None
         if count is not None:
             with _scope(self):
-                made = findings.EpochFindings(count)
+                made = findings.EpochFindings(count, self.recorded_features)
         # Keras can't remove an attribute that it tracks, so this one is not tracked.
         self.__dict__["epoch_findings"] = made
         if self.train_function is not None:
@@ -231,7 +240,7 @@ class MeanTeacherModel(NoisyLabelModel):
         columns = {"label": labels, **outcome.selection._asdict()}
         logits_a, logits_b = outcome.evidence
         columns |= evidence.of_views(logits_a, logits_b, labels)
-        self.epoch_findings.update_state(index, columns)
+        self.epoch_findings.update_state(index, columns, outcome.features)
 
     def before_fit(self, given: dict[str, Any]) -> None:
         """Numbers the samples of arrays, if a callback records samples."""

@@ -26,6 +26,8 @@ class Outcome(NamedTuple):
         likelihood: `(N,)` in [0, 1], higher for what looks clean, or None.
         evidence: Logits `(N, C)` of the first and of the second view, from which the
             history of the samples is made, or None.
+        features: `(N, F)` what the table of the epoch keeps of each sample besides, or
+            None.
     """
 
     logits: Any
@@ -34,6 +36,7 @@ class Outcome(NamedTuple):
     selection: Any = None
     likelihood: Any = None
     evidence: Any = None
+    features: Any = None
 
 
 class StepModel(keras.Model):

@@ -6,7 +6,7 @@ import pytest
 
 from josrc_keras import networks
 from josrc_keras.audit import neighbours, scores
-from josrc_keras.audit.predictions import with_features
+from josrc_keras.networks.features import with_last_inputs
 
 
 def test_belief_is_the_mean_score_of_the_nearest():
@@ -64,7 +64,7 @@ def test_belief_moves_the_ood_score_halfway():
 
 def test_features_are_what_the_last_weights_get():
     network = networks.cnn7(3, width=0.1)
-    made, width = with_features(network)
+    made, width = with_last_inputs(network)
     assert width == 512
     images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
     features, logits = made(images, training=False)
@@ -85,7 +85,7 @@ def test_features_of_any_other_network_are_its_logits():
 
     network = Own()
     network(np.zeros((1, 2, 2, 1)))
-    made, width = with_features(network)
+    made, width = with_last_inputs(network)
     features, logits = made(np.ones((5, 2, 2, 1)))
     assert width == 0 and features.shape == (5, 3)
     np.testing.assert_array_equal(features, logits)

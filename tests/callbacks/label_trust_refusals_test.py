@@ -83,13 +83,17 @@ def test_an_unknown_argument_is_refused():
         LabelTrust(warm_up=3)
 
 
-def test_the_state_of_a_rule_with_another_average_is_refused(pairs):
+@pytest.mark.parametrize(
+    ("field", "value", "default"),
+    [("average", "margin", "probability"), ("leave_one_out", True, False)],
+)
+def test_the_state_of_another_rule_is_refused(field, value, default, pairs):
     """A memory of logarithms is not read as one of probabilities."""
     before = LabelTrust()
-    fit(make_model(average="margin"), *pairs, before)
+    fit(make_model(**{field: value}), *pairs, before)
     after, model = LabelTrust(), make_model()
     after.set_state(before.state())
-    message = r"a rule with average='margin', .* Received: 'probability'\. Pass"
+    message = rf"a rule with {field}={value!r}, .* Received: {default!r}\. Pass"
     with pytest.raises(ValueError, match=message):
         fit(model, *pairs, after, initial_epoch=1, epochs=2)
     assert int(model.optimizer.iterations) == 0

@@ -33,19 +33,20 @@ def drawn_model(**fields):
     return make_model(augmentation=augmentation, mixup=1.0, **fields)
 
 
-@pytest.mark.parametrize("together", [1, 3])
+@pytest.mark.parametrize(("together", "asked"), [(1, False), (3, False), (1, True)])
 def test_a_resumed_fit_is_the_uninterrupted_one(
-    pairs, tmp_path, equal_arrays, together
+    pairs, tmp_path, equal_arrays, together, asked
 ):
     """Whether the checkpoint comes before the callback, as in one, or after it.
 
-    Also where all steps of an epoch are run at a time.
+    Also where all steps of an epoch are run at a time, and where the labels of the
+    other samples are asked.
     """
     images, given = pairs[0]["view_a"], pairs[1]
     found = {}
     for name, parts in (("whole", [5]), ("parts", [3, 5])):
         for until in parts:
-            model = drawn_model(warmup_epochs=2, memory_epochs=3)
+            model = drawn_model(warmup_epochs=2, memory_epochs=3, leave_one_out=asked)
             model.compile(model.optimizer, steps_per_execution=together)
             callback = LabelTrust()
             checkpoint = RunCheckpoint(tmp_path / name, carried=[callback])
@@ -80,6 +81,7 @@ def test_a_resumed_fit_is_the_uninterrupted_one(
         [np.asarray(v) for v in theirs.variables],
     )
     assert state.keys() == expected.keys() > {"memory_given", "stable"}
+    assert ("others_given" in state) == asked
     equal_arrays(list(state.values()), list(expected.values()))
     np.testing.assert_array_equal(last, expected_last)
     assert rows == expected_rows and len(rows) == 5

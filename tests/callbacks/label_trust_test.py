@@ -1,10 +1,13 @@
 """LabelTrust through `fit`: the trust of every epoch, by hand, and what it reports."""
 
+import math
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras.callbacks import LambdaCallback
 
-from josrc_keras.adaptive import trust
+from josrc_keras.adaptive import leave_one_out, trust
 from josrc_keras.callbacks import (
     LabelTrust,
     VerdictHistory,
@@ -252,3 +255,39 @@ def test_a_warm_up_that_does_not_end_is_told(pairs, caplog):
     with caplog.at_level("WARNING"):
         fit(make_model(warmup_epochs=3), *pairs, callback, epochs=4)
     assert "warm-up" not in caplog.text
+
+
+@pytest.mark.parametrize("views", ["both", "first"])
+def test_the_labels_of_the_others_count_half(views, pairs):
+    """Beside what the network predicts, by hand from the features of each epoch."""
+    rule = {"leave_one_out": True, "sharpness": 3.0, "memory_epochs": 1, "hold": False}
+    model, spy = make_model(teacher_views=views, **rule), Spy()
+    kept = []
+    keep = LambdaCallback(
+        on_epoch_end=lambda epoch, logs: kept.append(
+            (model.epoch_findings.numpy_features(), model.label_trust.numpy())
+        )
+    )
+    shown = fit(model, *pairs, LabelTrust(), [spy, keep], epochs=5)
+    labels, seen = pairs[1], np.ones(COUNT, bool)
+    others = leave_one_out.OtherSamples(COUNT)
+    for features, trusted in [(kept[0][0], np.ones(COUNT))] + [
+        (features, kept[number][1]) for number, (features, _) in enumerate(kept[1:4])
+    ]:
+        others.add(seen, features, labels, trusted, models.CLASSES, 0.0)
+    assert kept[0][0].shape == (COUNT, math.prod(models.SHAPE))
+    given, other = by_hand(spy.tables[:4], 0.0)
+    if views == "first":
+        before, now = (table["predicted"] for table in spy.tables[2:4])
+        spy.tables[3]["consistent"] = (before == now).astype(float)
+    rates = others.noise_rate(), rate_by_hand(spy.tables[:4], given, other)
+    assert rates[0] > 0 and shown["noise_rate"][3] == pytest.approx(max(rates))
+    rate = max(rates)
+    flip = flips_by_hand(spy.tables[:4], given, other, labels)
+    least = least_by_hand(given, other, rate, labels)
+    own = trust.evidence(given, other, flip, models.CLASSES, least)
+    both = (own + others.evidence(labels, models.CLASSES, model.rule)) / 2
+    rate = np.clip(rate, RULE.least_rate, RULE.most_rate)
+    expected = 1 / (1 + rate / (1 - rate) * np.exp(-3 * both))
+    np.testing.assert_allclose(spy.trust[4], expected, rtol=1e-3, atol=1e-5)
+    assert np.ptp(spy.trust[4]) > 0.1

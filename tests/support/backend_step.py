@@ -95,7 +95,7 @@ def samples_of(model, views, labels):
 def trusting_step(network, views, labels):
     """Gradients, metrics, teacher and table of a step of the adaptive method."""
     random = np.random.default_rng(2)
-    rule = TrustRule(smoothing=0.1, alpha=0.3, temperature=0.5)
+    rule = TrustRule(smoothing=0.1, alpha=0.3, temperature=0.5, leave_one_out=True)
     model = AdaptiveJoSRC(network, 4, 40, mixup=0.0, rule=rule)
     model.compile(keras.optimizers.SGD(1.0), metrics=["accuracy"])
     model.set_monitored(True)
@@ -113,7 +113,10 @@ def trusting_step(network, views, labels):
         "logs": logs,
         "gradients": enumerate(a - b for a, b in zip(after, before, strict=True)),
         "teacher": enumerate(model.teacher.get_weights()),
-        "table": {"table": model.epoch_findings.numpy()},
+        "table": {
+            "table": model.epoch_findings.numpy(),
+            "features": model.epoch_findings.numpy_features().astype("float32"),
+        },
     }
     return {
         f"trust/{part}/{name}": keras.ops.convert_to_numpy(value)
