@@ -229,15 +229,16 @@ class LabelTrust(VerdictHistory):
         if self.rate is None:
             self.noise_rate = self._estimate(*seen, epochs_done)
         labels, classes = self._labels(), self.model.num_classes
-        typical = trust.typical(seen[0], labels[known], classes)
-        learnt = trust.learnt(*seen, self.noise_rate, self.rule)
+        least = trust.least_of_class(
+            *seen, labels[known], self.noise_rate, classes, self.rule
+        )
         trusted = trust.label_trust(
             given,
             other,
             self.noise_rate,
             self._flips(given, other, known),
             classes,
-            self.rule.allowance * learnt * typical[labels],
+            least[labels],
             self.rule,
             self._of_others(labels),
         )

@@ -142,22 +142,22 @@ class OtherSamples:
 
     def evidence(self, labels, num_classes, rule):
         """`(N,)` `trust.evidence` of each label; 0 for a sample never seen."""
+        known = self.memory.seen
+        if not known.any():
+            return np.zeros(len(known))
         given, other = self.memory.mean("given"), self.memory.mean("other")
-        seen = self.memory.seen
-        if not seen.any():
-            return np.zeros(len(seen))
+        seen, of_seen = (given[known], other[known]), labels[known]
         flip = 1.0 / (num_classes - 1)
         if rule.transitions:
             matrix = trust.transitions(
-                given[seen],
-                other[seen],
-                self.other_class[seen],
-                labels[seen],
-                num_classes,
-                rule,
+                *seen, self.other_class[known], of_seen, num_classes, rule
             )
             flip = matrix[self.other_class, labels]
-        return np.where(seen, trust.evidence(given, other, flip, num_classes), 0.0)
+        least = trust.least_of_class(
+            *seen, of_seen, self.noise_rate(), num_classes, rule
+        )
+        found = trust.evidence(given, other, flip, num_classes, least[labels])
+        return np.where(known, found, 0.0)
 
     def arrays(self):
         """The state as a dict of arrays, for `set_arrays`."""

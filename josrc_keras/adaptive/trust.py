@@ -137,6 +137,24 @@ def typical(given, labels, num_classes):
     return squares / np.maximum(total, TINY)
 
 
+def least_of_class(given, other, labels, rate, num_classes, rule=RULE):
+    """The least that a wrong label of each class gets: `allowance * learnt * typical`.
+
+    Args:
+        given: `(N,)` probability of the given label, in [0, 1].
+        other: `(N,)` probability of the best other class, in [0, 1].
+        labels: `(N,)` given labels in `[0, C)`.
+        rate: Share of wrong labels, in [0, 1].
+        num_classes: C.
+        rule: A `TrustRule`, whose `allowance` is the share.
+
+    Returns:
+        `(C,)` in [0, 1].
+    """
+    share = rule.allowance * learnt(given, other, rate, rule)
+    return share * typical(given, labels, num_classes)
+
+
 def evidence(given, other, flip, num_classes, least=0.0):
     """How much more likely each label is if it is right: `log(g / w)`.
 

@@ -80,10 +80,16 @@ def test_what_the_other_samples_say():
     given, other = others.memory.mean("given"), others.memory.mean("other")
     matrix = trust.transitions(given, other, others.other_class, labels, 3, RULE)
     flip = matrix[others.other_class, labels]
-    expected = np.log(given / (other * flip + (1 - given - other) / 2))
+    mistaken = other * flip + (1 - given - other) / 2
+    rate = others.noise_rate()
+    # A wrong label gets at least half of what is typical of its class.
+    typical = trust.typical(given, labels, 3)[labels]
+    least = 0.5 * trust.learnt(given, other, rate) * typical
+    assert 0.1 < (mistaken < least).mean() < 0.9
+    expected = np.log(given / np.maximum(mistaken, least))
     np.testing.assert_allclose(found, expected, atol=1e-6)
     # Where the noise matrix is not counted, all wrong labels are equally likely.
-    found = others.evidence(labels, 3, TrustRule(transitions=False))
+    found = others.evidence(labels, 3, TrustRule(transitions=False, allowance=0.0))
     np.testing.assert_allclose(found, np.log(given / ((1 - given) / 2)), atol=1e-6)
 
 

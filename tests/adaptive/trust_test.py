@@ -245,3 +245,15 @@ def test_balanced_trust_keeps_the_order_within_a_class():
         assert (np.diff(moved[labels == c][order]) >= 0).all()
     certain = trust.balanced(np.array([0.0, 1.0]), np.array([0, 1]), 2, 1.0)
     assert np.isfinite(certain).all()
+
+
+def test_the_least_that_a_wrong_label_gets():
+    """A share of what is typical of its class, as far as the network has learnt."""
+    given, other = np.array([0.8, 0.4, 0.1, 0.2]), np.array([0.1, 0.3, 0.8, 0.6])
+    labels = np.array([0, 1, 1, 0])
+    found = trust.least_of_class(given, other, labels, 0.2, 3, TrustRule(allowance=0.4))
+    # Of the 80% that are right, the network predicts 50 / 80.
+    expected = 0.4 * 0.625 * np.array([0.68 / 1.0, 0.17 / 0.5, 0.0])
+    np.testing.assert_allclose(found, expected)
+    none = trust.least_of_class(given, other, labels, 0.2, 3, TrustRule(allowance=0.0))
+    np.testing.assert_array_equal(none, [0, 0, 0])
