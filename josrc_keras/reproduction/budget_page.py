@@ -1,5 +1,6 @@
 """The Markdown page of the runs within a budget, computed from their records."""
 
+import itertools
 import json
 import math
 import statistics
@@ -16,6 +17,8 @@ from josrc_keras.reproduction import (
 from josrc_keras.runs import plots
 
 INTRODUCTION = templates.read("budget.md")
+STYLES = ("-", "--", "-.", (0, (1, 1)))  # Lines of the choices in a figure.
+LONGEST_NAME = 45  # Characters that fit below a panel.
 
 
 def write(records, drawn=()):
@@ -189,7 +192,10 @@ def draw(records, folder):
 
 
 def _draw_dataset(path, groups):
-    """Draws a panel for each cell: each run by its epochs, the paper as a line."""
+    """Draws a panel for each cell: each run by its epochs, the paper as a line.
+
+    The colour of a run says which method it has, its line which recipe and overrides.
+    """
     pyplot = plots.import_pyplot()
     cells = [cell for cell in tables.CELLS if any(key[1] == cell for key in groups)]
     figure, axes = pyplot.subplots(
@@ -201,6 +207,11 @@ def _draw_dataset(path, groups):
         layout="constrained",
     )
     names: dict = {}
+    choices = sorted(
+        {key[3:5] for key in groups},
+        key=lambda each: (each[0] != "lean", len(each[1]), each),
+    )
+    styles = dict(zip(choices, itertools.cycle(STYLES), strict=False))
     for ax, cell in zip(axes[0], cells, strict=True):
         dataset = next(iter(groups))[0]
         papers = paper.ACCURACY[dataset]["josrc"][cell]
@@ -210,13 +221,15 @@ def _draw_dataset(path, groups):
             if key[1] == cell:
                 for record in records:
                     label = f"{tables_page.NAMES[key[2]]}, {_choice(*key[3:5])}"
-                    names[label] = _curve(ax, record)
+                    names[label] = _curve(ax, record, styles[key[3:5]])
         ax.set_title(cell)
         ax.set_xlabel("PFLOP")
         ax.grid(alpha=0.25)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0][0].set_ylabel("test accuracy, %")
-    columns = min(len(cells), 2)  # A panel is as wide as a name.
+    # A panel is as wide as a short name, and two columns are as wide as two panels.
+    short = max(map(len, names)) <= LONGEST_NAME
+    columns = 2 if short and len(cells) > 1 else 1
     figure.legend(names.values(), names, loc="outside lower center", ncols=columns)
     _files.remove_unfinished(path.parent, path.name)
     with _files.replacing(path) as beside:
@@ -224,13 +237,12 @@ def _draw_dataset(path, groups):
     pyplot.close(figure)
 
 
-def _curve(ax, record):
+def _curve(ax, record, style):
     adaptive = record["config"]["method"] == "josrc_adaptive"
     column = "val_teacher_accuracy" if adaptive else "val_accuracy"
     values = [100 * value for value in record["history"][column]]
     each = record["summary"]["petaflop"] / len(values)
     colour = figures.COLOURS.get(record["run"]["method"])
-    style = "-" if record["run"]["recipe"] == "lean" else "--"
     (line,) = ax.plot(
         [each * (i + 1) for i in range(len(values))], values, style, color=colour
     )

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from josrc_keras.reproduction import budget, budget_page, results, tables
-from josrc_keras.runs import arithmetic
+from josrc_keras.runs import arithmetic, plots
 from tests.support import synthetic
 
 CELLS = ("symmetric-0.2", "symmetric-0.5", "symmetric-0.8", "asymmetric-0.4")
@@ -128,6 +128,28 @@ def test_the_figure_is_drawn(records, tmp_path):
     assert caption == "Accuracy against arithmetic, Table 2: CIFAR80N-O"
     assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG"
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_runs_are_told_apart_by_their_lines(tmp_path, monkeypatch):
+    """Those of a method have its colour, and a line for each choice."""
+    pyplot = plots.import_pyplot()
+    closed = []
+    monkeypatch.setattr(pyplot, "close", closed.append)
+    changed = make_record("josrc", "lean")
+    changed["run"]["overrides"] = {"adaptive.leave_one_out": True}
+    drawn = [make_record("josrc", "lean"), changed, make_record("standard", "lean")]
+    budget_page.draw(drawn, tmp_path)
+    monkeypatch.undo()
+    (figure,) = closed
+    ordinary, other, plain = figure.axes[0].get_lines()[1:]
+    assert plain.get_color() == other.get_color() != ordinary.get_color()
+    assert plain.get_linestyle() == ordinary.get_linestyle() == "-"
+    assert other.get_linestyle() == "--"
+    # No name is cut off.
+    size = figure.bbox.width
+    (legend,) = figure.legends
+    assert 0 <= legend.get_window_extent().x0 < legend.get_window_extent().x1 <= size
+    pyplot.close(figure)
 
 
 def test_records_of_budgets_are_read(records, tmp_path):
