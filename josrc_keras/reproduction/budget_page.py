@@ -17,7 +17,8 @@ from josrc_keras.reproduction import (
 from josrc_keras.runs import plots
 
 INTRODUCTION = templates.read("budget.md")
-STYLES = ("-", "--", "-.", (0, (1, 1)))  # Lines of the choices in a figure.
+# Lines of the choices in a figure; the paper's is dotted.
+STYLES = ("-", "--", "-.", (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (2, 2)))
 LONGEST_NAME = 45  # Characters that fit below a panel.
 
 
