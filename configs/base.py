@@ -18,8 +18,9 @@ Where the paper's text and its published code differ, a recipe chooses, after a 
 need it. docs/explanation/paper_and_code.md has the whole list of differences. The
 default, `adaptive`, is the adaptive method, `config.method = "josrc_adaptive"`, which
 reads `config.adaptive` instead of `config.model` and `config.threshold`. `lean` is the
-adaptive method for a small budget of arithmetic: half of its views, and Muon with a
-short schedule. docs/explanation/how_it_was_chosen.md has what that brings.
+adaptive method for a small budget of arithmetic: half of its views, Muon with a short
+schedule, and trust that asks the other samples, too.
+docs/explanation/how_it_was_chosen.md has what that brings.
 """
 
 import dataclasses
@@ -252,6 +253,7 @@ def make_lean(config):
     config.adaptive.student_views = "second"
     config.adaptive.mixup = 0.5
     config.adaptive.teacher_epochs = 1.0
+    config.adaptive.leave_one_out = True
     config.model.teacher_views = "first"
     config.optimizer.name = "convolutional_muon"
     config.optimizer.arguments.learning_rate = 1e-2

@@ -65,7 +65,8 @@ def grouped(records):
     def place(record):
         dataset, cell, method, recipe, overrides, petaflop = key(record)
         cells, methods = list(tables.CELLS), list(tables.METHODS)
-        of_method = methods.index(method), recipe != "lean", recipe, overrides
+        choice = recipe != "lean", recipe, len(overrides), overrides
+        of_method = methods.index(method), choice
         return dataset, cells.index(cell), petaflop, of_method, record["run"]["seed"]
 
     groups: dict = {}

@@ -25,6 +25,8 @@ RECIPES = {
     "published_code": (0, True, "mlp", 0.1, "both", "josrc"),
     "paper_text": (1, False, "linear", None, "first", "josrc"),
 }
+LEAN = {"student_views": "second", "mixup": 0.5, "teacher_epochs": 1.0}
+LEAN |= {"leave_one_out": True}
 PAPERS = tuple(name for name in RECIPES if name not in ("adaptive", "lean"))
 
 
@@ -81,22 +83,25 @@ def test_a_recipe_is_what_the_table_says(name, recipe):
             del other["method"]
             if recipe == "lean":
                 del other["optimizer"]
-                for field in ("student_views", "mixup", "teacher_epochs"):
+                for field in LEAN:
                     del other["adaptive"][field]
                 del other["learning_rate_decay"]["name"]
     assert config == paper
 
 
 def test_the_recipe_lean():
-    """Muon, a rate that changes with each step, and half of the views."""
+    """Muon, a rate that changes with each step, half of the views, other samples."""
     config = get_config("cifar80n_o", "lean")
     optimizer = build_model.make_optimizer(config, 100)
     assert type(optimizer) is muon.ConvolutionalMuon
     assert optimizer.exclude_layers == ["logits"]
     assert not config.optimizer.decay_all
     assert config.learning_rate_decay.name == "warmup_linear"
-    assert config.adaptive.student_views == "second"
-    assert get_config("cifar80n_o", "adaptive").adaptive.student_views == "both"
+    ordinary = get_config("cifar80n_o", "adaptive").adaptive
+    assert {name: config.adaptive[name] for name in LEAN} == LEAN
+    assert {name for name in ordinary if ordinary[name] != config.adaptive[name]} == {
+        *LEAN
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)

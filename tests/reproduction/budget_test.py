@@ -136,12 +136,12 @@ def test_runs_are_told_apart_by_their_lines(tmp_path, monkeypatch):
     closed = []
     monkeypatch.setattr(pyplot, "close", closed.append)
     changed = make_record("josrc", "lean")
-    changed["run"]["overrides"] = {"adaptive.leave_one_out": True}
+    changed["run"]["overrides"] = {"adaptive.leave_one_out": False}
     drawn = [make_record("josrc", "lean"), changed, make_record("standard", "lean")]
     budget_page.draw(drawn, tmp_path)
     monkeypatch.undo()
     (figure,) = closed
-    ordinary, other, plain = figure.axes[0].get_lines()[1:]
+    ordinary, plain, other = figure.axes[0].get_lines()[1:]
     assert plain.get_color() == other.get_color() != ordinary.get_color()
     assert plain.get_linestyle() == ordinary.get_linestyle() == "-"
     assert other.get_linestyle() == "--"
