@@ -9,6 +9,7 @@ from keras import ops
 from josrc_keras.data.checks import contract
 from josrc_keras.devices import replicas
 from josrc_keras.samples import numbering
+from josrc_keras.samples import rows as rows_of
 from josrc_keras.selection import Selection
 from josrc_keras.training.base import NoisyLabelModel
 from josrc_keras.training.step import Outcome
@@ -112,7 +113,7 @@ class RemembersSamples(NoisyLabelModel):
 
     def read(self, table: Any, rows: Any) -> Any:
         """`(N, ...)`: some rows of a table."""
-        return ops.take(ops.convert_to_tensor(table), rows, axis=0)
+        return rows_of.take(table, rows)
 
     def write(self, table: Any, rows: Any, values: Any) -> None:
         """Replaces rows of a table.
@@ -122,13 +123,11 @@ class RemembersSamples(NoisyLabelModel):
             rows: `(N,)` as from `rows_of`.
             values: `(N, C)`, without a gradient.
         """
-        rows, values = _without_gradient(rows, values)
-        table.assign(ops.scatter_update(ops.convert_to_tensor(table), rows, values))
+        rows_of.put(table, rows, values)
 
     def add(self, table: Any, rows: Any, values: Any) -> None:
         """Adds to rows of a table, as `write` writes them; equal rows add up."""
-        rows, values = _without_gradient(rows, values)
-        table.assign_add(ops.scatter(rows, values, tuple(table.shape)))
+        rows_of.add(table, rows, values)
 
     def outcome_of(self, logits: Any, losses: Any, clean: Any, likelihood: Any) -> Any:
         """The outcome of a step that learns from all samples.
@@ -154,8 +153,3 @@ class RemembersSamples(NoisyLabelModel):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {"num_samples": self.num_samples}
-
-
-def _without_gradient(rows, values):
-    """`(N, 1)` rows and `(N, C)` float32 values, as a scatter takes them."""
-    return ops.expand_dims(rows, -1), ops.stop_gradient(ops.cast(values, "float32"))

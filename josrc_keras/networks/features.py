@@ -81,8 +81,10 @@ def with_last_inputs(network: keras.Model) -> tuple[keras.Model, int]:
     """
     last = [layer for layer in getattr(network, "layers", []) if layer.weights][-1:]
     try:
-        inputs, logits = last[0].input, network.output
-        made = keras.Model(network.input, [inputs, logits])
+        # A `keras.Sequential` that was never called has `inputs`, but no `input`.
+        (images,), (logits,) = network.inputs, network.outputs
+        inputs = last[0].input
+        made = keras.Model(images, [inputs, logits])
     except (AttributeError, IndexError, ValueError):
         # The network is not functional, or calls a layer twice.
         return _Twice(network), 0

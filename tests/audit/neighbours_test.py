@@ -74,6 +74,17 @@ def test_features_are_what_the_last_weights_get():
     np.testing.assert_allclose(logits, expected, atol=1e-4)
 
 
+def test_a_sequential_network_has_features_before_its_first_call():
+    layers = [keras.layers.Dense(5, activation="relu"), keras.layers.Dense(3)]
+    network = keras.Sequential([keras.Input((4,)), *layers])
+    made, width = with_last_inputs(network)
+    assert width == 5
+    images = np.random.default_rng(0).normal(size=(2, 4)).astype("float32")
+    found, logits = made(images)
+    np.testing.assert_allclose(found, layers[0](images), atol=1e-6)
+    np.testing.assert_allclose(logits, network(images), atol=1e-6)
+
+
 def test_features_of_any_other_network_are_its_logits():
     class Own(keras.Model):
         def __init__(self):
