@@ -11,6 +11,7 @@ model.fit(images, labels, batch_size=64, epochs=40, callbacks=recipe.callbacks)
 """
 
 import dataclasses
+import math
 from typing import Any, Literal, NamedTuple
 
 import keras
@@ -21,7 +22,7 @@ from josrc_keras.adaptive import values
 from josrc_keras.adaptive.rule import TrustRule
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
 
-__all__ = ["Recipe", "adaptive", "paper"]
+__all__ = ["Recipe", "adaptive", "lean", "paper"]
 __getattr__ = moved_names(__name__)
 
 
@@ -33,11 +34,13 @@ class Recipe(NamedTuple):
             of classes and augmentation.
         callbacks: List of the callbacks that `fit` needs, for one call of `fit`.
         network: The network that `predict` uses: `"student"` or `"teacher"`.
+        optimizer: The optimizer for `compile`, or None where any will do.
     """
 
     model: dict[str, Any]
     callbacks: list[keras.callbacks.Callback]
     network: Literal["student", "teacher"]
+    optimizer: keras.optimizers.Optimizer | None = None
 
 
 def paper(
@@ -130,4 +133,73 @@ def adaptive(
         },
         callbacks=[LabelTrust(num_samples), MeanTeacher(decay=decay)],
         network="teacher",
+    )
+
+
+def lean(
+    network: keras.Model,
+    *,
+    num_classes: int,
+    num_samples: int,
+    batch_size: int = 128,
+    epochs: int,
+) -> Recipe:
+    """The adaptive method for a small budget of arithmetic.
+
+    ```python
+    recipe = recipes.lean(
+        network, num_classes=10, num_samples=len(images), batch_size=64, epochs=20
+    )
+    model = AdaptiveJoSRC(network, 10, augmentation=augmentation, **recipe.model)
+    model.compile(recipe.optimizer)
+    model.fit(images, labels, batch_size=64, epochs=20, callbacks=recipe.callbacks)
+    ```
+
+    It has half of the views of `adaptive`: the teacher predicts one of each image, and
+    the student learns from a blend of the other one. Views are blended by at most a
+    quarter, the teacher averages over an epoch, and trust asks the other samples, too
+    (`TrustRule.leave_one_out`). The optimizer is Muon at a rate of 0.01, which climbs
+    for a fifth of the steps and falls to zero at the last one.
+
+    It was chosen on 30 classes of CIFAR-100, by accuracy on held-out noisy labels
+    (docs/explanation/how_it_was_chosen.md). On other data it is untried.
+
+    Args:
+        network: The network that is trained, whose last layer with weights makes the
+            logits. Muon leaves that layer to AdamW.
+        num_classes: C, at least 2.
+        num_samples: Number of training images, at least one batch.
+        batch_size: Samples per batch, as passed to `fit`.
+        epochs: Number of epochs, as passed to `fit`.
+
+    Returns:
+        A `Recipe` for `AdaptiveJoSRC`, with an optimizer for one call of `fit`.
+
+    Raises:
+        ImportError: If Keras is older than 3.13, which has no Muon for convolutions.
+        ValueError: If an argument is out of range.
+    """
+    from josrc_keras.training import muon
+
+    usual = adaptive(
+        num_classes=num_classes,
+        num_samples=num_samples,
+        batch_size=batch_size,
+        epochs=epochs,
+    )
+    rule = dataclasses.replace(usual.model["rule"], leave_one_out=True)
+    changed = {"rule": rule, "mixup": 0.5}
+    changed |= {"student_views": "second", "teacher_views": "first"}
+    last = [layer.name for layer in network.layers if layer.weights][-1]
+    steps = epochs * math.ceil(num_samples / batch_size)
+    decay = values.teacher_decay(num_samples, batch_size, epochs=1.0)
+    return Recipe(
+        model=usual.model | changed,
+        callbacks=[LabelTrust(num_samples), MeanTeacher(decay=decay)],
+        network="teacher",
+        optimizer=muon.ConvolutionalMuon(
+            schedules.WarmupLinear(1e-2, steps),
+            weight_decay=None,
+            exclude_layers=[f"{last}/"],
+        ),
     )

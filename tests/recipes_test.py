@@ -266,23 +266,58 @@ def lit(count=48):
     return images.astype("uint8"), truth
 
 
-@pytest.mark.parametrize("name", ["paper", "adaptive"])
+@pytest.mark.parametrize(("batch", "epochs"), [(64, 22), (100, 3)])
+def test_the_lean_recipe_makes_what_its_configuration_makes(batch, epochs):
+    """Model arguments, callbacks, and the optimizer with its schedule."""
+    network = models.linear_network()
+    recipe = recipes.lean(
+        network, num_classes=8, num_samples=1000, batch_size=batch, epochs=epochs
+    )
+    config = digits8n_o.get_config("lean")
+    config.batch_size, config.epochs = batch, epochs
+    method = methods.METHODS["josrc_adaptive"]
+    expected, made = method.arguments(config), dict(recipe.model)
+    assert made.pop("num_samples") == 1000
+    rule = made.pop("rule")
+    assert (rule.warmup_epochs, rule.memory_epochs) == (
+        RULE.warmup(epochs),
+        RULE.memory(epochs),
+    )
+    assert dataclasses.replace(rule, **BY_DATA) == expected.pop("rule")
+    expected.pop("teacher_statistics")  # The model's own default.
+    assert made == expected
+    _, teacher = recipe.callbacks
+    assert teacher.decay == method.callbacks(config, range(1000), None)[1].decay
+    optimizer = recipe.optimizer
+    steps = epochs * -(-1000 // batch)
+    theirs = build_model.make_optimizer(config, steps).get_config()
+    ours = optimizer.get_config()
+    differing = {name for name in ours if ours[name] != theirs[name]}
+    assert differing - {"name"} == {"exclude_layers"}
+    assert ours["exclude_layers"] == [f"{network.layers[-1].name}/"]
+    optimizer.build(network.trainable_variables)
+    assert all(map(optimizer._should_use_adamw, network.trainable_variables))
+
+
+@pytest.mark.parametrize("name", ["paper", "adaptive", "lean"])
 def test_a_recipe_trains(name):
     """As the module's docstring has it; a quarter of the labels is wrong."""
     images, truth = lit()
     given = np.where(np.arange(48) % 16 < 4, (truth + 1) % models.CLASSES, truth)
     recipe = recipes.paper(smoothing=0.3, alpha=0.1, warmup_epochs=2)
-    if name == "adaptive":
-        recipe = recipes.adaptive(
-            num_classes=4, num_samples=48, batch_size=16, epochs=12
-        )
     image = keras.Input((8, 8, 1))
     x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
     network = keras.Model(image, keras.layers.Dense(models.CLASSES)(x))
+    sizes = {"num_classes": 4, "num_samples": 48, "batch_size": 16, "epochs": 12}
+    if name == "adaptive":
+        recipe = recipes.adaptive(**sizes)
+    if name == "lean":
+        recipe = recipes.lean(network, **sizes)
     augmentation = views.crop_and_flip(0)
-    kind = {"paper": JoSRC, "adaptive": AdaptiveJoSRC}[name]
+    kind = JoSRC if name == "paper" else AdaptiveJoSRC
     model = kind(network, 4, augmentation=augmentation, **recipe.model)
-    model.compile(keras.optimizers.Adam(0.02), metrics=["accuracy"])
+    optimizer = recipe.optimizer or keras.optimizers.Adam(0.02)
+    model.compile(optimizer, metrics=["accuracy"])
     shown = model.fit(
         images,
         given,
@@ -297,6 +332,7 @@ def test_a_recipe_trains(name):
     assert np.isfinite(shown["loss"]).all()
     if name == "adaptive":
         assert shown["noise_rate"][-1] == pytest.approx(0.25, abs=0.15)
+    if name != "paper":
         trust = np.asarray(model.label_trust)
         assert trust[given == truth].mean() > trust[given != truth].mean() + 0.2
 
