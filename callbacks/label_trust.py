@@ -308,8 +308,8 @@ class LabelTrust(VerdictHistory):
 
     def _of_others(self, labels):
         """`(N,)` what the other samples' labels say of each label, or None."""
-        of, classes = self._others, self.model.num_classes
-        return None if of is None else of.evidence(labels, classes, self.rule)
+        known = labels, self.model.num_classes, self.rule, self.rate
+        return None if self._others is None else self._others.evidence(*known)
 
     def _labels(self):
         """`(N,)` given labels in [0, C); 0 for a sample never seen."""

@@ -1,18 +1,21 @@
-"""What the other samples' labels say of a sample, from a linear model of its features.
+"""What the other samples' labels say of a sample, by a regression on its features.
 
 A network learns some wrong labels by heart, and then its own prediction speaks for
 them. So labels are also predicted by a ridge regression on the teacher's features,
 which are the inputs of its last layer. It is fitted in closed form at the end of an
-epoch. What a regression without the sample itself would predict needs no further fit:
-with the sample's weighted hat value `h`, the prediction `f` of the whole fit and the
-label `y`, it is
+epoch. What a regression without the sample itself would predict needs no further fit.
+With the share `h` of its own prediction that a label decides (its weighted hat value),
+the prediction `f` of the whole fit and the label `y`, it is
 
     (f - h y) / (1 - h)
 
 (the PRESS residual of Allen, "The Relationship between Variable Selection and Data
-Augmentation and a Method for Prediction", Technometrics 16, 1974). A label counts as
-far as it is trusted, so the regression learns little from wrong ones.
+Augmentation and a Method for Prediction", Technometrics 16, 1974). The ridge keeps `h`
+below 1. A label counts as far as it is trusted, so the regression learns little from
+wrong ones.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,10 +23,26 @@ from josrc_keras.adaptive import trust
 from josrc_keras.adaptive.memory import Memory
 
 RIDGE = 1e-4  # The penalty of a coefficient, per sample.
-LARGEST_HAT = 0.95  # A sample that alone decides its prediction says nothing of itself.
 LEAST_WEIGHT = 0.02  # The weight of a label that is not trusted at all.
 BLOCK = 16_384  # Rows at a time, to keep memory small.
 TEMPERATURES = np.geomspace(0.02, 0.5, 12)
+MOST_FEATURES = 4096  # The regression takes memory by the square of their number.
+
+
+class Predictions(NamedTuple):
+    """Each sample's label as the other samples predict it.
+
+    Attributes:
+        given: `(N,)` probability of the given label, in [0, 1].
+        other: `(N,)` probability of the best other class, in [0, 1].
+        other_class: `(N,)` that class, in `[0, C)`.
+        predicted: `(N,)` the best class of all, in `[0, C)`.
+    """
+
+    given: np.ndarray
+    other: np.ndarray
+    other_class: np.ndarray
+    predicted: np.ndarray
 
 
 def scores(features, labels, weights, num_classes):
@@ -36,9 +55,9 @@ def scores(features, labels, weights, num_classes):
         num_classes: C.
 
     Returns:
-        `(N, C)` float64, near 1 for a class that the other samples speak for.
+        `(N, C)` float32, near 1 for a class that the other samples speak for.
     """
-    blocks = [slice(i, i + BLOCK) for i in range(0, len(features), BLOCK)]
+    blocks = _blocks(len(features))
     mean = sum(_directions(features[block]).sum(axis=0) for block in blocks)
     mean = mean / max(len(features), 1)
 
@@ -57,20 +76,20 @@ def scores(features, labels, weights, num_classes):
     gram += RIDGE * len(features) * np.eye(width)
     inverse = np.linalg.inv(gram)
     coefficients = inverse @ products
-    found = np.empty((len(features), num_classes))
+    found = np.empty((len(features), num_classes), "float32")
     for block in blocks:
         inputs, targets = inputs_of(block), one_hot[labels[block]]
         hat = weights[block] * ((inputs @ inverse) * inputs).sum(axis=1)
-        hat = np.minimum(hat, LARGEST_HAT)[:, None]
+        hat = np.minimum(hat, 1.0 - trust.TINY)[:, None]  # Rounding may exceed it.
         found[block] = (inputs @ coefficients - hat * targets) / (1 - hat)
     return found
 
 
-def probabilities(features, labels, weights, num_classes):
-    """Predictions of each sample's label by those of the others, as probabilities.
+def predictions(features, labels, weights, num_classes):
+    """What the other samples predict of each label.
 
-    They are a softmax of `scores`, at that of `TEMPERATURES` at which the weighted
-    labels are most likely.
+    Probabilities are a softmax of `scores`, at that of `TEMPERATURES` at which the
+    weighted labels are most likely.
 
     Args:
         features: `(N, F)` the teacher's features, of any scale.
@@ -79,18 +98,32 @@ def probabilities(features, labels, weights, num_classes):
         num_classes: C.
 
     Returns:
-        `(N, C)` float64, rows sum to 1.
+        `Predictions`.
     """
     found = scores(features, labels, weights, num_classes)
     found -= found.max(axis=1, keepdims=True)
-    given = found[np.arange(len(found)), labels]
+    blocks, every = _blocks(len(found)), np.arange(len(found))
+    of_label = found[every, labels].astype("float64")
 
     def likelihood(temperature):
-        total = np.log(np.exp(found / temperature).sum(axis=1))
-        return np.sum(weights * (given / temperature - total))
+        total = np.concatenate(
+            [np.log(_powers(found[block], temperature).sum(axis=1)) for block in blocks]
+        )
+        return np.sum(weights * (of_label / temperature - total))
 
-    powers = np.exp(found / max(TEMPERATURES, key=likelihood))
-    return powers / powers.sum(axis=1, keepdims=True)
+    temperature = max(TEMPERATURES, key=likelihood)
+    given, other = np.empty((2, len(found)))
+    other_class, predicted = np.empty((2, len(found)), int)
+    for block in blocks:
+        powers = _powers(found[block], temperature)
+        probs = powers / powers.sum(axis=1, keepdims=True)
+        predicted[block] = probs.argmax(axis=1)
+        own = np.arange(len(probs)), labels[block]
+        given[block] = probs[own]
+        probs[own] = -1.0
+        other[block] = probs.max(axis=1)
+        other_class[block] = probs.argmax(axis=1)
+    return Predictions(given, other, other_class, predicted)
 
 
 class OtherSamples:
@@ -112,26 +145,27 @@ class OtherSamples:
 
         Args:
             seen: `(N,)` boolean: the samples of this epoch. Others keep what they have.
-            features: `(N, F)` the teacher's features.
+            features: `(N, F)` the teacher's features. A sample whose features are all
+                zeros, or are not finite, counts as not seen.
             labels: `(N,)` given labels in `[0, C)`.
             trusted: `(N,)` the trust in each label, in [0, 1].
             num_classes: C.
             decay: Weight of an epoch relative to the one after it, in [0, 1).
         """
+        seen = seen & _usable(features)
         rows = np.flatnonzero(seen)
         if not len(rows):
             return
-        given, others = labels[rows], np.arange(len(rows))
+        if len(rows) < len(seen):
+            features = features[rows]
         weights = np.maximum(trusted[rows], LEAST_WEIGHT)
-        probs = probabilities(features[rows], given, weights, num_classes)
-        predicted = probs.argmax(axis=1)
-        self.stable[rows] = predicted == self.predicted[rows]
-        self.predicted[rows] = predicted
+        found = predictions(features, labels[rows], weights, num_classes)
+        self.stable[rows] = found.predicted == self.predicted[rows]
+        self.predicted[rows] = found.predicted
+        self.other_class[rows] = found.other_class
         values = {name: np.zeros(len(seen)) for name in self.memory.sums}
-        values["given"][rows] = probs[others, given]
-        probs[others, given] = -1.0
-        values["other"][rows] = probs.max(axis=1)
-        self.other_class[rows] = probs.argmax(axis=1)
+        values["given"][rows] = found.given
+        values["other"][rows] = found.other
         self.memory.add(seen, decay, **values)
 
     def noise_rate(self):
@@ -140,8 +174,18 @@ class OtherSamples:
         given, other = self.memory.mean("given")[seen], self.memory.mean("other")[seen]
         return trust.noise_rate(given, other, self.stable[seen], self.stable[seen])
 
-    def evidence(self, labels, num_classes, rule):
-        """`(N,)` `trust.evidence` of each label; 0 for a sample never seen."""
+    def evidence(self, labels, num_classes, rule, rate=None):
+        """The evidence for each label.
+
+        Args:
+            labels: `(N,)` given labels in `[0, C)`.
+            num_classes: C.
+            rule: A `TrustRule`.
+            rate: The share of wrong labels where it is known; None estimates it.
+
+        Returns:
+            `(N,)` `trust.evidence`, 0 for a sample never seen.
+        """
         known = self.memory.seen
         if not known.any():
             return np.zeros(len(known))
@@ -153,9 +197,8 @@ class OtherSamples:
                 *seen, self.other_class[known], of_seen, num_classes, rule
             )
             flip = matrix[self.other_class, labels]
-        least = trust.least_of_class(
-            *seen, of_seen, self.noise_rate(), num_classes, rule
-        )
+        rate = self.noise_rate() if rate is None else rate
+        least = trust.least_of_class(*seen, of_seen, rate, num_classes, rule)
         found = trust.evidence(given, other, flip, num_classes, least[labels])
         return np.where(known, found, 0.0)
 
@@ -170,6 +213,24 @@ class OtherSamples:
         self.predicted = np.array(arrays["predicted"], int)
         self.other_class = np.array(arrays["other_class"], int)
         self.stable = np.array(arrays["stable"], bool)
+
+
+def _blocks(count):
+    return [slice(i, i + BLOCK) for i in range(0, count, BLOCK)]
+
+
+def _powers(scores_of, temperature):
+    """Powers whose shares are a softmax of scores with a maximum of 0, float64."""
+    return np.exp(scores_of.astype("float64") / temperature)
+
+
+def _usable(features):
+    """`(N,)` boolean: whether features are finite, and not all zeros."""
+    found = np.zeros(len(features), bool)
+    for block in _blocks(len(features)):
+        part = np.asarray(features[block], "float32")
+        found[block] = np.isfinite(part).all(axis=1) & part.any(axis=1)
+    return found
 
 
 def _directions(features):

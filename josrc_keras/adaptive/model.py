@@ -3,10 +3,12 @@
 from typing import Any, ClassVar, Literal
 
 import keras
+from absl import logging
 from keras import ops
 
 from josrc_keras import _checks, divergence, losses, selection
 from josrc_keras import labels as label_distributions
+from josrc_keras.adaptive import leave_one_out
 from josrc_keras.adaptive import mixup as blending
 from josrc_keras.adaptive import targets as trusted_targets
 from josrc_keras.adaptive.rule import TrustRule
@@ -127,6 +129,7 @@ class AdaptiveJoSRC(MeanTeacherModel):
         self.rule = rule
         if rule.leave_one_out:
             network, width = features.with_last_inputs(self.teacher)
+            _check_width(self.teacher, width)
             self.recorded_features = width or num_classes
             # Keras would track the layers, which the teacher has already, once more.
             self.__dict__["_with_inputs"] = network
@@ -210,7 +213,7 @@ class AdaptiveJoSRC(MeanTeacherModel):
                 losses_of=(classification, consistency, joint),
                 included=ops.ones_like(selected.clean),
                 evidence=[ops.stop_gradient(judged[i]) for i in (0, -1)],
-                features=kept,
+                features=self._features_to_keep(kept, batch.sample_weight),
             )
 
         return self.step(arguments, learn, then=self.update_teacher)
@@ -225,6 +228,13 @@ class AdaptiveJoSRC(MeanTeacherModel):
         inputs = [ops.cast(each, "float32") for each, _ in outputs]
         logits = [each for _, each in outputs]
         return logits, ops.stop_gradient(sum(inputs) / len(inputs))
+
+    def _features_to_keep(self, kept, sample_weight):
+        """Directions of features, and zeros for samples that must not be learnt."""
+        if kept is None or sample_weight is None:
+            return kept if kept is None else features.directions(kept)
+        counts = ops.expand_dims(ops.cast(sample_weight, "float32") > 0, -1)
+        return ops.where(counts, features.directions(kept), 0.0)
 
     def _shares(self, batch):
         """`(N,)` how much each image keeps of itself when it is blended."""
@@ -281,3 +291,22 @@ class AdaptiveJoSRC(MeanTeacherModel):
             "teacher_views": self.teacher_views,
             "teacher_statistics": self.teacher_statistics,
         }
+
+
+def _check_width(network, width):
+    """Refuses features that are too many, and warns of logits in their place."""
+    most = leave_one_out.MOST_FEATURES
+    if width > most:
+        raise ValueError(
+            f"Expected a last layer with at most {most} inputs, whose regression "
+            f"TrustRule(leave_one_out=True) needs. Received: {width}. Put a pooling "
+            "layer or a smaller Dense layer before it, or set leave_one_out=False "
+            "(--config.adaptive.leave_one_out=False)."
+        )
+    if not width:
+        logging.warning(
+            "Expected a functional or sequential network whose last layer has rows of "
+            "inputs, for TrustRule(leave_one_out=True). Received: %s. Its logits take "
+            "their place, which tell wrong labels less well.",
+            type(network).__name__,
+        )

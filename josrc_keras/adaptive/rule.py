@@ -74,11 +74,12 @@ class TrustRule(_values.TrustValues):
             and of the best other class, or their logarithms, whose difference is the
             `"margin"` of the two logits (Pleiss et al., "Identifying Mislabeled Data
             using the Area Under the Margin Ranking", NeurIPS 2020).
-        leave_one_out: Whether the labels of the other samples are asked, too: a linear
-            model of the teacher's features predicts each label without having seen it
-            (`josrc_keras.adaptive.leave_one_out`). Both predictions then count half,
-            and of the two noise rates the larger. The features of all samples are kept
-            in memory, in half precision.
+        leave_one_out: Whether the labels of the other samples are asked, too: a
+            regression on the teacher's features predicts each label without having
+            seen it (`josrc_keras.adaptive.leave_one_out`). Both predictions then count
+            half, and of the two noise rates the larger. The features, at most 4,096,
+            are the inputs of the teacher's last layer. Those of all samples are kept in
+            memory, in half precision. A subclassed network gives its logits instead.
         balance: How far the mean trust in the labels of each class is moved to that of
             all labels, in [0, 1]; 1 assumes that every class has as many wrong labels.
         forgetting: Weight of unlearning the given label of a sample, in proportion to

@@ -27,7 +27,7 @@ sure of, whose `max(g, o)` is at least the average:
   and `v` the share of all samples whose two views are predicted alike (eq. 4).
 
 Where `TrustRule.leave_one_out` is set, `log(g / w)` is the mean of two: that of the
-network, and that of a linear model that has not seen the label (`leave_one_out`). Then
+network, and that of a regression that has not seen the label (`leave_one_out`). Then
 `n` is the larger of the rates that are counted from either's predictions.
 
 docs/explanation/adaptive.md has the reasons, how the noise rate is held, and what is

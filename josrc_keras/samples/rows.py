@@ -1,8 +1,9 @@
 """Rows of a table that has one for each sample: what a step reads and writes of it.
 
-A step needs the rows of its batch alone. With TensorFlow, `assign` makes a new table
-of all samples for them, so that an epoch would take time by the square of their number.
-Here it changes the rows in place. With JAX, the compiler does that by itself.
+A step touches only the rows of its batch. TensorFlow's `assign` would copy the whole
+table in every step, and an epoch would take time by the square of the number of
+samples. Here rows are changed in place. With JAX, XLA does that by itself, on a CPU
+only for other types than bfloat16.
 """
 
 import keras

@@ -7,6 +7,7 @@ import pytest
 from josrc_keras import AdaptiveJoSRC, JoSRC, TrustRule
 from josrc_keras.adaptive import mixup
 from josrc_keras.callbacks import CleanThreshold, LabelTrust, MeanTeacher
+from josrc_keras.networks.features import with_last_inputs
 from josrc_keras.samples import findings, numbering
 from tests.support import models, oracle
 
@@ -207,6 +208,52 @@ def test_samples_without_weight_teach_nothing(pairs):
         found.append(model.student.get_weights())
     for ours, theirs in zip(*found, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_features_of_samples_without_weight_are_not_kept(pairs):
+    """Those of the others are the directions of what the last layer gets."""
+    images, labels = pairs
+    weight = (np.arange(COUNT) % 2).astype("float32")
+    model = make_model(leave_one_out=True)
+    model.record_epochs_of(SAMPLES)
+    model.train_on_batch(images, labels, weight)
+    found = model.epoch_findings.numpy_features()[labels["index"]]
+    network, _ = with_last_inputs(model.teacher)
+    views = [network(images[name])[0] for name in ("view_a", "view_b")]
+    expected = sum(map(np.asarray, views)) / 2
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected * weight[:, None], rtol=1e-3, atol=1e-6)
+
+
+def test_features_that_are_too_many_are_refused():
+    network = keras.Sequential([keras.Input((4097,)), keras.layers.Dense(2)])
+    rule = TrustRule(leave_one_out=True)
+    with pytest.raises(ValueError, match=r"at most 4096 inputs.*Received: 4097\. Put"):
+        AdaptiveJoSRC(network, 2, 10, rule=rule)
+    AdaptiveJoSRC(network, 2, 10)
+
+
+def test_logits_in_place_of_features_are_told(caplog):
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(2)
+
+        def call(self, images, training=False):
+            return self.dense(images)
+
+    class Rebuilt(Own):
+        def get_config(self):
+            return {}
+
+    network = Rebuilt()
+    network(np.zeros((1, 3)))
+    with caplog.at_level("WARNING"):
+        AdaptiveJoSRC(network, 2, 10)
+    assert "logits" not in caplog.text
+    with caplog.at_level("WARNING"):
+        AdaptiveJoSRC(network, 2, 10, rule=TrustRule(leave_one_out=True))
+    assert "Received: Rebuilt. Its logits take their place" in caplog.text
 
 
 def test_one_hot_labels_are_as_good(pairs):
