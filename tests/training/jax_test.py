@@ -36,8 +36,10 @@ def test_a_step_equals_tensorflows(tmp_path):
             np.testing.assert_array_equal(ours[name], value, err_msg=name)
         else:
             scale = max(1.0, np.abs(value).max())
+            # Features are kept in half precision, which may round the other way.
+            exact = 1e-3 if name.endswith("/features") else 1e-5
             np.testing.assert_allclose(
-                ours[name], value, rtol=1e-5, atol=1e-5 * scale, err_msg=name
+                ours[name], value, rtol=exact, atol=1e-5 * scale, err_msg=name
             )
     for kind in ("clean", "in_distribution", "out_of_distribution"):
         assert 0 < theirs[f"1.0/samples/{kind}"].sum() < 32
