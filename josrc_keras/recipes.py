@@ -177,7 +177,7 @@ def lean(
 
     Raises:
         ImportError: If Keras is older than 3.13, which has no Muon for convolutions.
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range, or the network is not built.
     """
     from josrc_keras.training import muon
 
@@ -190,7 +190,12 @@ def lean(
     rule = dataclasses.replace(usual.model["rule"], leave_one_out=True)
     changed = {"rule": rule, "mixup": 0.5}
     changed |= {"student_views": "second", "teacher_views": "first"}
-    last = [layer.name for layer in network.layers if layer.weights][-1]
+    named = [layer.name for layer in network.layers if layer.weights]
+    if not named:
+        raise ValueError(
+            "Expected a built network with layers that have weights. Received: "
+            f"{network.name!r}, which has none. Call it on a batch of images first."
+        )
     steps = epochs * math.ceil(num_samples / batch_size)
     decay = values.teacher_decay(num_samples, batch_size, epochs=1.0)
     return Recipe(
@@ -200,6 +205,6 @@ def lean(
         optimizer=muon.ConvolutionalMuon(
             schedules.WarmupLinear(1e-2, steps),
             weight_decay=None,
-            exclude_layers=[f"{last}/"],
+            exclude_layers=[f"{named[-1]}/"],
         ),
     )

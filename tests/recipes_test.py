@@ -299,6 +299,12 @@ def test_the_lean_recipe_makes_what_its_configuration_makes(batch, epochs):
     assert all(map(optimizer._should_use_adamw, network.trainable_variables))
 
 
+def test_the_lean_recipe_needs_a_built_network():
+    network = keras.Sequential([keras.layers.Dense(8)])
+    with pytest.raises(ValueError, match=r"built network.*Received: 'sequential"):
+        recipes.lean(network, num_classes=8, num_samples=1000, epochs=3)
+
+
 @pytest.mark.parametrize("name", ["paper", "adaptive", "lean"])
 def test_a_recipe_trains(name):
     """As the module's docstring has it; a quarter of the labels is wrong."""

@@ -9,7 +9,7 @@ from keras import ops
 from josrc_keras.data.checks import contract
 from josrc_keras.devices import replicas
 from josrc_keras.samples import numbering
-from josrc_keras.samples import rows as rows_of
+from josrc_keras.samples import rows as table_rows
 from josrc_keras.selection import Selection
 from josrc_keras.training.base import NoisyLabelModel
 from josrc_keras.training.step import Outcome
@@ -113,7 +113,7 @@ class RemembersSamples(NoisyLabelModel):
 
     def read(self, table: Any, rows: Any) -> Any:
         """`(N, ...)`: some rows of a table."""
-        return rows_of.take(table, rows)
+        return table_rows.take(table, rows)
 
     def write(self, table: Any, rows: Any, values: Any) -> None:
         """Replaces rows of a table.
@@ -123,11 +123,11 @@ class RemembersSamples(NoisyLabelModel):
             rows: `(N,)` as from `rows_of`.
             values: `(N, C)`, without a gradient.
         """
-        rows_of.put(table, rows, values)
+        table_rows.put(table, rows, values)
 
     def add(self, table: Any, rows: Any, values: Any) -> None:
         """Adds to rows of a table, as `write` writes them; equal rows add up."""
-        rows_of.add(table, rows, values)
+        table_rows.add(table, rows, values)
 
     def outcome_of(self, logits: Any, losses: Any, clean: Any, likelihood: Any) -> Any:
         """The outcome of a step that learns from all samples.

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from josrc_keras.samples import evidence, numbering
-from josrc_keras.samples import rows as rows_of
+from josrc_keras.samples import rows as table_rows
 
 VERDICTS = ("clean", "in_distribution", "out_of_distribution")
 # Averaged over all epochs or over the first half of them, after which networks fit even
@@ -58,13 +58,13 @@ class EpochFindings(keras.metrics.Metric):
         index = ops.cast(index, "int32")
         inside = ops.clip(index, 0, self.count - 1)
         self.outside.assign_add(ops.sum(ops.cast(index != inside, "float32")))
-        before = rows_of.take(self.table, inside)
+        before = table_rows.take(self.table, inside)
         other = ops.logical_and(before[:, 0] > 0, before[:, 1] != rows[:, 1])
         self.contradicted.assign_add(ops.sum(ops.cast(other, "float32")))
         self.recorded.assign_add(ops.sum(ops.ones_like(rows[:, 0])))
-        rows_of.put(self.table, inside, rows)
+        table_rows.put(self.table, inside, rows)
         if self.features is not None:
-            rows_of.put(self.features, inside, features)
+            table_rows.put(self.features, inside, features)
 
     def reset_state(self):
         """Keeps the table: evaluation within an epoch resets all metrics."""

@@ -75,7 +75,7 @@ def make_model(network, augmentation=None, method=JoSRC, steps=1, trusting=False
     own = {}
     if trusting:
         method = AdaptiveJoSRC
-        rule = TrustRule(alpha=0.3, tau_ood=0.9, warmup_epochs=2)
+        rule = TrustRule(alpha=0.3, tau_ood=0.9, warmup_epochs=2, leave_one_out=True)
         own = {"num_samples": COUNT, "rule": rule}
     elif method is JoSRC:
         # Samples in distribution are left out, so that the parts to learn from differ.
